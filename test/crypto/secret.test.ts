@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { format, inspect } from 'node:util'
+import { serialize } from 'node:v8'
+import { test } from 'node:test'
+import { CryptoError } from '../../src/crypto/error.ts'
+import { Secret } from '../../src/crypto/secret.ts'
+
+const text = 'correct horse battery staple'
+
+test('no way of printing shows the secret', () => {
+  const secret = new Secret(text)
+  const holder = { pin: secret, list: [secret], map: new Map([['pin', secret]]) }
+  const hex = Buffer.from(text).toString('hex')
+  const printed = [
+    JSON.stringify(holder),
+    String(secret),
+    `${secret}`,
+    `pin ${secret}`,
+    inspect(holder, { depth: 9, showHidden: true, getters: true }),
+    inspect(secret, { customInspect: false, showHidden: true, depth: 9 }),
+    format('%s %o %O %j', secret, secret, secret, secret),
+    Object.keys(secret).join(),
+    Reflect.ownKeys(secret).join(),
+    inspect(structuredClone({ ...holder, map: [secret] }), { depth: 9, showHidden: true }),
+    serialize(secret).toString('latin1'),
+    new Error(`failed with ${secret}`, { cause: secret }).message,
+    inspect(new Error('failed', { cause: secret })),
+  ]
+  for (const line of printed) {
+    assert.ok(!line.includes('horse') && !line.includes(hex) && !line.includes('63 6f 72'), line)
+  }
+  assert.equal(JSON.stringify({ secret }), '{"secret":"[secret]"}')
+})
+
+test('reveal gives the bytes, equals compares by value', () => {
+  const secret = new Secret(text)
+  assert.equal(secret.revealText(), text)
+  assert.ok(secret.equals(text))
+  assert.ok(secret.equals(Buffer.from(text)))
+  assert.ok(secret.equals(new Secret(text)))
+  assert.ok(!secret.equals(`${text} `))
+  assert.ok(!secret.equals(''))
+  assert.equal(Secret.random(16).reveal().length, 16)
+  assert.ok(!Secret.random().equals(Secret.random()))
+})
+
+test('the caller keeps no handle on the bytes, and dispose wipes them', () => {
+  const own = Buffer.from(text)
+  const secret = new Secret(own)
+  own.fill(0)
+  assert.equal(secret.revealText(), text)
+  const live = secret.reveal()
+  secret.dispose()
+  secret.dispose()
+  assert.ok(live.every(byte => byte === 0))
+  assert.throws(
+    () => secret.reveal(),
+    (error: unknown) => error instanceof CryptoError && error.code === 'disposed',
+  )
+  assert.throws(() => secret.equals(text), CryptoError)
+})
+
+test('using wipes at the end of the scope', () => {
+  let live: Buffer
+  {
+    using secret = new Secret(text)
+    live = secret.reveal()
+    assert.equal(live.toString(), text)
+  }
+  assert.ok(live.every(byte => byte === 0))
+})
