@@ -1,0 +1,69 @@
+import type { CredentialPlan } from './credential.ts'
+import type { ErrorCode } from './error.ts'
+
+/** The one question that every protocol asks (docs/architecture.md). */
+export interface AdmissionRequest {
+  readonly identity: ProvenIdentity
+  readonly network: { readonly id: string; readonly protocol: OnboardingProtocol }
+  /** What the protocol has established so far, beyond the identity. */
+  readonly evidence: {
+    /** Correlates the events of one attempt. */
+    readonly attempt: string
+    /** SHA-256 of the messages so far, hex. */
+    readonly transcript: string
+    readonly address: string
+  }
+  /** MUD URL from the birth certificate or the encrypted channel. */
+  readonly intent?: string
+}
+
+export type OnboardingProtocol = 'brski' | 'dpp' | 'thread' | 'fdo' | 'matter'
+
+/** An identity that the protocol has verified: path and proof of possession. */
+export interface ProvenIdentity {
+  /** Name of the trusted manufacturer whose anchor the chain ends in. */
+  readonly manufacturer: string
+  readonly serial: string
+  /** SHA-256 of certificate and of SubjectPublicKeyInfo, hex. */
+  readonly certificateHash: string
+  readonly keyHash: string
+}
+
+/** Why a decision fell as it did; shown to people and kept in the record. */
+export interface AdmissionReason {
+  readonly rule:
+    | 'manufacturer-trusted'
+    | 'device-expected'
+    | 'device-approved'
+    | 'ownership'
+    | 'identity-unique'
+    | 'standing'
+  readonly holds: boolean
+  readonly note: string
+}
+
+export type AdmissionDecision =
+  | {
+      readonly verdict: 'admit'
+      readonly device: string
+      readonly plan: CredentialPlan
+      readonly reasons: readonly AdmissionReason[]
+    }
+  | {
+      readonly verdict: 'wait'
+      readonly device: string
+      readonly code: ErrorCode
+      readonly retryAfterSeconds: number
+      readonly reasons: readonly AdmissionReason[]
+    }
+  | {
+      readonly verdict: 'refuse'
+      readonly device: string
+      readonly code: ErrorCode
+      readonly reasons: readonly AdmissionReason[]
+    }
+
+/** Implemented by role/authorization, called by role/onboarding. */
+export interface Admission {
+  admit(request: AdmissionRequest): Promise<AdmissionDecision>
+}

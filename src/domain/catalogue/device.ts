@@ -1,0 +1,65 @@
+import type { ErrorEntry } from '../error.ts'
+
+/** Decisions about a device, its life and its owner. */
+export const deviceErrors = {
+  'device-unexpected': {
+    title: 'Nobody expects this device',
+    cause: 'The device is genuine, but on no manifest of this site and not approved by a person.',
+    action: 'Approve it with `mooring approval grant`, or import the manifest of your purchase.',
+    status: 202,
+  },
+  'device-denied': {
+    title: 'Device was denied',
+    cause: 'A person denied this device the network.',
+    action: 'Grant it with `mooring approval grant` if that was a mistake.',
+    status: 403,
+  },
+  'device-withdrawn': {
+    title: 'Device was withdrawn',
+    cause: 'The manufacturer or the owner withdrew the device.',
+    action: 'Do not use it; ask the manufacturer.',
+    status: 403,
+  },
+  'device-not-found': {
+    title: 'No such device',
+    cause: 'This site has no record under that id.',
+    action: 'List the devices with `mooring device list`.',
+    status: 404,
+  },
+  'device-identity-cloned': {
+    title: 'Two devices claim one identity',
+    cause: 'The same serial number appeared with a key other than the one on record.',
+    action: 'Hold both devices and ask the manufacturer which one is genuine.',
+    status: 403,
+  },
+  'lifecycle-transition-refused': {
+    title: 'Not possible in this state of life',
+    cause: 'The lifecycle has no such step from the state that the device is in.',
+    action: 'See the steps that are possible now with `mooring device show`.',
+    status: 409,
+  },
+  'lifecycle-guard-unmet': {
+    title: 'A condition of this step does not hold',
+    cause: 'The lifecycle knows the step, but its condition is not met.',
+    action: 'The detail names the condition.',
+    status: 409,
+  },
+  'declaration-invalid': {
+    title: 'Ownership declaration not valid',
+    cause: 'The device information declaration is not signed by a party that this manufacturer allows, or was altered.',
+    action: 'Ask the manufacturer for the current declaration.',
+    status: 403,
+  },
+  'declaration-stale': {
+    title: 'Ownership declaration superseded',
+    cause: 'A newer version of the device information declaration is known.',
+    action: 'Fetch the current declaration from the manufacturer.',
+    status: 409,
+  },
+  'not-owner': {
+    title: 'Only the owner may do this',
+    cause: 'The request was not made by the owner that the declaration names.',
+    action: 'Ask the owner.',
+    status: 403,
+  },
+} as const satisfies Record<string, ErrorEntry>

@@ -1,0 +1,53 @@
+import type { ErrorEntry } from '../error.ts'
+
+/** Running a site or a factory: configuration, API, CLI, files. */
+export const siteErrors = {
+  'not-authenticated': {
+    title: 'Who are you?',
+    cause: 'The request carries no valid token.',
+    action: 'Send `Authorization: Bearer <token>`; the first administrator token was shown at the first start.',
+    status: 401,
+  },
+  'not-permitted': {
+    title: 'Not permitted',
+    cause: 'The role of this token does not include the operation.',
+    action: 'Use a token with the role that the detail names.',
+    status: 403,
+  },
+  'input-invalid': {
+    title: 'Input not valid',
+    cause: 'A parameter, option or field has a value that cannot be used.',
+    action: 'The detail names the field and what it takes.',
+    status: 400,
+  },
+  'not-found': {
+    title: 'Not found',
+    cause: 'There is nothing under that name.',
+    action: 'List what exists first.',
+    status: 404,
+  },
+  'file-unreadable': {
+    title: 'File cannot be read',
+    cause: 'The file does not exist, or may not be read.',
+    action: 'Check the path and its permissions.',
+    status: 400,
+  },
+  'manifest-invalid': {
+    title: 'Manifest not valid',
+    cause: 'The manifest is not signed by a manufacturer that this site trusts, or was altered.',
+    action: 'Add the manufacturer with `mooring trust add`, or ask for a new manifest.',
+    status: 403,
+  },
+  'port-in-use': {
+    title: 'Port in use',
+    cause: 'Another program listens on the port.',
+    action: 'Stop it, or choose another with --port.',
+    status: 500,
+  },
+  internal: {
+    title: 'A fault of ours',
+    cause: 'Something failed that should not fail.',
+    action: 'Nothing acknowledged was lost. Please report it with the log line that carries the same id.',
+    status: 500,
+  },
+} as const satisfies Record<string, ErrorEntry>

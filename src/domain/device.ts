@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto'
+import type { ErrorCode } from './error.ts'
+import { type EvidenceItem, higherRung, type Rung } from './evidence.ts'
+import type { LifecycleState, TransitionId } from './lifecycle.ts'
+
+/** Where a device stands with the people of this site. */
+export type Standing = 'expected' | 'waiting' | 'approved' | 'denied' | 'withdrawn'
+
+/** One device of this site: the fold of the events of its stream. */
+export interface Device {
+  readonly id: string
+  /** Name of the trusted manufacturer. With `serial` it identifies the device; a certificate does not. */
+  readonly manufacturer: string
+  readonly serial: string
+  readonly model: string
+  /** Version of the stream, counts events. */
+  readonly version: number
+  readonly lifecycle: LifecycleState
+  readonly rung: Rung
+  readonly standing: Standing
+  /** Owner that the newest known declaration names; empty when none is known. */
+  readonly owner: string
+  readonly declarationVersion: number
+  readonly mudUrl?: string
+  /** Key of the birth credential when first proven; another key under the same serial is a clone. */
+  readonly birthKeyHash?: string
+  readonly attempt?: { readonly id: string; readonly protocol: string; readonly address: string; readonly at: number }
+  readonly voucher?: {
+    readonly id: string
+    readonly assertion: string
+    readonly obtainedAt: number
+    readonly accepted?: boolean
+  }
+  /** Id of the current network credential. */
+  readonly credential?: string
+  /** The last refusal, until the next success. */
+  readonly refusal?: { readonly code: ErrorCode; readonly at: number }
+  readonly firstHeardAt?: number
+  readonly lastHeardAt?: number
+  readonly connectedAt?: number
+}
+
+/** Everything that can happen to a device at a site. Bodies are plain JSON. */
+export type DeviceEvent =
+  | {
+      readonly kind: 'device-expected'
+      readonly body: {
+        readonly manufacturer: string
+        readonly serial: string
+        readonly model: string
+        readonly source: string
+        readonly owner: string
+        readonly declarationVersion: number
+      }
+    }
+  | {
+      readonly kind: 'device-heard'
+      readonly body: {
+        readonly manufacturer: string
+        readonly serial: string
+        readonly attempt: string
+        readonly protocol: string
+        readonly address: string
+        readonly at: number
+      }
+    }
+  | {
+      readonly kind: 'identity-proven'
+      readonly body: { readonly certificateHash: string; readonly keyHash: string; readonly mudUrl?: string }
+    }
+  | {
+      readonly kind: 'admission-decided'
+      readonly body: {
+        readonly verdict: 'admit' | 'wait' | 'refuse'
+        readonly code?: ErrorCode
+        readonly reasons: readonly { readonly rule: string; readonly holds: boolean; readonly note: string }[]
+        readonly at: number
+      }
+    }
+  | { readonly kind: 'admission-granted'; readonly body: { readonly by: string } }
+  | { readonly kind: 'admission-denied'; readonly body: { readonly by: string } }
+  | { readonly kind: 'device-withdrawn'; readonly body: { readonly by: string } }
+  | {
+      readonly kind: 'voucher-obtained'
+      readonly body: { readonly voucher: string; readonly assertion: string; readonly at: number }
+    }
+  | {
+      readonly kind: 'voucher-status-reported'
+      readonly body: { readonly accepted: boolean; readonly reason?: string; readonly at: number }
+    }
+  | {
+      readonly kind: 'credential-planned'
+      readonly body: { readonly credential: string; readonly serialHex: string; readonly notAfter: number }
+    }
+  | {
+      readonly kind: 'credential-issued'
+      readonly body: { readonly credential: string; readonly certificateHash: string }
+    }
+  | {
+      readonly kind: 'credential-revoked'
+      readonly body: { readonly credential: string; readonly reason: string; readonly by: string }
+    }
+  | {
+      readonly kind: 'enroll-status-reported'
+      readonly body: { readonly enrolled: boolean; readonly withNewCredential: boolean; readonly reason?: string }
+    }
+  | { readonly kind: 'device-connected'; readonly body: { readonly credential: string; readonly at: number } }
+  | {
+      readonly kind: 'onboarding-refused'
+      readonly body: { readonly code: ErrorCode; readonly at: number; readonly note?: string }
+    }
+  | {
+      readonly kind: 'evidence-recorded'
+      readonly body: { readonly attempt: string; readonly transcript: string; readonly items: readonly EvidenceItem[] }
+    }
+  | {
+      readonly kind: 'lifecycle-moved'
+      readonly body: {
+        readonly transition: TransitionId
+        readonly from: LifecycleState
+        readonly to: LifecycleState
+        readonly actor: string
+      }
+    }
+
+/** The id of a device at a site, from what identifies it: 24 hex digits. */
+export function deviceId(manufacturer: string, serial: string): string {
+  return createHash('sha256').update(`${manufacturer}\0${serial}`).digest('hex').slice(0, 24)
+}
+
+/** The device after `event`; the first event of a stream is `device-expected` or `device-heard`. */
+export function evolveDevice(device: Device | undefined, event: DeviceEvent): Device {
+  if (device === undefined) return evolveDevice(newDevice(event), event)
+  const next = { ...device, version: device.version + 1 }
+  switch (event.kind) {
+    case 'device-expected': {
+      const { model, owner, declarationVersion } = event.body
+      const standing = device.standing === 'waiting' ? 'expected' : device.standing
+      return { ...next, model, owner, declarationVersion, standing }
+    }
+    case 'device-heard': {
+      const { attempt: id, protocol, address, at } = event.body
+      return {
+        ...next,
+        rung: device.rung === 'expected' ? 'heard' : device.rung,
+        attempt: { id, protocol, address, at },
+        firstHeardAt: device.firstHeardAt ?? at,
+        lastHeardAt: at,
+      }
+    }
+    case 'identity-proven': {
+      const { keyHash, mudUrl } = event.body
+      return {
+        ...next,
+        rung: higherRung(device.rung, 'authenticated'),
+        birthKeyHash: device.birthKeyHash ?? keyHash,
+        ...(mudUrl === undefined ? {} : { mudUrl }),
+      }
+    }
+    case 'admission-decided': {
+      const { verdict, code, at } = event.body
+      if (verdict === 'admit') return withoutRefusal({ ...next, rung: higherRung(device.rung, 'authorized') })
+      return code === undefined ? next : { ...next, refusal: { code, at } }
+    }
+    case 'admission-granted':
+      return { ...next, standing: 'approved' }
+    case 'admission-denied':
+      return { ...next, standing: 'denied' }
+    case 'device-withdrawn':
+      return { ...next, standing: 'withdrawn' }
+    case 'voucher-obtained':
+      return {
+        ...next,
+        voucher: { id: event.body.voucher, assertion: event.body.assertion, obtainedAt: event.body.at },
+      }
+    case 'voucher-status-reported':
+      return device.voucher === undefined
+        ? next
+        : { ...next, voucher: { ...device.voucher, accepted: event.body.accepted } }
+    case 'credential-planned':
+      return next
+    case 'credential-issued':
+      return { ...next, credential: event.body.credential, rung: higherRung(device.rung, 'credentialed') }
+    case 'credential-revoked':
+      return device.credential === event.body.credential ? { ...withoutCredential(next), rung: 'authenticated' } : next
+    case 'enroll-status-reported':
+      return next
+    case 'device-connected':
+      return withoutRefusal({ ...next, rung: 'connected', connectedAt: event.body.at })
+    case 'onboarding-refused':
+      return { ...next, refusal: { code: event.body.code, at: event.body.at } }
+    case 'evidence-recorded':
+      return next
+    case 'lifecycle-moved':
+      return { ...next, lifecycle: event.body.to }
+  }
+}
+
+/** The fold. @throws TypeError when the stream does not begin with `device-expected` or `device-heard` */
+export function foldDevice(events: readonly DeviceEvent[]): Device | undefined {
+  return events.reduce<Device | undefined>(evolveDevice, undefined)
+}
+
+function newDevice(event: DeviceEvent): Device {
+  if (event.kind !== 'device-expected' && event.kind !== 'device-heard') {
+    throw new TypeError(`a device stream cannot begin with ${event.kind}`)
+  }
+  const { manufacturer, serial } = event.body
+  return {
+    id: deviceId(manufacturer, serial),
+    manufacturer,
+    serial,
+    model: '',
+    version: 0,
+    // A site meets a device when it is acquired; what came before is in the manufacturer's ledger.
+    lifecycle: 'SC.SHL',
+    rung: 'expected',
+    standing: event.kind === 'device-expected' ? 'expected' : 'waiting',
+    owner: '',
+    declarationVersion: 0,
+  }
+}
+
+function withoutRefusal({ refusal: _, ...device }: Device): Device {
+  return device
+}
+
+function withoutCredential({ credential: _, ...device }: Device): Device {
+  return device
+}

@@ -1,0 +1,82 @@
+import { brskiErrors } from './catalogue/brski.ts'
+import { deviceErrors } from './catalogue/device.ts'
+import { siteErrors } from './catalogue/site.ts'
+import { storeErrors } from './catalogue/store.ts'
+
+/**
+ * The one catalogue of failures a user can meet. CLI, API, console and docs print from here, so that a code means
+ * the same thing, in the same words, everywhere.
+ */
+export const errorCatalogue = {
+  ...brskiErrors,
+  ...deviceErrors,
+  ...siteErrors,
+  ...storeErrors,
+} as const satisfies Record<string, ErrorEntry>
+
+/** What a person is told about a code. */
+export interface ErrorEntry {
+  /** Short noun phrase, sentence case, no full stop. */
+  readonly title: string
+  /** What happened, in plain words. */
+  readonly cause: string
+  /** What to do next. */
+  readonly action: string
+  /** HTTP status at the edge where no protocol asks for another. */
+  readonly status: number
+}
+
+export type ErrorCode = keyof typeof errorCatalogue
+
+/** Facts about this occurrence: names and numbers a person may read. Never key material, never a token. */
+export type ErrorDetail = Readonly<Record<string, string | number | boolean>>
+
+/** A failure with a code from the catalogue. Thrown by domain, protocol, role and app; rendered only at the edge. */
+export class OnboardingError extends Error {
+  readonly code: ErrorCode
+  readonly detail: ErrorDetail
+
+  constructor(code: ErrorCode, detail: ErrorDetail = {}, options?: { cause?: unknown }) {
+    super(`${errorCatalogue[code].title}${detailText(detail)}`, options)
+    this.name = 'OnboardingError'
+    this.code = code
+    this.detail = detail
+  }
+
+  get entry(): ErrorEntry {
+    return errorCatalogue[this.code]
+  }
+}
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorCatalogue, text)
+}
+
+/** RFC 9457 problem document. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: ErrorCode
+  readonly action: string
+  readonly facts: ErrorDetail
+}
+
+export function problem(error: OnboardingError): Problem {
+  const { title, cause, action, status } = error.entry
+  return {
+    type: `urn:mooring:error:${error.code}`,
+    title,
+    status,
+    detail: cause,
+    code: error.code,
+    action,
+    facts: error.detail,
+  }
+}
+
+function detailText(detail: ErrorDetail): string {
+  const facts = Object.entries(detail).map(([name, value]) => `${name} ${value}`)
+  return facts.length === 0 ? '' : ` (${facts.join(', ')})`
+}

@@ -1,0 +1,46 @@
+/** The records that a manufacturer keeps: units made, batches, vouchers given. */
+
+/** One device as the factory knows it. Never holds the device's private key. */
+export interface UnitRecord {
+  /** Unique within the manufacturer. */
+  readonly serial: string
+  readonly model: string
+  readonly batch: string
+  /** IDevID, DER base64, and its chain up to but without the root. */
+  readonly idevid: string
+  readonly chain: readonly string[]
+  /** SHA-256 of the SubjectPublicKeyInfo, hex; unique. */
+  readonly keyHash: string
+  /** Where the key was made: on the device (CSR), in a hardware token, or by the simulator. */
+  readonly keyOrigin: 'device' | 'pkcs11' | 'simulated'
+  /** Current owner, as named in the newest declaration. */
+  readonly owner: string
+  /** Newest device information declaration, JWS. */
+  readonly declaration: string
+  readonly declarationVersion: number
+  readonly madeAt: number
+  readonly withdrawnAt?: number
+}
+
+export interface BatchRecord {
+  readonly id: string
+  readonly model: string
+  readonly count: number
+  readonly made: number
+  readonly startedAt: number
+  readonly finishedAt?: number
+}
+
+/** A voucher that the MASA logged and signed (RFC 8995 section 5.8.1). */
+export interface IssuedVoucherRecord {
+  /** SHA-256 of the registrar voucher request, hex. */
+  readonly id: string
+  readonly serial: string
+  /** Base64 SubjectKeyIdentifier of the pinned certificate, or SHA-256 of its SPKI (section 5.8.2). */
+  readonly domain: string
+  readonly nonce: string | null
+  readonly assertion: 'logged' | 'proximity' | 'verified'
+  readonly loggedAt: number
+  /** Absent between the log entry and the signature; set before the answer is sent. */
+  readonly voucher?: string
+}

@@ -1,0 +1,187 @@
+import type { CredentialRecord } from './credential.ts'
+import type { Device } from './device.ts'
+import type { Json, NewEvent, StoredEvent } from './event.ts'
+import type { BatchRecord, IssuedVoucherRecord, UnitRecord } from './manufacture.ts'
+import type { AccessToken, IssuerRecord, ManifestRecord, TrustedManufacturer, VoucherRecord } from './site.ts'
+
+/**
+ * The ports through which the roles reach the outside. Adapters implement them, `app` wires them.
+ */
+
+/** Milliseconds since 1970. Injected so that tests move time. */
+export type Clock = () => number
+
+/** `length` random bytes fit for keys and nonces. */
+export type Random = (length: number) => Uint8Array
+
+/** One noun kept as current state beside the ledger, written in the same transaction as its events. */
+export interface Table<T, Index extends string = never> {
+  get(key: string): Promise<T | undefined>
+  /** Adds a new row; throws OnboardingError `store-exists` (detail `constraint`) when the key or a unique column is taken. */
+  insert(value: T): Promise<void>
+  /** Adds or replaces. */
+  put(value: T): Promise<void>
+  remove(key: string): Promise<void>
+  /** Rows whose index columns equal the filter, in key order after `after`; at most `limit` (default 100, at most 1000). */
+  find(
+    filter: Readonly<Partial<Record<Index, string | number>>>,
+    page?: { readonly after?: string; readonly limit?: number },
+  ): Promise<readonly T[]>
+  count(filter?: Readonly<Partial<Record<Index, string | number>>>): Promise<number>
+}
+
+/** The tables of all parties. A store belongs to one party (a site or a manufacturer); the others' tables stay empty. */
+export interface Tables {
+  readonly device: Table<Device, 'manufacturer' | 'serial' | 'lifecycle' | 'rung' | 'standing' | 'owner'>
+  readonly credential: Table<CredentialRecord, 'device' | 'status' | 'serialHex' | 'requestHash' | 'keyHash'>
+  readonly voucher: Table<VoucherRecord, 'device'>
+  readonly manufacturer: Table<TrustedManufacturer>
+  readonly manifest: Table<ManifestRecord, 'manufacturer'>
+  readonly issuer: Table<IssuerRecord>
+  readonly token: Table<AccessToken, 'hash'>
+  readonly unit: Table<UnitRecord, 'model' | 'batch' | 'owner'>
+  readonly batch: Table<BatchRecord, 'model'>
+  readonly issuedVoucher: Table<IssuedVoucherRecord, 'serial' | 'domain'>
+  /** Small named facts: schema marks, counters, the site's own name. */
+  readonly setting: Table<Setting>
+}
+
+export interface Setting {
+  readonly name: string
+  readonly value: Json
+}
+
+/** What a transaction can do. All of it becomes durable together, or nothing does. */
+export interface Tx extends Tables {
+  /**
+   * Appends to a stream. `expectedVersion` is the version that the decision was made on (0 for a new stream); when the
+   * stream has moved on, the transaction is run again from its start.
+   * @returns the new version of the stream
+   */
+  append(stream: string, expectedVersion: number, events: readonly NewEvent[]): Promise<number>
+  /** Work that must follow the commit: claimed by one worker, at least once. */
+  enqueue(topic: string, body: Json, dueAt?: number): Promise<void>
+}
+
+/** Where a reader of the feed stands: the last sequence seen of each lane. Opaque to callers beyond the store. */
+export type FeedCursor = Readonly<Record<string, number>>
+
+export interface OutboxItem {
+  readonly id: string
+  readonly topic: string
+  readonly body: Json
+  readonly attempt: number
+}
+
+/** Signed statement of how far each lane has come, so that a cut-off end shows. */
+export interface Checkpoint {
+  readonly at: number
+  readonly lanes: readonly { readonly lane: string; readonly sequence: number; readonly hash: string }[]
+  /** Hash of the checkpoint before, hex; empty for the first. */
+  readonly previous: string
+  /** DER SubjectPublicKeyInfo of the signing key, base64. */
+  readonly key: string
+  /** ECDSA signature over the canonical JSON of the members above, DER, base64. */
+  readonly signature: string
+}
+
+export interface LedgerVerdict {
+  /** Nothing altered: every hash, chain, signature and projection agrees. */
+  readonly integrity: 'pass' | 'fail'
+  /** Nothing cut off: every lane reaches what the last checkpoint, and the anchor if given, counts. */
+  readonly completeness: 'pass' | 'fail' | 'unanchored'
+  readonly events: number
+  readonly checkpoints: number
+  /** The first bad record, if any. */
+  readonly firstBad?: { readonly lane: string; readonly sequence: number; readonly reason: string }
+}
+
+export interface Store {
+  /** Runs `work` and resolves when it is durable. `work` must touch nothing but `tx`: it may run more than once. */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /** A consistent look without writing. */
+  read<T>(work: (tables: Tables) => Promise<T>): Promise<T>
+  /** Events of one stream in version order. */
+  history(stream: string, afterVersion?: number, limit?: number): Promise<readonly StoredEvent[]>
+  /** Events of all lanes after the cursor, oldest first, at most `limit`. */
+  feed(
+    cursor: FeedCursor,
+    limit: number,
+  ): Promise<{ readonly events: readonly StoredEvent[]; readonly cursor: FeedCursor }>
+  /** Calls back after each local commit that appended events. @returns a function that ends it */
+  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void
+  /** Claims due outbox items; each must be settled. An unsettled claim returns after its lease. */
+  claim(topic: string, limit: number): Promise<readonly OutboxItem[]>
+  settle(id: string, outcome: 'done' | { readonly retryAt: number }): Promise<void>
+  /** Signs and stores a checkpoint over all lanes. */
+  checkpoint(): Promise<Checkpoint>
+  verify(anchor?: Checkpoint): Promise<LedgerVerdict>
+  /** Writes a copy that `restore` accepts, while the store stays in use. */
+  backup(file: string): Promise<void>
+  close(): Promise<void>
+}
+
+/** The registrar's way to a manufacturer. Transport failures throw OnboardingError `masa-…`. */
+export interface MasaClient {
+  requestVoucher(request: MasaRequest): Promise<MasaAnswer>
+  requestAuditLog(request: MasaRequest): Promise<MasaAnswer>
+}
+
+export interface MasaRequest {
+  readonly manufacturer: TrustedManufacturer
+  /** `https://host[:port]/.well-known/brski`, without a trailing slash. */
+  readonly baseUrl: string
+  readonly body: Uint8Array
+  readonly contentType: string
+  readonly accept: string
+}
+
+export interface MasaAnswer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: Uint8Array
+}
+
+/** A request as a protocol endpoint sees it, free of any HTTP library. */
+export interface EndpointRequest {
+  readonly method: string
+  readonly path: string
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  readonly peer: Peer
+}
+
+/** The other end of a TLS connection: proven possession of `certificates[0]`'s key, nothing more (no path was validated). */
+export interface Peer {
+  /** Address and port, for the record. */
+  readonly address: string
+  /** The chain that the client sent, leaf first, DER. Empty when it sent none. */
+  readonly certificates: readonly Uint8Array[]
+  /** Our own end-entity certificate on this connection, DER. */
+  readonly localCertificate: Uint8Array
+  /** Unique per connection. */
+  readonly connection: string
+  /** RFC 9266 tls-exporter, or tls-unique on TLS 1.2 (RFC 7030 section 3.5). */
+  channelBinding(): Uint8Array | undefined
+}
+
+export interface EndpointReply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | string
+  /** Close the connection after this reply (RFC 8995 section 5.2). */
+  readonly close?: boolean
+}
+
+/** One protocol endpoint set. Answers undefined for a path that is not its own. */
+export interface Endpoint {
+  handle(request: EndpointRequest): Promise<EndpointReply | undefined>
+}
+
+/** Structured log. Secrets have a type that prints as `[secret]`. */
+export interface Log {
+  info(facts: Readonly<Record<string, unknown>>, message: string): void
+  warn(facts: Readonly<Record<string, unknown>>, message: string): void
+  error(facts: Readonly<Record<string, unknown>>, message: string): void
+}

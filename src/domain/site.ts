@@ -1,0 +1,71 @@
+/** The records that a site keeps beside its devices. */
+
+/** A manufacturer that the operator of this site trusts. */
+export interface TrustedManufacturer {
+  /** Name given by the operator; unique. */
+  readonly name: string
+  /** IDevID roots, DER base64; several during a rollover. Matched by key, never by name. */
+  readonly anchors: readonly string[]
+  /** Overrides the URL in the birth certificate. */
+  readonly masaUrl?: string
+  /** Anchors for the TLS certificate of the MASA and for voucher signatures, DER base64. Empty: the IDevID anchors. */
+  readonly masaAnchors: readonly string[]
+  /** The MASA may be at a private or loopback address. */
+  readonly masaPrivateAddress: boolean
+  /** Accept devices whose IDevID notAfter has passed (RFC 8995 section 2.6.2). */
+  readonly ignoreIdevidLifetime: boolean
+  /** Names of reader quirks switched on for this manufacturer. */
+  readonly quirks: readonly string[]
+  readonly addedAt: number
+}
+
+/** A signed list of units, as the buyer got it. */
+export interface ManifestRecord {
+  /** SHA-256 of the signed bytes, hex. */
+  readonly id: string
+  readonly manufacturer: string
+  readonly devices: number
+  readonly importedAt: number
+  readonly importedBy: string
+}
+
+/** A voucher obtained for a device; answers a resent request with the same bytes. */
+export interface VoucherRecord {
+  /** SHA-256 of the pledge voucher request, hex. */
+  readonly id: string
+  readonly device: string
+  /** Base64 of the nonce; empty for nonceless. */
+  readonly nonce: string
+  readonly contentType: string
+  /** The voucher as the MASA signed it, base64. */
+  readonly voucher: string
+  readonly assertion: string
+  readonly obtainedAt: number
+}
+
+/** A certification authority of the site. The root signs the issuing CA and stays apart from it. */
+export interface IssuerRecord {
+  /** `root` or `issuing`, with a generation: `issuing-1`. */
+  readonly name: string
+  readonly certificate: string
+  /** Label in the key store. */
+  readonly keyLabel: string
+  readonly crlNumber: number
+  /** Newest CRL, DER base64. */
+  readonly crl?: string
+  readonly crlNextUpdate?: number
+}
+
+export type AccessRole = 'administrator' | 'operator' | 'auditor'
+
+/** An API token; only its hash is kept. */
+export interface AccessToken {
+  readonly id: string
+  readonly name: string
+  readonly role: AccessRole
+  /** SHA-256 of the token, hex. */
+  readonly hash: string
+  readonly createdAt: number
+  readonly expiresAt?: number
+  readonly revokedAt?: number
+}
