@@ -33,7 +33,8 @@ function copyScalar(der: Uint8Array, at: number, raw: Buffer, start: number, siz
   const length = der[at + 1] ?? 0
   let from = at + 2
   const end = from + length
-  if (der[at] !== 0x02 || length === 0 || length > size + 1 || end > der.length) throw malformed('r or s is not an INTEGER')
+  if (der[at] !== 0x02 || length === 0 || length > size + 1 || end > der.length)
+    throw malformed('r or s is not an INTEGER')
   const first = der[from]!
   if (first >= 0x80) throw malformed('r or s is negative')
   if (first === 0) {

@@ -49,7 +49,10 @@ const profiles: ReadonlyMap<string, EcProfile> = new Map([
 export function ecProfile(key: KeyObject): EcProfile {
   const profile = profiles.get(key.asymmetricKeyDetails?.namedCurve ?? '')
   if (key.asymmetricKeyType !== 'ec' || profile === undefined) {
-    throw new CryptoError('unsupported-key', `no ECDSA with ${key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? key.type}`)
+    throw new CryptoError(
+      'unsupported-key',
+      `no ECDSA with ${key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? key.type}`,
+    )
   }
   return profile
 }

@@ -1,0 +1,30 @@
+import { generateKey } from '../../crypto/key.ts'
+import { type KeyStore, keySigner, type Signer } from '../../crypto/signer.ts'
+import { checkLabel, labelTaken } from './error.ts'
+
+/** Keys that end with the process: simulated devices and tests. */
+export function memoryKeyStore(): KeyStore {
+  const signers = new Map<string, Signer>()
+  return {
+    kind: 'memory',
+    hardwareBacked: false,
+    async generate(label, curve) {
+      checkLabel(label)
+      if (signers.has(label)) throw labelTaken(label)
+      const signer = keySigner(generateKey(curve))
+      signers.set(label, signer)
+      return signer
+    },
+    async open(label) {
+      checkLabel(label)
+      return signers.get(label)
+    },
+    async list() {
+      return [...signers.keys()].sort()
+    },
+    async remove(label) {
+      checkLabel(label)
+      signers.delete(label)
+    },
+  }
+}
