@@ -1,0 +1,159 @@
+import type { Admission, AdmissionDecision, AdmissionReason, AdmissionRequest } from '../../domain/admission.ts'
+import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
+import type { ErrorCode } from '../../domain/error.ts'
+import { streamName } from '../../domain/event.ts'
+import type { EvidenceItem } from '../../domain/evidence.ts'
+import { possibleMoves } from '../../domain/lifecycle.ts'
+import type { Clock, Store } from '../../domain/port.ts'
+
+export interface AdmissionPolicy {
+  /** Identifier of the network that devices join. */
+  readonly network: string
+  /** Ids of the owners on whose behalf this site onboards; a device whose declaration names another is refused. */
+  readonly owners: readonly string[]
+  readonly credentialLifetimeDays: number
+  /** How long a waiting device is told to stay away, seconds. RFC 8995 section 5.6 caps the pledge's wait at 60. */
+  readonly retryAfterSeconds: number
+}
+
+/**
+ * Answers the one question of onboarding from the record of the device and the site's policy, and writes who asked, what
+ * was proven and what was decided in the same transaction. A device that nobody has heard of gets a record and waits.
+ */
+export function createAdmission(store: Store, clock: Clock, policy: AdmissionPolicy): Admission {
+  return {
+    admit: request =>
+      store.transaction(async tx => {
+        const id = deviceId(request.identity.manufacturer, request.identity.serial)
+        const known = await tx.device.get(id)
+        const events = proceedings(known, request, clock(), policy)
+        const device = events.list.reduce<Device | undefined>(evolveDevice, known)
+        await tx.append(streamName('device', id), known?.version ?? 0, events.list)
+        if (device !== undefined) await tx.device.put(device)
+        return events.decision
+      }),
+  }
+}
+
+/** What an admission request does to a device's record. Pure. */
+export function proceedings(
+  known: Device | undefined,
+  request: AdmissionRequest,
+  at: number,
+  policy: AdmissionPolicy,
+): { readonly list: readonly DeviceEvent[]; readonly decision: AdmissionDecision } {
+  const { identity, evidence, network, intent } = request
+  const list: DeviceEvent[] = []
+  if (known?.attempt?.id !== evidence.attempt) {
+    list.push({
+      kind: 'device-heard',
+      body: {
+        manufacturer: identity.manufacturer,
+        serial: identity.serial,
+        attempt: evidence.attempt,
+        protocol: network.protocol,
+        address: evidence.address,
+        at,
+      },
+    })
+  }
+  const decision = decide(known, request, policy)
+  // A clone must not write its key over the record of the genuine device.
+  const cloned = decision.verdict === 'refuse' && decision.code === 'device-identity-cloned'
+  if (!cloned && known?.birthKeyHash === undefined) {
+    const { certificateHash, keyHash } = identity
+    list.push({
+      kind: 'identity-proven',
+      body: intent === undefined ? { certificateHash, keyHash } : { certificateHash, keyHash, mudUrl: intent },
+    })
+  }
+  list.push({
+    kind: 'admission-decided',
+    body: {
+      verdict: decision.verdict,
+      reasons: decision.reasons.map(reason => ({ ...reason })),
+      at,
+      ...(decision.verdict === 'admit' ? {} : { code: decision.code }),
+    },
+  })
+  if (decision.verdict === 'admit') list.push(...onboardingMoves(known))
+  list.push({
+    kind: 'evidence-recorded',
+    body: { attempt: evidence.attempt, transcript: evidence.transcript, items: evidenceOf(decision, intent) },
+  })
+  return { list, decision }
+}
+
+function decide(known: Device | undefined, request: AdmissionRequest, policy: AdmissionPolicy): AdmissionDecision {
+  const { identity } = request
+  const device = deviceId(identity.manufacturer, identity.serial)
+  const reasons: AdmissionReason[] = [
+    { rule: 'manufacturer-trusted', holds: true, note: `birth certificate chains to ${identity.manufacturer}` },
+  ]
+  const refuse = (rule: AdmissionReason['rule'], code: ErrorCode, note: string): AdmissionDecision => ({
+    verdict: 'refuse',
+    device,
+    code,
+    reasons: [...reasons, { rule, holds: false, note }],
+  })
+
+  if (known?.birthKeyHash !== undefined && known.birthKeyHash !== identity.keyHash) {
+    return refuse('identity-unique', 'device-identity-cloned', 'another key is on record for this serial number')
+  }
+  if (known?.standing === 'withdrawn') return refuse('standing', 'device-withdrawn', 'withdrawn')
+  if (known?.standing === 'denied') return refuse('standing', 'device-denied', 'denied by a person')
+  if (known !== undefined && known.owner !== '' && !policy.owners.includes(known.owner)) {
+    return refuse('ownership', 'owner-mismatch', `declaration names ${known.owner}`)
+  }
+  if (known === undefined || known.standing === 'waiting') {
+    return {
+      verdict: 'wait',
+      device,
+      code: 'device-unexpected',
+      retryAfterSeconds: policy.retryAfterSeconds,
+      reasons: [...reasons, { rule: 'device-expected', holds: false, note: 'on no manifest of this site' }],
+    }
+  }
+  reasons.push(
+    known.standing === 'approved'
+      ? { rule: 'device-approved', holds: true, note: 'approved by a person' }
+      : { rule: 'device-expected', holds: true, note: 'on a manifest of this site' },
+  )
+  if (known.owner !== '') reasons.push({ rule: 'ownership', holds: true, note: `declaration names ${known.owner}` })
+  return {
+    verdict: 'admit',
+    device,
+    plan: { kind: 'network', lifetimeDays: policy.credentialLifetimeDays, network: policy.network },
+    reasons,
+  }
+}
+
+/** From the shelf or from installation into onboarding; a device that is further on re-onboards by its own lifecycle. */
+function onboardingMoves(known: Device | undefined): DeviceEvent[] {
+  const moves: DeviceEvent[] = []
+  let state = known?.lifecycle ?? 'SC.SHL'
+  for (const [event, actor] of [
+    ['acquire', 'device purchaser / owner'],
+    ['enter-onboarding-mode', 'device onboarder'],
+  ] as const) {
+    const move = possibleMoves(state).find(candidate => candidate.event === event)
+    if (move === undefined) continue
+    moves.push({ kind: 'lifecycle-moved', body: { transition: move.id, from: state, to: move.to, actor } })
+    state = move.to
+  }
+  return moves
+}
+
+function evidenceOf(decision: AdmissionDecision, intent: string | undefined): EvidenceItem[] {
+  const items: EvidenceItem[] = [
+    { step: 'onboarding-mode-entered', result: 'pass', note: 'sent an onboarding message' },
+    { step: 'device-authenticated', result: 'pass', note: 'IDevID path and proof of possession' },
+  ]
+  const registered: EvidenceItem =
+    decision.verdict === 'admit'
+      ? { step: 'registered', result: 'pass' }
+      : { step: 'registered', result: 'fail', code: decision.code }
+  items.push(registered)
+  if (intent !== undefined) items.push({ step: 'intent-conveyed', result: 'pass', note: 'MUD URL in the birth certificate' })
+  return items
+}
