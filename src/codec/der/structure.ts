@@ -78,21 +78,25 @@ export function sequence<const S extends Shape>(shape: S): Codec<SequenceOf<S>> 
   }
 }
 
-export function sequenceOf<T>(codec: Codec<T>): Codec<readonly T[]> {
+/** SEQUENCE OF with at least `min` (default 0) elements. */
+export function sequenceOf<T>(codec: Codec<T>, { min = 0 }: { min?: number } = {}): Codec<readonly T[]> {
   return {
     tags: [0x30],
     write(w, value, tag = 0x30) {
+      if (value.length < min) throw new CodecError('bad-value', 'too few elements')
       const mark = w.mark()
       for (let i = value.length - 1; i >= 0; i--) codec.write(w, value[i]!)
       w.close(tag, mark)
     },
     read(r, tag = 0x30) {
+      const start = r.pos
       const outer = r.enter(tag)
       const list: T[] = []
       while (r.more) {
         r.tally()
         list.push(codec.read(r))
       }
+      if (list.length < min) r.fail('bad-value', 'too few elements', start)
       r.leave(outer)
       return list
     },
@@ -101,19 +105,24 @@ export function sequenceOf<T>(codec: Codec<T>): Codec<readonly T[]> {
 
 /**
  * SET OF. X.690 11.6: the encodings are in ascending order; sorted on writing, checked on reading. `order: 'any'` keeps
- * the order given and accepts every order: for CMS, whose writers often do not sort.
+ * the order given and accepts every order: for CMS, whose writers often do not sort. At least `min` (default 0) elements.
  */
-export function setOf<T>(codec: Codec<T>, { order = 'der' }: { order?: 'der' | 'any' } = {}): Codec<readonly T[]> {
+export function setOf<T>(
+  codec: Codec<T>,
+  { order = 'der', min = 0 }: { order?: 'der' | 'any'; min?: number } = {},
+): Codec<readonly T[]> {
   const sorted = order === 'der'
   return {
     tags: [0x31],
     write(w, value, tag = 0x31) {
+      if (value.length < min) throw new CodecError('bad-value', 'too few elements')
       const mark = w.mark()
       if (sorted && value.length > 1) writeSorted(w, codec, value)
       else for (let i = value.length - 1; i >= 0; i--) codec.write(w, value[i]!)
       w.close(tag, mark)
     },
     read(r, tag = 0x31) {
+      const begin = r.pos
       const outer = r.enter(tag)
       const list: T[] = []
       let before = -1
@@ -126,6 +135,7 @@ export function setOf<T>(codec: Codec<T>, { order = 'der' }: { order?: 'der' | '
         }
         before = start
       }
+      if (list.length < min) r.fail('bad-value', 'too few elements', begin)
       r.leave(outer)
       return list
     },
@@ -221,15 +231,36 @@ export function choice<const S extends Shape>(shape: S): Codec<ChoiceOf<S>> {
 }
 
 /** Any one element, kept as its exact bytes, header included. What is inside is not looked at. */
-export const any: Codec<Uint8Array> = {
-  tags: null,
-  write(w, value) {
-    w.octets(value)
-  },
-  read(r) {
-    if (!r.more) r.fail('truncated', 'element is missing')
-    return r.element()
-  },
+export const any: Codec<Uint8Array> = rawElement(null)
+
+/** Like `any`, for an element that must begin with `tag`. */
+export function element(tag: number): Codec<Uint8Array> {
+  return rawElement([tag])
+}
+
+function rawElement(tags: readonly number[] | null): Codec<Uint8Array> {
+  return {
+    tags,
+    write(w, value) {
+      if (tags !== null && value[0] !== tags[0]) throw new CodecError('bad-value', 'not the element that belongs here')
+      if (value.length !== elementLength(value)) throw new CodecError('bad-value', 'not one whole element')
+      w.octets(value)
+    },
+    read(r) {
+      if (!r.more) r.fail('truncated', 'element is missing')
+      if (tags !== null && r.peek() !== tags[0]) r.fail('bad-tag', 'another element is expected here')
+      return r.element()
+    },
+  }
+}
+
+/** Bytes that the element at the start of `bytes` takes by its own header; NaN when there is none. */
+function elementLength(bytes: Uint8Array): number {
+  const first = bytes[1] ?? Number.NaN
+  if (!(first >= 0x80)) return 2 + first
+  let length = 0
+  for (let i = 2; i < 2 + (first & 0x7f); i++) length = length * 256 + (bytes[i] ?? Number.NaN)
+  return 2 + (first & 0x7f) + length
 }
 
 /** The value together with the exact bytes that encoded it (those that a signature covers). Writes `der`. */
