@@ -168,7 +168,7 @@ export function extnValue(extension: Extension): Buffer {
 }
 
 /** RFC 5280 4.2: no extension twice. Throws CodecError `duplicate`. */
-export function refuseDuplicates(extensions: readonly Extension[]): void {
+export function refuseDuplicates(extensions: readonly { readonly id: string }[]): void {
   const seen = new Set<string>()
   for (const { id } of extensions) {
     if (seen.has(id)) throw new CodecError('duplicate', `extension ${id} is there twice`)
