@@ -24,11 +24,14 @@ export class KeyStoreError extends Error {
   }
 }
 
-const label = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
-
 /** Labels become file names: nothing that a path, a shell or a log could read as something else. */
+export function isLabel(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)
+}
+
+/** Throws `bad-label`. */
 export function checkLabel(text: string): void {
-  if (label.test(text)) return
+  if (isLabel(text)) return
   throw new KeyStoreError(
     'bad-label',
     'a key label has 1 to 64 characters of A-Z a-z 0-9 . _ - and starts with a letter or a digit: choose another one',

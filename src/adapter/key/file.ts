@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { generateKey, importPrivateKey } from '../../crypto/key.ts'
 import type { Secret } from '../../crypto/secret.ts'
 import { type KeyStore, keySigner, type Signer } from '../../crypto/signer.ts'
-import { checkLabel, KeyStoreError, labelTaken } from './error.ts'
+import { checkLabel, isLabel, KeyStoreError, labelTaken } from './error.ts'
 import { openMasterKey, type Passphrase } from './master-key.ts'
 import { createPrivateFile, readPrivateFile, removePrivateFile, requirePrivateDirectory } from './private-file.ts'
 import { openSealed, Sealed, seal } from './seal.ts'
@@ -63,6 +63,7 @@ async function labels(directory: string): Promise<string[]> {
   return names
     .filter(name => name.endsWith(suffix))
     .map(name => name.slice(0, -suffix.length))
+    .filter(isLabel)
     .sort()
 }
 
