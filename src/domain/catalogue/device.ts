@@ -44,6 +44,18 @@ export const deviceErrors = {
     action: 'The detail names the condition.',
     status: 409,
   },
+  'lifecycle-actor-refused': {
+    title: 'Step of another party',
+    cause: 'The lifecycle gives this step to another role than the one that asked for it.',
+    action: 'Ask the party that the detail names.',
+    status: 403,
+  },
+  'credential-status-refused': {
+    title: 'Not possible for this credential',
+    cause: 'A credential goes from planned to issued, and from there to revoked or superseded, and no other way.',
+    action: 'Look at the status of the credential; to replace it, onboard the device again.',
+    status: 409,
+  },
   'declaration-invalid': {
     title: 'Ownership declaration not valid',
     cause: 'The device information declaration is not signed by a party that this manufacturer allows, or was altered.',
