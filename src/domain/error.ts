@@ -1,5 +1,6 @@
 import { brskiErrors } from './catalogue/brski.ts'
 import { deviceErrors } from './catalogue/device.ts'
+import { factoryErrors } from './catalogue/factory.ts'
 import { siteErrors } from './catalogue/site.ts'
 import { storeErrors } from './catalogue/store.ts'
 
@@ -10,6 +11,7 @@ import { storeErrors } from './catalogue/store.ts'
 export const errorCatalogue = {
   ...brskiErrors,
   ...deviceErrors,
+  ...factoryErrors,
   ...siteErrors,
   ...storeErrors,
 } as const satisfies Record<string, ErrorEntry>

@@ -19,13 +19,18 @@ export interface UnitRecord {
   readonly declaration: string
   readonly declarationVersion: number
   readonly madeAt: number
+  /** When the device had stored its IDevID; absent between the signature and that. */
+  readonly installedAt?: number
   readonly withdrawnAt?: number
+  /** Version of the stream `unit/<serial>`. */
+  readonly version: number
 }
 
 export interface BatchRecord {
   readonly id: string
   readonly model: string
   readonly count: number
+  /** Units that have stored their IDevID. */
   readonly made: number
   readonly startedAt: number
   readonly finishedAt?: number

@@ -43,9 +43,9 @@ export interface VoucherRecord {
   readonly obtainedAt: number
 }
 
-/** A certification authority of the site. The root signs the issuing CA and stays apart from it. */
+/** A certification authority or signer of this party, site or manufacturer. The root signs the others and stays apart. */
 export interface IssuerRecord {
-  /** `root` or `issuing`, with a generation: `issuing-1`. */
+  /** Its office with a generation: `root-1`, `issuing-1`; at a manufacturer also `idevid-1`, `voucher-1` ... */
   readonly name: string
   readonly certificate: string
   /** Label in the key store. */
