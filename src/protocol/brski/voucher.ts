@@ -1,4 +1,17 @@
-import { assertion, binary, boolean, certificate, date, type Leaf, type LeafType, nonce, publicKey, text, texts } from './leaf.ts'
+import {
+  agentSignCertificate,
+  assertion,
+  binary,
+  boolean,
+  certificate,
+  date,
+  type Leaf,
+  type LeafType,
+  nonce,
+  publicKey,
+  text,
+  texts,
+} from './leaf.ts'
 
 /**
  * Which text rules. RFC 8366 (with RFC 8995 for requests) knows no SIDs and demands created-on, assertion and
@@ -24,7 +37,9 @@ export interface Structure<L extends Leaves = Leaves> {
   readonly mandatory: Readonly<Record<VoucherVersion, readonly string[]>>
 }
 
-type Values<L extends Leaves> = { readonly [K in keyof L as L[K] extends { ignored: true } ? never : K]?: ValueOf<L[K]> }
+type Values<L extends Leaves> = {
+  readonly [K in keyof L as L[K] extends { ignored: true } ? never : K]?: ValueOf<L[K]>
+}
 
 function leaf<T>(delta: number, type: LeafType<T>): Leaf<T> & { readonly ignored: false } {
   return { delta, type, since: 'rfc8366', ignored: false }
@@ -60,7 +75,7 @@ export const VoucherRequest = {
     'proximity-registrar-pubk': bisLeaf(12, publicKey),
     'serial-number': leaf(13, text),
     'agent-provided-proximity-registrar-cert': bisLeaf(14, certificate),
-    'agent-sign-cert': bisLeaf(15, certificate),
+    'agent-sign-cert': bisLeaf(15, agentSignCertificate),
     'agent-signed-data': bisLeaf(16, binary),
     'pinned-domain-pubk': ignoredLeaf(17, publicKey),
     'pinned-domain-pubk-sha256': ignoredLeaf(18, binary),
@@ -76,7 +91,10 @@ export const Voucher = {
   kind: 'voucher',
   root: 'ietf-voucher:voucher',
   sid: 2451,
-  mandatory: { rfc8366: ['created-on', 'assertion', 'serial-number', 'pinned-domain-cert'], rfc8366bis: ['serial-number'] },
+  mandatory: {
+    rfc8366: ['created-on', 'assertion', 'serial-number', 'pinned-domain-cert'],
+    rfc8366bis: ['serial-number'],
+  },
   leaves: {
     assertion: leaf(1, assertion),
     'created-on': leaf(2, date),
