@@ -35,6 +35,7 @@ export type StreamNoun =
   | 'batch'
   | 'pledge'
   | 'domain'
+  | 'refusal'
 
 export function streamName(noun: StreamNoun, key: string): string {
   return `${noun}/${key}`

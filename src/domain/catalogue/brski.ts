@@ -38,6 +38,12 @@ export const brskiErrors = {
     action: 'If you know the maker, add its root with `mooring trust add`; otherwise leave the device out.',
     status: 404,
   },
+  'idevid-forged': {
+    title: 'Birth certificate forged',
+    cause: 'The IDevID names a manufacturer that this site trusts, but was not signed by it.',
+    action: 'A copied or invented certificate: find the device that presented it.',
+    status: 403,
+  },
   'idevid-invalid': {
     title: 'Birth certificate not valid',
     cause: 'The IDevID chain was found, but a certificate in it breaks a rule of path validation.',

@@ -1,0 +1,410 @@
+import * as z from 'zod'
+import type { AccessRole } from '../../domain/site.ts'
+
+/** One operation of the API. The same value gives the server its types, OpenAPI its document and the client its methods. */
+export interface Operation {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** `{name}` marks a path parameter. */
+  readonly path: string
+  readonly summary: string
+  readonly tag: string
+  /** Roles that may call it; empty: anybody, without a token. */
+  readonly roles: readonly AccessRole[]
+  readonly query?: z.ZodType
+  readonly body?: z.ZodType
+  readonly reply: z.ZodType
+}
+
+export type Contract = Readonly<Record<string, Operation>>
+
+const everyone = ['administrator', 'operator', 'auditor'] as const
+const operators = ['administrator', 'operator'] as const
+const administrators = ['administrator'] as const
+
+const Instant = z.iso.datetime().describe('RFC 3339, UTC')
+const Base64 = z.base64().max(1_400_000)
+const Name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
+  .describe('1 to 64 of A-Z a-z 0-9 . _ -')
+const Serial = z.string().min(1).max(64)
+const Page = z.object({
+  after: z.string().max(128).optional().describe('`next` of the page before'),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+})
+
+export const DeviceView = z.object({
+  id: z.string(),
+  manufacturer: z.string(),
+  serial: z.string(),
+  model: z.string(),
+  lifecycle: z.string(),
+  rung: z.enum(['expected', 'heard', 'authenticated', 'authorized', 'credentialed', 'connected']),
+  standing: z.enum(['expected', 'waiting', 'approved', 'denied', 'withdrawn']),
+  owner: z.string(),
+  mudUrl: z.string().optional(),
+  credential: z.string().optional(),
+  refusal: z.object({ code: z.string(), title: z.string(), action: z.string(), at: Instant }).optional(),
+  firstHeardAt: Instant.optional(),
+  lastHeardAt: Instant.optional(),
+  connectedAt: Instant.optional(),
+  possible: z.array(z.string()).describe('Lifecycle events that the table knows from here'),
+})
+export type DeviceView = z.infer<typeof DeviceView>
+
+export const EventView = z.object({
+  lane: z.string(),
+  sequence: z.number().int(),
+  stream: z.string(),
+  version: z.number().int(),
+  at: Instant,
+  kind: z.string(),
+  body: z.record(z.string(), z.unknown()),
+  hash: z.string(),
+})
+export type EventView = z.infer<typeof EventView>
+
+export const ManufacturerView = z.object({
+  name: z.string(),
+  anchors: z.array(z.object({ subject: z.string(), fingerprint: z.string(), notAfter: Instant })),
+  masaUrl: z.string().optional(),
+  masaAnchors: z.array(z.object({ subject: z.string(), fingerprint: z.string(), notAfter: Instant })),
+  masaPrivateAddress: z.boolean(),
+  ignoreIdevidLifetime: z.boolean(),
+  quirks: z.array(z.string()),
+  addedAt: Instant,
+})
+export type ManufacturerView = z.infer<typeof ManufacturerView>
+
+export const CredentialView = z.object({
+  id: z.string(),
+  device: z.string(),
+  kind: z.enum(['birth', 'network', 'application']),
+  status: z.enum(['planned', 'issued', 'revoked', 'superseded']),
+  serialHex: z.string(),
+  issuer: z.string(),
+  notBefore: Instant,
+  notAfter: Instant,
+  certificate: z.string().optional().describe('PEM. A certificate is public; no private key is ever here'),
+  revokedAt: Instant.optional(),
+  revocationReason: z.string().optional(),
+})
+export type CredentialView = z.infer<typeof CredentialView>
+
+export const VoucherView = z.object({
+  id: z.string(),
+  device: z.string(),
+  assertion: z.string(),
+  nonced: z.boolean(),
+  contentType: z.string(),
+  obtainedAt: Instant,
+})
+
+export const ManifestView = z.object({
+  id: z.string(),
+  manufacturer: z.string(),
+  devices: z.number().int(),
+  importedAt: Instant,
+  importedBy: z.string(),
+})
+
+export const ManifestReport = z.object({
+  manifest: ManifestView,
+  new: z.number().int(),
+  updated: z.number().int(),
+  unchanged: z.number().int(),
+  refused: z.array(z.object({ serial: z.string(), code: z.string() })),
+})
+
+export const TokenView = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(everyone),
+  createdAt: Instant,
+  expiresAt: Instant.optional(),
+  revokedAt: Instant.optional(),
+})
+
+const Checkpoint = z.object({
+  at: z.number(),
+  lanes: z.array(z.object({ lane: z.string(), sequence: z.number().int(), hash: z.string() })),
+  previous: z.string(),
+  key: z.string(),
+  signature: z.string(),
+})
+
+const Verdict = z.object({
+  integrity: z.enum(['pass', 'fail']),
+  completeness: z.enum(['pass', 'fail', 'unanchored']),
+  events: z.number().int(),
+  checkpoints: z.number().int(),
+  firstBad: z.object({ lane: z.string(), sequence: z.number().int(), reason: z.string() }).optional(),
+})
+
+function pageOf<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item), next: z.string().optional() })
+}
+
+/** Everything that a site answers over HTTP beside the onboarding protocols. */
+export const api = {
+  siteShow: {
+    method: 'GET',
+    path: '/v1/site',
+    summary: 'What this site is: network, certificates to hand to a manufacturer, counts',
+    tag: 'site',
+    roles: everyone,
+    reply: z.object({
+      network: z.string(),
+      owner: z.string(),
+      version: z.string(),
+      domainIds: z.array(z.string()).describe('RFC 8995 section 5.8.2; names this site to a manufacturer'),
+      certificates: z.array(z.string()).describe('PEM: registrar, issuing CA, root'),
+      onboardingPort: z.number().int(),
+      devices: z.record(z.string(), z.number().int()).describe('Count by rung'),
+    }),
+  },
+  deviceList: {
+    method: 'GET',
+    path: '/v1/devices',
+    summary: 'Devices, in order of id',
+    tag: 'device',
+    roles: everyone,
+    query: Page.extend({
+      rung: DeviceView.shape.rung.optional(),
+      standing: DeviceView.shape.standing.optional(),
+      manufacturer: Name.optional(),
+      serial: Serial.optional(),
+    }),
+    reply: pageOf(DeviceView),
+  },
+  deviceShow: {
+    method: 'GET',
+    path: '/v1/devices/{id}',
+    summary: 'One device',
+    tag: 'device',
+    roles: everyone,
+    reply: DeviceView,
+  },
+  deviceHistory: {
+    method: 'GET',
+    path: '/v1/devices/{id}/events',
+    summary: 'The history of one device, oldest first',
+    tag: 'device',
+    roles: everyone,
+    query: Page,
+    reply: pageOf(EventView),
+  },
+  deviceExpect: {
+    method: 'POST',
+    path: '/v1/devices',
+    summary: 'Expect one device that is on no manifest',
+    tag: 'device',
+    roles: operators,
+    body: z.object({ manufacturer: Name, serial: Serial, model: z.string().max(64).default('') }),
+    reply: DeviceView,
+  },
+  deviceWithdraw: {
+    method: 'POST',
+    path: '/v1/devices/{id}/withdrawal',
+    summary: 'Withdraw a device: no onboarding from now on, its network credential revoked',
+    tag: 'device',
+    roles: operators,
+    body: z.object({ reason: z.string().max(200).default('') }),
+    reply: DeviceView,
+  },
+  approvalList: {
+    method: 'GET',
+    path: '/v1/approvals',
+    summary: 'Genuine devices that nobody expects and that wait for a person',
+    tag: 'approval',
+    roles: everyone,
+    query: Page,
+    reply: pageOf(DeviceView),
+  },
+  approvalGrant: {
+    method: 'POST',
+    path: '/v1/approvals/{id}/grant',
+    summary: 'Let a waiting device in',
+    tag: 'approval',
+    roles: operators,
+    reply: DeviceView,
+  },
+  approvalDeny: {
+    method: 'POST',
+    path: '/v1/approvals/{id}/denial',
+    summary: 'Turn a waiting device away',
+    tag: 'approval',
+    roles: operators,
+    reply: DeviceView,
+  },
+  manufacturerList: {
+    method: 'GET',
+    path: '/v1/manufacturers',
+    summary: 'Trusted manufacturers',
+    tag: 'trust',
+    roles: everyone,
+    query: Page,
+    reply: pageOf(ManufacturerView),
+  },
+  manufacturerTrust: {
+    method: 'PUT',
+    path: '/v1/manufacturers/{name}',
+    summary: 'Trust a manufacturer, or change how',
+    tag: 'trust',
+    roles: administrators,
+    body: z.object({
+      anchors: z.array(z.string().max(20_000)).min(1).max(16).describe('PEM certificates'),
+      masaUrl: z.string().max(500).optional(),
+      masaAnchors: z.array(z.string().max(20_000)).max(16).default([]),
+      masaPrivateAddress: z.boolean().default(false),
+      ignoreIdevidLifetime: z.boolean().default(false),
+      quirks: z.array(z.string().max(64)).max(64).default([]),
+    }),
+    reply: ManufacturerView,
+  },
+  manufacturerDistrust: {
+    method: 'DELETE',
+    path: '/v1/manufacturers/{name}',
+    summary: 'Stop trusting a manufacturer; its devices stay in the record',
+    tag: 'trust',
+    roles: administrators,
+    reply: z.object({ removed: z.string() }),
+  },
+  manifestImport: {
+    method: 'POST',
+    path: '/v1/manifests',
+    summary: 'Import the signed manifest of a purchase',
+    tag: 'manifest',
+    roles: operators,
+    body: z.object({ manifest: Base64.max(70_000_000).describe('The signed file, base64') }),
+    reply: ManifestReport,
+  },
+  manifestList: {
+    method: 'GET',
+    path: '/v1/manifests',
+    summary: 'Imported manifests',
+    tag: 'manifest',
+    roles: everyone,
+    query: Page,
+    reply: pageOf(ManifestView),
+  },
+  voucherList: {
+    method: 'GET',
+    path: '/v1/vouchers',
+    summary: 'Vouchers obtained',
+    tag: 'voucher',
+    roles: everyone,
+    query: Page.extend({ device: z.string().max(64).optional() }),
+    reply: pageOf(VoucherView),
+  },
+  credentialList: {
+    method: 'GET',
+    path: '/v1/credentials',
+    summary: 'Credentials issued',
+    tag: 'credential',
+    roles: everyone,
+    query: Page.extend({ device: z.string().max(64).optional(), status: CredentialView.shape.status.optional() }),
+    reply: pageOf(CredentialView),
+  },
+  credentialRevoke: {
+    method: 'POST',
+    path: '/v1/credentials/{id}/revocation',
+    summary: 'Revoke a credential and publish a new CRL',
+    tag: 'credential',
+    roles: operators,
+    body: z.object({
+      reason: z
+        .enum([
+          'unspecified',
+          'keyCompromise',
+          'affiliationChanged',
+          'superseded',
+          'cessationOfOperation',
+          'privilegeWithdrawn',
+        ])
+        .default('unspecified'),
+    }),
+    reply: CredentialView,
+  },
+  auditVerify: {
+    method: 'POST',
+    path: '/v1/audit/verification',
+    summary: 'Verify the ledger: nothing altered, nothing cut off',
+    tag: 'audit',
+    roles: everyone,
+    body: z.object({ anchor: Checkpoint.optional() }),
+    reply: Verdict,
+  },
+  auditCheckpoint: {
+    method: 'POST',
+    path: '/v1/audit/checkpoints',
+    summary: 'Sign a checkpoint now; keep the answer elsewhere as an anchor',
+    tag: 'audit',
+    roles: everyone,
+    reply: Checkpoint,
+  },
+  eventList: {
+    method: 'GET',
+    path: '/v1/events',
+    summary: 'Events of the whole site after a cursor; with Accept: text/event-stream, live',
+    tag: 'audit',
+    roles: everyone,
+    query: z.object({
+      cursor: z.string().max(2000).optional(),
+      limit: z.coerce.number().int().min(1).max(1000).default(100),
+    }),
+    reply: z.object({ items: z.array(EventView), cursor: z.string() }),
+  },
+  tokenList: {
+    method: 'GET',
+    path: '/v1/tokens',
+    summary: 'API tokens; never the tokens themselves',
+    tag: 'token',
+    roles: administrators,
+    query: Page,
+    reply: pageOf(TokenView),
+  },
+  tokenCreate: {
+    method: 'POST',
+    path: '/v1/tokens',
+    summary: 'Make a token; it is shown this once',
+    tag: 'token',
+    roles: administrators,
+    body: z.object({ name: Name, role: z.enum(everyone), lifetimeDays: z.number().int().min(1).max(3650).optional() }),
+    reply: TokenView.extend({ token: z.string() }),
+  },
+  tokenRevoke: {
+    method: 'DELETE',
+    path: '/v1/tokens/{id}',
+    summary: 'Revoke a token',
+    tag: 'token',
+    roles: administrators,
+    reply: TokenView,
+  },
+  errorList: {
+    method: 'GET',
+    path: '/v1/errors',
+    summary: 'The error catalogue',
+    tag: 'site',
+    roles: [],
+    reply: z.object({
+      items: z.array(
+        z.object({
+          code: z.string(),
+          title: z.string(),
+          cause: z.string(),
+          action: z.string(),
+          status: z.number().int(),
+        }),
+      ),
+    }),
+  },
+  health: {
+    method: 'GET',
+    path: '/healthz',
+    summary: 'Is the service up and the record reachable?',
+    tag: 'site',
+    roles: [],
+    reply: z.object({ status: z.literal('ok') }),
+  },
+} as const satisfies Contract

@@ -1,0 +1,20 @@
+import { type Device, type DeviceEvent, evolveDevice } from '../../domain/device.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { streamName } from '../../domain/event.ts'
+import type { Tx } from '../../domain/port.ts'
+
+/** Decides on the current record of a device and writes events and projection together. */
+export async function recordOnDevice(
+  tx: Tx,
+  id: string,
+  decide: (device: Device) => readonly DeviceEvent[],
+): Promise<Device> {
+  const device = await tx.device.get(id)
+  if (device === undefined) throw new OnboardingError('device-not-found', { device: id })
+  const events = decide(device)
+  if (events.length === 0) return device
+  const next = events.reduce(evolveDevice, device)
+  await tx.append(streamName('device', id), device.version, events)
+  await tx.device.put(next)
+  return next
+}

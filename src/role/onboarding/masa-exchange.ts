@@ -1,0 +1,119 @@
+import type { Certificate } from '../../codec/x509/certificate.ts'
+import { validatePath } from '../../crypto/path.ts'
+import type { Signer } from '../../crypto/signer.ts'
+import { type ErrorCode, isErrorCode, OnboardingError } from '../../domain/error.ts'
+import { withCodes } from '../../domain/failure.ts'
+import type { Clock, MasaAnswer, MasaClient } from '../../domain/port.ts'
+import {
+  type ArtifactFormat,
+  type OpenedArtifact,
+  openVoucherArtifact,
+  signVoucherArtifact,
+} from '../../protocol/brski/artifact.ts'
+import { type CheckedPledgeRequest, checkMasaAnswer } from '../../protocol/brski/check.ts'
+import { formatOf, masaBaseUrl, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
+import type { Voucher, VoucherRequest } from '../../protocol/brski/voucher.ts'
+import type { BirthIdentity } from './device-identity.ts'
+
+export interface RegistrarCredential {
+  /** End-entity certificate with cmcRA; also the TLS server's. */
+  readonly certificate: Certificate
+  /** Issuing CA and root: the choices for the pin (RFC 8995 section 5.5). */
+  readonly chain: readonly Certificate[]
+  readonly signer: Signer
+}
+
+export interface MasaExchange {
+  /** The manufacturer's voucher for a request that was admitted. Throws OnboardingError `masa-…` or its own refusal. */
+  obtain(request: {
+    readonly birth: BirthIdentity
+    readonly artifact: OpenedArtifact<'request'>
+    readonly checked: CheckedPledgeRequest
+    /** The pledge's request, byte for byte. */
+    readonly body: Uint8Array
+    readonly format: ArtifactFormat
+  }): Promise<{ readonly bytes: Uint8Array; readonly voucher: Voucher }>
+}
+
+export function createMasaExchange(options: {
+  readonly masa: MasaClient
+  readonly registrar: RegistrarCredential
+  readonly clock: Clock
+}): MasaExchange {
+  const { masa, registrar, clock } = options
+  const certificates = [registrar.certificate, ...registrar.chain]
+  return {
+    async obtain({ birth, artifact, checked, body, format }) {
+      const { manufacturer } = birth.entry
+      const baseUrl = masaBaseUrl(manufacturer.masaUrl ?? birth.certificate.masaUrl)
+      const value: VoucherRequest = {
+        'serial-number': checked.serialNumber,
+        'created-on': new Date(clock()),
+        nonce: checked.nonce,
+        'idevid-issuer': checked.idevidIssuer,
+        'prior-signed-voucher-request': body,
+        ...(artifact.value.assertion === undefined ? {} : { assertion: artifact.value.assertion }),
+      }
+      const request = await signVoucherArtifact({
+        format,
+        kind: 'request',
+        value,
+        signer: registrar.signer,
+        certificates,
+      })
+      const type = mediaTypeOf(format)
+      const answer = await masa.requestVoucher({
+        manufacturer,
+        baseUrl,
+        body: request,
+        contentType: type,
+        accept: type,
+      })
+      if (answer.status !== 200) throw masaRefusal(answer)
+      if (formatOf(answer.contentType) !== format) {
+        throw new OnboardingError('masa-answer-invalid', { type: answer.contentType.slice(0, 80) })
+      }
+      return { bytes: answer.body, voucher: openAnswer(answer, format, birth, checked, new Date(clock())) }
+    },
+  }
+}
+
+const answerCodes = {
+  malformed: 'masa-answer-invalid',
+  signature: 'masa-answer-invalid',
+  path: 'masa-answer-invalid',
+} as const
+
+function openAnswer(
+  answer: MasaAnswer,
+  format: ArtifactFormat,
+  birth: BirthIdentity,
+  checked: CheckedPledgeRequest,
+  at: Date,
+): Voucher {
+  return withCodes(answerCodes, () => {
+    const { quirks, voucherAnchors } = birth.entry
+    const artifact = openVoucherArtifact(answer.body, { kind: 'voucher', format, quirks })
+    validatePath({ chain: artifact.certificates, anchors: voucherAnchors, at })
+    return checkMasaAnswer(artifact, { serialNumber: checked.serialNumber, nonce: checked.nonce })
+  })
+}
+
+/** Codes that a MASA of ours names at the start of its text; any other MASA's reason is passed on as text. */
+const relayed: ReadonlySet<ErrorCode> = new Set([
+  'owner-mismatch',
+  'device-unknown-to-masa',
+  'device-withdrawn',
+  'nonce-replayed',
+  'registrar-not-authorized',
+] as const)
+
+function masaRefusal(answer: MasaAnswer): OnboardingError {
+  const text = Buffer.from(answer.body.subarray(0, 300))
+    .toString('utf8')
+    .replace(/[^\x20-\x7e]/g, ' ')
+  const named = /^([a-z-]+):/.exec(text)?.[1] ?? ''
+  const code =
+    isErrorCode(named) && relayed.has(named) ? named : answer.status >= 500 ? 'masa-unreachable' : 'masa-refused'
+  return new OnboardingError(code, { status: answer.status, reason: text })
+}

@@ -1,0 +1,246 @@
+import { hash } from 'node:crypto'
+import type { Admission } from '../../domain/admission.ts'
+import { deviceId } from '../../domain/device.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { requestFailure, withCodes } from '../../domain/failure.ts'
+import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store } from '../../domain/port.ts'
+import type { VoucherRecord } from '../../domain/site.ts'
+import { type ArtifactFormat, type OpenedArtifact, openVoucherArtifact } from '../../protocol/brski/artifact.ts'
+import { type CheckedPledgeRequest, checkPledgeRequest } from '../../protocol/brski/check.ts'
+import { brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
+import { decodeTelemetry } from '../../protocol/brski/telemetry.ts'
+import type { BirthIdentity } from './device-identity.ts'
+import { recordOnDevice } from './device-record.ts'
+import type { MasaExchange } from './masa-exchange.ts'
+import { createRefusalRecord } from './refusal-record.ts'
+
+export interface RegistrarOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly admission: Admission
+  readonly identify: (peer: EndpointRequest['peer']) => Promise<BirthIdentity>
+  readonly exchange: MasaExchange
+  /** Identifier of the network that devices join. */
+  readonly network: string
+  /** Is this certificate a network credential of ours, and in force? For telemetry sent with the new identity. */
+  readonly credentialHolder: (peer: EndpointRequest['peer']) => Promise<{ readonly device: string } | undefined>
+}
+
+/** The BRSKI half of a registrar (RFC 8995 sections 5.2 to 5.9): voucher requests and telemetry of pledges. */
+export function createRegistrar(options: RegistrarOptions): Endpoint {
+  const { log } = options
+  const refusals = createRefusalRecord(options.store, options.clock)
+  // The same bytes may arrive again while the first answer is still being fetched.
+  const underWay = new Map<string, Promise<EndpointReply>>()
+
+  async function requestVoucher(request: EndpointRequest): Promise<EndpointReply> {
+    const format = requestFormat(request)
+    const id = hash('sha256', request.body, 'hex')
+    const running = underWay.get(id)
+    if (running !== undefined) return running
+    const answer = answerRequest(options, request, format, id).finally(() => underWay.delete(id))
+    underWay.set(id, answer)
+    return answer
+  }
+
+  const operations: Record<string, (request: EndpointRequest) => Promise<EndpointReply>> = {
+    [brskiPath.requestVoucher]: requestVoucher,
+    [brskiPath.voucherStatus]: request => voucherStatus(options, request),
+    [brskiPath.enrollStatus]: request => enrollStatus(options, request),
+  }
+  return {
+    async handle(request) {
+      const operation = operations[request.path]
+      if (operation === undefined) return undefined
+      if (request.method !== 'POST') return { status: 405, headers: { allow: 'POST' } }
+      try {
+        return await operation(request)
+      } catch (error) {
+        if (!(error instanceof OnboardingError)) throw error
+        log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'onboarding refused')
+        await refusals.record(error, request.peer)
+        // RFC 8995 section 5.2: a proximity mismatch closes the connection.
+        return refusalReply(error, error.code === 'proximity-mismatch')
+      }
+    },
+  }
+}
+
+export function refusalReply(error: OnboardingError, close = false): EndpointReply {
+  return {
+    status: error.entry.status,
+    headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
+    body: `${error.code}: ${error.message}`,
+    ...(close ? { close } : {}),
+  }
+}
+
+function requestFormat(request: EndpointRequest): ArtifactFormat {
+  const format = formatOf(request.headers['content-type'] ?? '')
+  if (format === undefined)
+    throw new OnboardingError('media-type-unknown', { type: shown(request.headers['content-type']) })
+  return format
+}
+
+async function answerRequest(
+  options: RegistrarOptions,
+  request: EndpointRequest,
+  format: ArtifactFormat,
+  id: string,
+): Promise<EndpointReply> {
+  const { peer, body } = request
+  const birth = await options.identify(peer)
+  const { artifact, checked } = openRequest(request, format, birth)
+  const decision = await options.admission.admit({
+    identity: birth.identity,
+    network: { id: options.network, protocol: 'brski' },
+    evidence: { attempt: id, transcript: id, address: peer.address },
+    ...(birth.certificate.mudUrl === undefined ? {} : { intent: birth.certificate.mudUrl }),
+  })
+  if (decision.verdict === 'wait') {
+    return { status: 202, headers: { 'retry-after': String(decision.retryAfterSeconds) } }
+  }
+  if (decision.verdict === 'refuse') throw new OnboardingError(decision.code, { device: decision.device })
+  const recorded = await options.store.read(tables => tables.voucher.get(id))
+  if (recorded !== undefined) return voucherReply(recorded)
+  try {
+    const { bytes, voucher } = await options.exchange.obtain({ birth, artifact, checked, body, format })
+    const record: VoucherRecord = {
+      id,
+      device: decision.device,
+      nonce: Buffer.from(checked.nonce).toString('base64'),
+      contentType: mediaTypeOf(format),
+      voucher: Buffer.from(bytes).toString('base64'),
+      assertion: voucher.assertion ?? 'logged',
+      obtainedAt: options.clock(),
+    }
+    await recordVoucher(options.store, record)
+    return voucherReply(record)
+  } catch (error) {
+    if (error instanceof OnboardingError) await recordFailure(options, decision.device, id, error)
+    throw error
+  }
+}
+
+function openRequest(
+  request: EndpointRequest,
+  format: ArtifactFormat,
+  birth: BirthIdentity,
+): { readonly artifact: OpenedArtifact<'request'>; readonly checked: CheckedPledgeRequest } {
+  return withCodes(requestFailure, () => {
+    const quirks = birth.entry.quirks
+    const artifact = openVoucherArtifact(request.body, {
+      kind: 'request',
+      format,
+      quirks,
+      signers: [birth.certificate],
+    })
+    const checked = checkPledgeRequest(artifact, {
+      clientCertificate: birth.certificate,
+      localCertificate: request.peer.localCertificate,
+      quirks,
+    })
+    return { artifact, checked }
+  })
+}
+
+async function recordVoucher(store: Store, record: VoucherRecord): Promise<void> {
+  await store.transaction(async tx => {
+    // Another process may have been faster with the same request; its voucher is as good, and the first one stays.
+    if ((await tx.voucher.get(record.id)) !== undefined) return
+    await tx.voucher.insert(record)
+    await recordOnDevice(tx, record.device, () => [
+      {
+        kind: 'voucher-obtained',
+        body: { voucher: record.id, assertion: record.assertion, at: record.obtainedAt },
+      },
+    ])
+  })
+}
+
+/** Nothing is granted, the reason stands in the record, and the device may try again (lifecycle T16). */
+async function recordFailure(options: RegistrarOptions, device: string, attempt: string, error: OnboardingError) {
+  const { code } = error
+  await options.store.transaction(tx =>
+    recordOnDevice(tx, device, () => [
+      { kind: 'onboarding-refused', body: { code, at: options.clock() } },
+      {
+        kind: 'evidence-recorded',
+        body: { attempt, transcript: attempt, items: [{ step: 'declaration-sent', result: 'fail', code }] },
+      },
+    ]),
+  )
+}
+
+function voucherReply(record: VoucherRecord): EndpointReply {
+  return {
+    status: 200,
+    headers: { 'content-type': record.contentType, 'cache-control': 'no-store' },
+    body: Buffer.from(record.voucher, 'base64'),
+  }
+}
+
+/** RFC 8995 section 5.7. */
+async function voucherStatus(options: RegistrarOptions, request: EndpointRequest): Promise<EndpointReply> {
+  const { identity } = await options.identify(request.peer)
+  const { status, reason } = telemetryOf(request)
+  await options.store.transaction(tx =>
+    recordOnDevice(tx, deviceId(identity.manufacturer, identity.serial), device => {
+      if (device.voucher === undefined) throw new OnboardingError('enroll-before-voucher', { device: device.id })
+      const attempt = device.voucher.id
+      const code = 'voucher-rejected-by-device'
+      const items = status
+        ? ([
+            { step: 'declaration-sent', result: 'pass', note: 'voucher accepted by the device' },
+            { step: 'network-authenticated', result: 'pass', note: 'registrar matches the pin' },
+            { step: 'channel-established', result: 'pass', note: 'TLS, no longer provisional' },
+          ] as const)
+        : ([{ step: 'network-authenticated', result: 'fail', code }] as const)
+      return [
+        {
+          kind: 'voucher-status-reported',
+          body: { accepted: status, at: options.clock(), ...(reason === undefined ? {} : { reason }) },
+        },
+        { kind: 'evidence-recorded', body: { attempt, transcript: attempt, items } },
+      ]
+    }),
+  )
+  return { status: 200 }
+}
+
+/** RFC 8995 section 5.9.4: success comes with the new credential on a new connection, failure with the birth credential. */
+async function enrollStatus(options: RegistrarOptions, request: EndpointRequest): Promise<EndpointReply> {
+  const { status, reason } = telemetryOf(request)
+  const holder = await options.credentialHolder(request.peer)
+  const device = holder?.device ?? (await birthDevice(options, request))
+  await options.store.transaction(tx =>
+    recordOnDevice(tx, device, () => [
+      {
+        kind: 'enroll-status-reported',
+        body: {
+          enrolled: status,
+          withNewCredential: holder !== undefined,
+          ...(reason === undefined ? {} : { reason }),
+        },
+      },
+    ]),
+  )
+  return { status: 200 }
+}
+
+async function birthDevice(options: RegistrarOptions, request: EndpointRequest): Promise<string> {
+  const { identity } = await options.identify(request.peer)
+  return deviceId(identity.manufacturer, identity.serial)
+}
+
+function telemetryOf(request: EndpointRequest) {
+  if (!(request.headers['content-type'] ?? '').startsWith('application/json')) {
+    throw new OnboardingError('media-type-unknown', { type: shown(request.headers['content-type']) })
+  }
+  return withCodes(requestFailure, () => decodeTelemetry(request.body))
+}
+
+function shown(header: string | undefined): string {
+  return (header ?? 'none').slice(0, 80)
+}
