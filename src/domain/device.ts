@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ErrorCode } from './error.ts'
-import { type EvidenceItem, higherRung, type Rung } from './evidence.ts'
+import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
 import type { LifecycleState, TransitionId } from './lifecycle.ts'
 
 /** Where a device stands with the people of this site. */
@@ -136,7 +136,9 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'device-expected': {
       const { model, owner, declarationVersion } = event.body
       const standing = device.standing === 'waiting' ? 'expected' : device.standing
-      return { ...next, model, owner, declarationVersion, standing }
+      // A manifest written before a transfer must not bring the former owner back.
+      const newest = declarationVersion >= device.declarationVersion ? { owner, declarationVersion } : {}
+      return { ...next, model, ...newest, standing }
     }
     case 'device-heard': {
       const { attempt: id, protocol, address, at } = event.body
@@ -150,16 +152,18 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     }
     case 'identity-proven': {
       const { keyHash, mudUrl } = event.body
+      // Another key under this serial proves a clone, and nothing about this device.
+      if (device.birthKeyHash !== undefined && device.birthKeyHash !== keyHash) return next
       return {
         ...next,
         rung: higherRung(device.rung, 'authenticated'),
-        birthKeyHash: device.birthKeyHash ?? keyHash,
+        birthKeyHash: keyHash,
         ...(mudUrl === undefined ? {} : { mudUrl }),
       }
     }
     case 'admission-decided': {
       const { verdict, code, at } = event.body
-      if (verdict === 'admit') return withoutRefusal({ ...next, rung: higherRung(device.rung, 'authorized') })
+      if (verdict === 'admit') return withoutRefusal({ ...next, rung: climbedRung(device.rung, 'authorized') })
       return code === undefined ? next : { ...next, refusal: { code, at } }
     }
     case 'admission-granted':
@@ -180,13 +184,22 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'credential-planned':
       return next
     case 'credential-issued':
-      return { ...next, credential: event.body.credential, rung: higherRung(device.rung, 'credentialed') }
+      return withoutRefusal({
+        ...next,
+        credential: event.body.credential,
+        rung: climbedRung(device.rung, 'credentialed'),
+      })
     case 'credential-revoked':
-      return device.credential === event.body.credential ? { ...withoutCredential(next), rung: 'authenticated' } : next
+      return device.credential === event.body.credential
+        ? { ...withoutCredential(next), rung: lowerRung(device.rung, 'authenticated') }
+        : next
     case 'enroll-status-reported':
       return next
     case 'device-connected':
-      return withoutRefusal({ ...next, rung: 'connected', connectedAt: event.body.at })
+      // A connection with a credential that was replaced or revoked is no success of this device.
+      return device.credential === event.body.credential
+        ? withoutRefusal({ ...next, rung: climbedRung(device.rung, 'connected'), connectedAt: event.body.at })
+        : next
     case 'onboarding-refused':
       return { ...next, refusal: { code: event.body.code, at: event.body.at } }
     case 'evidence-recorded':

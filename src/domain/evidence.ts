@@ -38,3 +38,13 @@ export type Rung = (typeof rungs)[number]
 export function higherRung(a: Rung, b: Rung): Rung {
   return rungs.indexOf(a) >= rungs.indexOf(b) ? a : b
 }
+
+/** `a` or `b`, whichever is lower on the ladder. */
+export function lowerRung(a: Rung, b: Rung): Rung {
+  return higherRung(a, b) === a ? b : a
+}
+
+/** `to` if it is the next rung above `from`; otherwise `from`, because a rung rests on the one beneath it. */
+export function climbedRung(from: Rung, to: Rung): Rung {
+  return rungs.indexOf(to) === rungs.indexOf(from) + 1 ? to : from
+}
