@@ -234,10 +234,12 @@ function newDevice(event: DeviceEvent): Device {
   }
 }
 
-function withoutRefusal({ refusal: _, ...device }: Device): Device {
-  return device
+function withoutRefusal(device: Device): Device {
+  const { refusal: _, ...rest } = device
+  return rest
 }
 
-function withoutCredential({ credential: _, ...device }: Device): Device {
-  return device
+function withoutCredential(device: Device): Device {
+  const { credential: _, ...rest } = device
+  return rest
 }
