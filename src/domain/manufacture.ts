@@ -15,6 +15,11 @@ export interface UnitRecord {
   readonly keyOrigin: 'device' | 'pkcs11' | 'simulated'
   /** Current owner, as named in the newest declaration. */
   readonly owner: string
+  /**
+   * Domain ids (RFC 8995 section 5.8.2) whose registrars may onboard the device: those of the owner and of the authorized
+   * onboarders, as the newest declaration says. The MASA asks this on every request, so it does not open the JWS again.
+   */
+  readonly domains: readonly string[]
   /** Newest device information declaration, JWS. */
   readonly declaration: string
   readonly declarationVersion: number

@@ -41,7 +41,7 @@ export interface Tables {
   readonly token: Table<AccessToken, 'hash'>
   readonly unit: Table<UnitRecord, 'model' | 'batch' | 'owner'>
   readonly batch: Table<BatchRecord, 'model'>
-  readonly issuedVoucher: Table<IssuedVoucherRecord, 'serial' | 'domain'>
+  readonly issuedVoucher: Table<IssuedVoucherRecord, 'serial' | 'domain' | 'nonce'>
   /** Small named facts: schema marks, counters, the site's own name. */
   readonly setting: Table<Setting>
 }

@@ -104,6 +104,12 @@ export const brskiErrors = {
     action: 'Restart the device so that it makes a fresh request; if it repeats, its random generator is broken.',
     status: 403,
   },
+  'rate-limited': {
+    title: 'Too many requests',
+    cause: 'This registrar asks more often than the manufacturer allows.',
+    action: 'Wait a minute; if the load is honest, ask the manufacturer for a higher limit.',
+    status: 429,
+  },
   'nonceless-not-allowed': {
     title: 'Nonceless voucher not allowed',
     cause: 'A voucher without a nonce was asked for, and this registrar has no right to one.',

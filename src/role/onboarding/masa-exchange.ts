@@ -114,6 +114,10 @@ function masaRefusal(answer: MasaAnswer): OnboardingError {
     .replace(/[^\x20-\x7e]/g, ' ')
   const named = /^([a-z-]+):/.exec(text)?.[1] ?? ''
   const code =
-    isErrorCode(named) && relayed.has(named) ? named : answer.status >= 500 ? 'masa-unreachable' : 'masa-refused'
+    isErrorCode(named) && relayed.has(named)
+      ? named
+      : answer.status >= 500 || answer.status === 429
+        ? 'masa-unreachable'
+        : 'masa-refused'
   return new OnboardingError(code, { status: answer.status, reason: text })
 }

@@ -1,0 +1,219 @@
+import { hash } from 'node:crypto'
+import type { Certificate } from '../../codec/x509/certificate.ts'
+import type { Signer } from '../../crypto/signer.ts'
+import type { TrustAnchor } from '../../crypto/trust.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { streamName } from '../../domain/event.ts'
+import { requestFailure, withCodes } from '../../domain/failure.ts'
+import type { IssuedVoucherRecord, UnitRecord } from '../../domain/manufacture.ts'
+import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store } from '../../domain/port.ts'
+import { type ArtifactFormat, openVoucherArtifact, signVoucherArtifact } from '../../protocol/brski/artifact.ts'
+import { type AuditEvent, domainId, encodeAuditLog } from '../../protocol/brski/audit-log.ts'
+import { type CheckedRegistrarRequest, checkRegistrarRequest } from '../../protocol/brski/check.ts'
+import { acceptedFormats, brskiMediaType, brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
+import { createRateLimit } from './rate-limit.ts'
+
+export interface MasaOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** Roots of the devices that this manufacturer made. */
+  readonly deviceAnchors: readonly TrustAnchor[]
+  /** Signs vouchers; the chain ends below the root that the devices carry. */
+  readonly voucherSigner: Signer
+  readonly voucherChain: readonly Certificate[]
+  /** Domain ids that may have vouchers without a nonce, for networks that cannot reach the MASA when it matters. */
+  readonly noncelessDomains: readonly string[]
+  /** Validity of a nonceless voucher; a nonced one has no expires-on (RFC 8366 section 5.3). */
+  readonly noncelessDays: number
+  /** Requests per minute that one registrar domain may make. */
+  readonly requestsPerMinute: number
+}
+
+/** The manufacturer authorized signing authority: who may own which device, said once and kept (RFC 8995 section 5.6). */
+export function createMasa(options: MasaOptions): Endpoint {
+  const { log, clock } = options
+  const limit = createRateLimit({ perMinute: options.requestsPerMinute, clock })
+  const operations: Record<string, (request: EndpointRequest) => Promise<EndpointReply>> = {
+    [brskiPath.requestVoucher]: request => requestVoucher(options, limit, request),
+    [brskiPath.requestAuditLog]: request => requestAuditLog(options, limit, request),
+  }
+  return {
+    async handle(request) {
+      const operation = operations[request.path]
+      if (operation === undefined) return undefined
+      if (request.method !== 'POST') return { status: 405, headers: { allow: 'POST' } }
+      try {
+        return await operation(request)
+      } catch (error) {
+        if (!(error instanceof OnboardingError)) throw error
+        log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'voucher refused')
+        return {
+          status: error.entry.status,
+          headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
+          body: `${error.code}: ${error.message}`,
+        }
+      }
+    },
+  }
+}
+
+interface Inquiry {
+  readonly id: string
+  readonly format: ArtifactFormat
+  readonly checked: CheckedRegistrarRequest
+  readonly unit: UnitRecord
+  /** Domain ids of the registrar's chain, end entity first. */
+  readonly domains: readonly string[]
+}
+
+async function inquire(options: MasaOptions, limit: (key: string) => void, request: EndpointRequest): Promise<Inquiry> {
+  const type = request.headers['content-type'] ?? ''
+  const format = formatOf(type)
+  if (format === undefined) throw new OnboardingError('media-type-unknown', { type: type.slice(0, 80) })
+  const checked = withCodes(requestFailure, () => {
+    const artifact = openVoucherArtifact(request.body, { kind: 'request', format })
+    return checkRegistrarRequest(artifact, { at: new Date(options.clock()), deviceAnchors: options.deviceAnchors })
+  })
+  const domains = checked.registrarChain.map(domainId)
+  limit(domains.at(-1) ?? request.peer.address)
+  const unit = await options.store.read(tables => tables.unit.get(checked.serialNumber))
+  if (unit === undefined) throw new OnboardingError('device-unknown-to-masa', { serial: checked.serialNumber })
+  const { deviceCertificate } = checked
+  if (deviceCertificate !== undefined && hash('sha256', deviceCertificate.spkiDer, 'hex') !== unit.keyHash) {
+    throw new OnboardingError('device-identity-cloned', { serial: unit.serial })
+  }
+  return { id: hash('sha256', request.body, 'hex'), format, checked, unit, domains }
+}
+
+async function requestVoucher(
+  options: MasaOptions,
+  limit: (key: string) => void,
+  request: EndpointRequest,
+): Promise<EndpointReply> {
+  const inquiry = await inquire(options, limit, request)
+  const { format, checked, unit } = inquiry
+  if (!acceptedFormats(request.headers['accept'], format).includes(format)) {
+    throw new OnboardingError('media-type-unacceptable')
+  }
+  const pin = pinned(inquiry)
+  if (checked.nonce === undefined) checkNonceless(options, inquiry, request)
+  const record = await logVoucher(options, inquiry, pin)
+  const voucher = record.voucher ?? (await signVoucher(options, inquiry, pin, record))
+  options.log.info({ serial: unit.serial, assertion: record.assertion, domain: record.domain }, 'voucher issued')
+  return {
+    status: 200,
+    headers: { 'content-type': mediaTypeOf(format), 'cache-control': 'no-store' },
+    body: Buffer.from(voucher, 'base64'),
+  }
+}
+
+/**
+ * The certificate to pin: the lowest CA of the registrar's chain for a nonced voucher, the highest one that the owner is
+ * known by for a nonceless one, which has to outlive the registrar (RFC 8995 section 5.5.2, cBRSKI section 8.2).
+ */
+function pinned(inquiry: Inquiry): Certificate {
+  const { checked, unit, domains } = inquiry
+  if (unit.withdrawnAt !== undefined) throw new OnboardingError('device-withdrawn', { serial: unit.serial })
+  const allowed = domains.findLastIndex(domain => unit.domains.includes(domain))
+  if (allowed < 0) throw new OnboardingError('owner-mismatch', { serial: unit.serial, owner: 'somebody else' })
+  const chain = checked.registrarChain
+  // Not above what the owner is known by: a shared root would let its other customers in.
+  const at = checked.nonce === undefined ? allowed : Math.min(1, allowed)
+  const certificate = chain[at]
+  if (certificate === undefined) throw new OnboardingError('registrar-not-authorized')
+  return certificate
+}
+
+/** RFC 8995 section 5.5.4: who asks for a nonceless voucher has to prove who it is, not only sign. */
+function checkNonceless(options: MasaOptions, inquiry: Inquiry, request: EndpointRequest): void {
+  const entitled = inquiry.domains.some(domain => options.noncelessDomains.includes(domain))
+  const client = request.peer.certificates[0]
+  const authenticated = client !== undefined && Buffer.compare(client, inquiry.checked.registrarCertificate.der) === 0
+  if (!entitled || !authenticated) throw new OnboardingError('nonceless-not-allowed', { serial: inquiry.unit.serial })
+}
+
+/** RFC 8995 section 5.6: logged before it is signed. The same request finds its own entry again. */
+function logVoucher(options: MasaOptions, inquiry: Inquiry, pin: Certificate): Promise<IssuedVoucherRecord> {
+  const { id, checked, unit } = inquiry
+  const nonce = checked.nonce === undefined ? null : Buffer.from(checked.nonce).toString('base64')
+  return options.store.transaction(async tx => {
+    const known = await tx.issuedVoucher.get(id)
+    if (known !== undefined) return known
+    if (nonce !== null && (await tx.issuedVoucher.count({ serial: unit.serial, nonce })) > 0) {
+      throw new OnboardingError('nonce-replayed', { serial: unit.serial })
+    }
+    const record: IssuedVoucherRecord = {
+      id,
+      serial: unit.serial,
+      domain: domainId(pin),
+      nonce,
+      assertion: checked.assertion,
+      loggedAt: options.clock(),
+    }
+    await tx.issuedVoucher.insert(record)
+    await tx.append(streamName('pledge', id), 0, [{ kind: 'voucher-logged', body: { ...record } }])
+    return record
+  })
+}
+
+async function signVoucher(
+  options: MasaOptions,
+  inquiry: Inquiry,
+  pin: Certificate,
+  record: IssuedVoucherRecord,
+): Promise<string> {
+  const { checked, format, unit } = inquiry
+  const voucher = await signVoucherArtifact({
+    format,
+    kind: 'voucher',
+    value: {
+      'serial-number': unit.serial,
+      assertion: record.assertion,
+      'created-on': new Date(record.loggedAt),
+      'pinned-domain-cert': pin.der,
+      'domain-cert-revocation-checks': false,
+      ...(checked.idevidIssuer === undefined ? {} : { 'idevid-issuer': checked.idevidIssuer }),
+      ...(checked.nonce === undefined ? { 'expires-on': expiry(options, record, pin) } : { nonce: checked.nonce }),
+    },
+    signer: options.voucherSigner,
+    certificates: options.voucherChain,
+  })
+  const text = voucher.toString('base64')
+  await options.store.transaction(tx => tx.issuedVoucher.put({ ...record, voucher: text }))
+  return text
+}
+
+/** RFC 8366 section 5.3: a voucher does not outlive what it pins. */
+function expiry(options: MasaOptions, record: IssuedVoucherRecord, pin: Certificate): Date {
+  return new Date(Math.min(record.loggedAt + options.noncelessDays * 86_400_000, pin.validity.notAfter.getTime()))
+}
+
+/** RFC 8995 section 5.8: to present and former owners only. */
+async function requestAuditLog(
+  options: MasaOptions,
+  limit: (key: string) => void,
+  request: EndpointRequest,
+): Promise<EndpointReply> {
+  const { unit, domains } = await inquire(options, limit, request)
+  const entries = await options.store.read(tables =>
+    tables.issuedVoucher.find({ serial: unit.serial }, { limit: 1000 }),
+  )
+  const involved = unit.domains.some(domain => domains.includes(domain))
+  if (!involved && !entries.some(entry => domains.includes(entry.domain))) {
+    throw new OnboardingError('device-unknown-to-masa', { serial: unit.serial })
+  }
+  const events: AuditEvent[] = entries
+    .toSorted((a, b) => a.loggedAt - b.loggedAt)
+    .map(entry => ({
+      date: new Date(entry.loggedAt),
+      domainID: entry.domain,
+      nonce: entry.nonce,
+      assertion: entry.assertion,
+    }))
+  return {
+    status: 200,
+    headers: { 'content-type': brskiMediaType.auditLog, 'cache-control': 'no-store' },
+    body: encodeAuditLog({ events }),
+  }
+}
