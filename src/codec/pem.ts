@@ -44,7 +44,7 @@ export function decodePem(text: string): PemBlock[] {
     } else if (BODY.test(line)) {
       open.body.push(line)
     } else {
-      throw new CodecError('bad-encoding', `not a line of a PEM block`, offset)
+      throw new CodecError('bad-encoding', 'not a line of a PEM block', offset)
     }
     offset += raw.length + 1
   }
@@ -71,6 +71,7 @@ function begin(line: string, offset: number): string {
 }
 
 function body(lines: readonly string[], offset: number): Buffer {
+  if (lines.every(line => line === '')) throw new CodecError('bad-encoding', 'PEM block is empty', offset)
   try {
     return decodeBase64(lines.join(''))
   } catch (error) {

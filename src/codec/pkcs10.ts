@@ -27,7 +27,8 @@ const CertificationRequestInfo = sequence({
   version: smallInteger,
   subject: Name,
   subjectPKInfo: signed(SubjectPublicKeyInfo),
-  attributes: implicit(0, setOf(Attribute)),
+  // Some clients do not sort them; the signature covers the bytes as they are, so nothing hangs on the order.
+  attributes: implicit(0, setOf(Attribute, { order: 'any' })),
 })
 
 const SignedRequest = sequence({

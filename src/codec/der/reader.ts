@@ -102,9 +102,19 @@ export class Reader {
   /** The next element, whatever it is, header included, as a view. */
   element(): Buffer {
     const start = this.pos
-    this.pos = this.header(this.peek())
+    const tag = this.peek()
+    // X.690 8.1.2.5, 10.2: of the universal types some are always constructed and DER never constructs the others.
+    if (tag < 0x40 && tag >= 0 && UNIVERSAL[tag] !== 1) this.fail('bad-tag', `no DER element begins with ${hex(tag)}`)
+    this.pos = this.header(tag)
     return this.bytes.subarray(start, this.pos)
   }
+}
+
+const CONSTRUCTED = [0x08, 0x0b, 0x10, 0x11, 0x1d]
+// By identifier octet; 0 and 15 are reserved. 31 is left to `header`, which says what is wrong with it.
+const UNIVERSAL = new Uint8Array(0x40)
+for (let number = 1; number < 0x20; number++) {
+  if (number !== 0x0f) UNIVERSAL[CONSTRUCTED.includes(number) ? number | 0x20 : number] = 1
 }
 
 const hex = (octet: number) => `0x${octet.toString(16).padStart(2, '0')}`

@@ -20,12 +20,20 @@ type Fields<S> = { [K in Exclude<keyof S, OptionalKeys<S>>]: Infer<S[K]> } & { [
 export type SequenceOf<S> = { readonly [K in keyof Fields<S>]: Fields<S>[K] }
 
 export function optional<T>(codec: Codec<T>): OptionalCodec<T> {
-  return { tags: codec.tags, write: codec.write, read: codec.read, optional: true }
+  return { ...passing(codec), optional: true }
 }
 
 /** DEFAULT `value`. X.690 11.5: a default that is encoded all the same is refused. */
 export function defaulted<T extends boolean | number | string>(codec: Codec<T>, value: T): DefaultedCodec<T> {
-  return { tags: codec.tags, write: codec.write, read: codec.read, default: value }
+  return { ...passing(codec), default: value }
+}
+
+function passing<T>(codec: Codec<T>): Codec<T> {
+  return {
+    tags: codec.tags,
+    write: (w, value, tag) => codec.write(w, value, tag),
+    read: (r, tag) => codec.read(r, tag),
+  }
 }
 
 /**
@@ -151,7 +159,7 @@ function writeSorted<T>(w: Writer, codec: Codec<T>, value: readonly T[]): void {
     encodings.push(Buffer.from(w.bytes.subarray(w.pos, w.bytes.length - before)))
   }
   w.pos = w.bytes.length - mark
-  encodings.sort(Buffer.compare)
+  encodings.sort((a, b) => Buffer.compare(a, b))
   for (let i = encodings.length - 1; i >= 0; i--) w.octets(encodings[i]!)
 }
 

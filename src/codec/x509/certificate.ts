@@ -1,5 +1,5 @@
 import { decode, encode } from '../der/codec.ts'
-import { bitString, integer, smallInteger } from '../der/primitive.ts'
+import { bitString, bits, integer, smallInteger } from '../der/primitive.ts'
 import { defaulted, element, explicit, implicit, optional, sequence, signed } from '../der/structure.ts'
 import { time } from '../der/time.ts'
 import { CodecError } from '../error.ts'
@@ -15,8 +15,8 @@ export type Validity = { readonly notBefore: Date; readonly notAfter: Date }
 export const SubjectPublicKeyInfo = sequence({ algorithm: AlgorithmIdentifier, subjectPublicKey: bitString })
 
 const uniqueIdentifiers = {
-  issuerUniqueID: optional(implicit(1, bitString)),
-  subjectUniqueID: optional(implicit(2, bitString)),
+  issuerUniqueID: optional(implicit(1, bits)),
+  subjectUniqueID: optional(implicit(2, bits)),
 }
 
 const TBSCertificate = sequence({

@@ -142,9 +142,7 @@ function formatAttribute({ type, value, valueDer }: AttributeTypeAndValue): stri
 
 function escapeValue(value: string): string {
   return value
-    .replace(/["+,;<>\\]/g, '\\$&')
-    .replace(/^[ #]/, '\\$&')
-    .replace(/ $/, '\\ ')
+    .replace(/["+,;<>\\]|^[ #]| $/g, '\\$&')
     .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, c => Buffer.from(c, 'utf8').toString('hex').replace(/../g, '\\$&'))
 }
 
@@ -158,8 +156,14 @@ export function nameKey(name: Name): string {
 
 function normalAttribute({ type, value, valueDer }: AttributeTypeAndValue): string {
   if (value === undefined) return `${type}#${Buffer.from(valueDer).toString('hex')}`
-  // RFC 4518: map, normalise, fold, then insignificant spaces.
-  const text = value.normalize('NFKC').toLowerCase().normalize('NFKC').replace(/\s+/g, ' ').trim()
+  // RFC 4518 2: map, fold (through upper case, so that sharp s is ss), normalise, then insignificant spaces.
+  const text = value
+    .replace(/\p{Cf}|\p{Variation_Selector}|\u034F|\uFFFC/gu, '')
+    .toUpperCase()
+    .toLowerCase()
+    .normalize('NFKC')
+    .replace(/\s+/g, ' ')
+    .trim()
   return `${type}=${text}`
 }
 
