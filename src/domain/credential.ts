@@ -1,17 +1,14 @@
+import type { RevocationReason } from '../codec/crl.ts'
+import { OnboardingError } from './error.ts'
+
 /** What a device proves itself with (SP 1800-36 section 1.1.1). */
 export type CredentialKind = 'birth' | 'network' | 'application'
 
 /** `planned` is written before the signature: a crash between plan and signature repeats the same certificate, never a second one. */
 export type CredentialStatus = 'planned' | 'issued' | 'revoked' | 'superseded'
 
-/** RFC 5280 section 5.3.1, the reasons that we give. */
-export type RevocationReason =
-  | 'unspecified'
-  | 'key-compromise'
-  | 'affiliation-changed'
-  | 'superseded'
-  | 'cessation-of-operation'
-  | 'privilege-withdrawn'
+/** RFC 5280 section 5.3.1. */
+export type { RevocationReason } from '../codec/crl.ts'
 
 export interface CredentialRecord {
   /** SHA-256 of the to-be-signed certificate, hex. */
@@ -45,4 +42,42 @@ export interface CredentialPlan {
   /** Identifier of the network, carried in the credential and in the record. */
   readonly network: string
   readonly segment?: string
+}
+
+/** Whether a credential can be used, and why not. Only `valid` opens anything. */
+export type CredentialCondition = CredentialStatus | 'not-yet-valid' | 'valid' | 'expired'
+
+/** `now` in milliseconds since 1970; both ends of the lifetime belong to it (RFC 5280 section 4.1.2.5). */
+export function credentialStatusAt(
+  record: Pick<CredentialRecord, 'status' | 'notBefore' | 'notAfter'>,
+  now: number,
+): Exclude<CredentialCondition, 'issued'> {
+  if (record.status !== 'issued') return record.status
+  if (now < record.notBefore) return 'not-yet-valid'
+  return now > record.notAfter ? 'expired' : 'valid'
+}
+
+/** After the signature. `certificate`: DER, base64. @throws OnboardingError `credential-status-refused` unless planned */
+export function issueCredential(record: CredentialRecord, certificate: string): CredentialRecord {
+  return { ...inStatus(record, 'planned', 'issued'), certificate }
+}
+
+/** For good: there is no certificateHold. @throws OnboardingError `credential-status-refused` unless issued */
+export function revokeCredential(
+  record: CredentialRecord,
+  revocation: { readonly at: number; readonly reason: RevocationReason },
+): CredentialRecord {
+  const { at, reason } = revocation
+  return { ...inStatus(record, 'issued', 'revoked'), revokedAt: at, revocationReason: reason }
+}
+
+/** When another credential took its place. @throws OnboardingError `credential-status-refused` unless issued */
+export function supersedeCredential(record: CredentialRecord): CredentialRecord {
+  return inStatus(record, 'issued', 'superseded')
+}
+
+function inStatus(record: CredentialRecord, from: CredentialStatus, to: CredentialStatus): CredentialRecord {
+  const { status, id } = record
+  if (status !== from) throw new OnboardingError('credential-status-refused', { credential: id, from: status, to })
+  return { ...record, status: to }
 }

@@ -48,6 +48,8 @@ export interface IssuedVoucherRecord {
   readonly serial: string
   /** Base64 SubjectKeyIdentifier of the pinned certificate, or SHA-256 of its SPKI (section 5.8.2). */
   readonly domain: string
+  /** SHA-256 of the pinned certificate's SubjectPublicKeyInfo, hex: what `domain` only claims, this proves. */
+  readonly domainKey: string
   readonly nonce: string | null
   readonly assertion: 'logged' | 'proximity' | 'verified'
   readonly loggedAt: number

@@ -182,6 +182,18 @@ export const brskiErrors = {
     action: 'Let the device run BRSKI from the start.',
     status: 403,
   },
+  'credential-required': {
+    title: 'Network credential needed',
+    cause: 'The request came without a certificate that this network issued.',
+    action: 'Let the device onboard first; it then connects with its LDevID.',
+    status: 401,
+  },
+  'credential-not-in-force': {
+    title: 'Network credential not in force',
+    cause: 'The certificate was issued by this network, but has expired, was revoked or was replaced.',
+    action: 'Let the device onboard again; `mooring credential list` shows why it ended.',
+    status: 403,
+  },
   'csr-invalid': {
     title: 'Certificate request not acceptable',
     cause: 'The CSR is not signed by its own key, uses a weak key, or asks for what it may not have.',

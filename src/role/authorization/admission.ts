@@ -3,7 +3,7 @@ import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../dom
 import type { ErrorCode } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { EvidenceItem } from '../../domain/evidence.ts'
-import { possibleMoves } from '../../domain/lifecycle.ts'
+import { type LifecycleFacts, move } from '../../domain/lifecycle.ts'
 import type { Clock, Store } from '../../domain/port.ts'
 
 export interface AdmissionPolicy {
@@ -27,6 +27,7 @@ export function createAdmission(store: Store, clock: Clock, policy: AdmissionPol
         const id = deviceId(request.identity.manufacturer, request.identity.serial)
         const known = await tx.device.get(id)
         const events = proceedings(known, request, clock(), policy)
+        if (events.list.length === 0) return events.decision
         const device = events.list.reduce<Device | undefined>(evolveDevice, known)
         await tx.append(streamName('device', id), known?.version ?? 0, events.list)
         if (device !== undefined) await tx.device.put(device)
@@ -58,6 +59,9 @@ export function proceedings(
     })
   }
   const decision = decide(known, request, policy)
+  // A device that waits asks again and again; the first time is on record.
+  if (decision.verdict === 'wait' && list.length === 0 && known?.refusal?.code === decision.code)
+    return { list, decision }
   // A clone must not write its key over the record of the genuine device.
   const cloned = decision.verdict === 'refuse' && decision.code === 'device-identity-cloned'
   if (!cloned && known?.birthKeyHash === undefined) {
@@ -130,16 +134,22 @@ function decide(known: Device | undefined, request: AdmissionRequest, policy: Ad
 
 /** From the shelf or from installation into onboarding; a device that is further on re-onboards by its own lifecycle. */
 function onboardingMoves(known: Device | undefined): DeviceEvent[] {
+  const facts: LifecycleFacts = {
+    birthCredentialExpired: false,
+    networkAuthorized: true,
+    registered: true,
+    ...(known !== undefined && known.owner !== '' ? { ownershipTransferred: true } : { declarationSupported: false }),
+  }
   const moves: DeviceEvent[] = []
   let state = known?.lifecycle ?? 'SC.SHL'
-  for (const [event, actor] of [
-    ['acquire', 'device purchaser / owner'],
-    ['enter-onboarding-mode', 'device onboarder'],
+  for (const [at, event, actor] of [
+    ['SC.SHL', 'acquire', 'device-purchaser'],
+    ['US.INS', 'enter-onboarding-mode', 'device-onboarder'],
   ] as const) {
-    const move = possibleMoves(state).find(candidate => candidate.event === event)
-    if (move === undefined) continue
-    moves.push({ kind: 'lifecycle-moved', body: { transition: move.id, from: state, to: move.to, actor } })
-    state = move.to
+    if (state !== at) continue
+    const { transition, from, to } = move(state, event, actor, facts)
+    moves.push({ kind: 'lifecycle-moved', body: { transition, from, to, actor } })
+    state = to
   }
   return moves
 }
@@ -154,6 +164,7 @@ function evidenceOf(decision: AdmissionDecision, intent: string | undefined): Ev
       ? { step: 'registered', result: 'pass' }
       : { step: 'registered', result: 'fail', code: decision.code }
   items.push(registered)
-  if (intent !== undefined) items.push({ step: 'intent-conveyed', result: 'pass', note: 'MUD URL in the birth certificate' })
+  if (intent !== undefined)
+    items.push({ step: 'intent-conveyed', result: 'pass', note: 'MUD URL in the birth certificate' })
   return items
 }

@@ -6,6 +6,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
 import type { IssuedVoucherRecord, UnitRecord } from '../../domain/manufacture.ts'
+import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store } from '../../domain/port.ts'
 import { type ArtifactFormat, openVoucherArtifact, signVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import { type AuditEvent, domainId, encodeAuditLog } from '../../protocol/brski/audit-log.ts'
@@ -63,8 +64,8 @@ interface Inquiry {
   readonly format: ArtifactFormat
   readonly checked: CheckedRegistrarRequest
   readonly unit: UnitRecord
-  /** Domain ids of the registrar's chain, end entity first. */
-  readonly domains: readonly string[]
+  /** Computed domain ids of each certificate of the registrar's chain, end entity first. */
+  readonly domains: readonly (readonly string[])[]
 }
 
 async function inquire(options: MasaOptions, limit: (key: string) => void, request: EndpointRequest): Promise<Inquiry> {
@@ -75,12 +76,12 @@ async function inquire(options: MasaOptions, limit: (key: string) => void, reque
     const artifact = openVoucherArtifact(request.body, { kind: 'request', format })
     return checkRegistrarRequest(artifact, { at: new Date(options.clock()), deviceAnchors: options.deviceAnchors })
   })
-  const domains = checked.registrarChain.map(domainId)
-  limit(domains.at(-1) ?? request.peer.address)
+  const domains = checked.registrarChain.map(domainIds)
+  limit(domains.at(-1)?.[0] ?? request.peer.address)
   const unit = await options.store.read(tables => tables.unit.get(checked.serialNumber))
   if (unit === undefined) throw new OnboardingError('device-unknown-to-masa', { serial: checked.serialNumber })
   const { deviceCertificate } = checked
-  if (deviceCertificate !== undefined && hash('sha256', deviceCertificate.spkiDer, 'hex') !== unit.keyHash) {
+  if (deviceCertificate !== undefined && keyHash(deviceCertificate) !== unit.keyHash) {
     throw new OnboardingError('device-identity-cloned', { serial: unit.serial })
   }
   return { id: hash('sha256', request.body, 'hex'), format, checked, unit, domains }
@@ -115,7 +116,7 @@ async function requestVoucher(
 function pinned(inquiry: Inquiry): Certificate {
   const { checked, unit, domains } = inquiry
   if (unit.withdrawnAt !== undefined) throw new OnboardingError('device-withdrawn', { serial: unit.serial })
-  const allowed = domains.findLastIndex(domain => unit.domains.includes(domain))
+  const allowed = domains.findLastIndex(ids => ids.some(id => unit.domains.includes(id)))
   if (allowed < 0) throw new OnboardingError('owner-mismatch', { serial: unit.serial, owner: 'somebody else' })
   const chain = checked.registrarChain
   // Not above what the owner is known by: a shared root would let its other customers in.
@@ -127,7 +128,7 @@ function pinned(inquiry: Inquiry): Certificate {
 
 /** RFC 8995 section 5.5.4: who asks for a nonceless voucher has to prove who it is, not only sign. */
 function checkNonceless(options: MasaOptions, inquiry: Inquiry, request: EndpointRequest): void {
-  const entitled = inquiry.domains.some(domain => options.noncelessDomains.includes(domain))
+  const entitled = inquiry.domains.flat().some(id => options.noncelessDomains.includes(id))
   const client = request.peer.certificates[0]
   const authenticated = client !== undefined && Buffer.compare(client, inquiry.checked.registrarCertificate.der) === 0
   if (!entitled || !authenticated) throw new OnboardingError('nonceless-not-allowed', { serial: inquiry.unit.serial })
@@ -147,6 +148,7 @@ function logVoucher(options: MasaOptions, inquiry: Inquiry, pin: Certificate): P
       id,
       serial: unit.serial,
       domain: domainId(pin),
+      domainKey: keyHash(pin),
       nonce,
       assertion: checked.assertion,
       loggedAt: options.clock(),
@@ -195,12 +197,13 @@ async function requestAuditLog(
   limit: (key: string) => void,
   request: EndpointRequest,
 ): Promise<EndpointReply> {
-  const { unit, domains } = await inquire(options, limit, request)
+  const { unit, domains, checked } = await inquire(options, limit, request)
   const entries = await options.store.read(tables =>
     tables.issuedVoucher.find({ serial: unit.serial }, { limit: 1000 }),
   )
-  const involved = unit.domains.some(domain => domains.includes(domain))
-  if (!involved && !entries.some(entry => domains.includes(entry.domain))) {
+  const present = domains.flat().some(id => unit.domains.includes(id))
+  const keys = checked.registrarChain.map(keyHash)
+  if (!present && !entries.some(entry => keys.includes(entry.domainKey))) {
     throw new OnboardingError('device-unknown-to-masa', { serial: unit.serial })
   }
   const events: AuditEvent[] = entries
@@ -216,4 +219,8 @@ async function requestAuditLog(
     headers: { 'content-type': brskiMediaType.auditLog, 'cache-control': 'no-store' },
     body: encodeAuditLog({ events }),
   }
+}
+
+function keyHash(certificate: Certificate): string {
+  return hash('sha256', certificate.spkiDer, 'hex')
 }

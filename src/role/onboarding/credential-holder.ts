@@ -1,0 +1,67 @@
+import type { Certificate } from '../../codec/x509/certificate.ts'
+import { extendedKeyUsageOid } from '../../codec/x509/extension.ts'
+import { PathError, validatePath } from '../../crypto/path.ts'
+import type { CredentialRecord } from '../../domain/credential.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import type { Clock, Peer, Store } from '../../domain/port.ts'
+import { clientChain } from './device-identity.ts'
+
+export interface CredentialHolder {
+  readonly device: string
+  readonly credential: CredentialRecord
+  readonly certificate: Certificate
+}
+
+/**
+ * Who holds a network credential of this site. A path is not enough: the record has to say that the credential is in
+ * force, so that a revocation works at once and not with the next CRL.
+ */
+export interface CredentialCheck {
+  /** Undefined when the peer shows no certificate of this site. Throws OnboardingError `credential-not-in-force`. */
+  holder(peer: Peer): Promise<CredentialHolder | undefined>
+}
+
+export function createCredentialCheck(options: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly root: Certificate
+  readonly issuing: Certificate
+}): CredentialCheck {
+  const { store, clock, root, issuing } = options
+  const anchors = [{ name: 'site', certificate: root }]
+  // TLS proves the key once a connection, and the path does not change while it lasts; the record is asked each time.
+  const proven = new WeakMap<Peer, Certificate | undefined>()
+  return {
+    async holder(peer) {
+      if (!proven.has(peer)) proven.set(peer, provenCertificate(peer, anchors, issuing, new Date(clock())))
+      const certificate = proven.get(peer)
+      if (certificate === undefined) return undefined
+      const { serialHex } = certificate
+      const [credential] = await store.read(tables => tables.credential.find({ serialHex }, { limit: 1 }))
+      const inForce = credential?.status === 'issued' && clock() <= credential.notAfter
+      if (credential === undefined || !inForce) {
+        throw new OnboardingError('credential-not-in-force', { serialHex, status: credential?.status ?? 'unknown' })
+      }
+      return { device: credential.device, credential, certificate }
+    },
+  }
+}
+
+function provenCertificate(
+  peer: Peer,
+  anchors: Parameters<typeof validatePath>[0]['anchors'],
+  issuing: Certificate,
+  at: Date,
+): Certificate | undefined {
+  const chain = clientChain(peer)
+  const leaf = chain[0]
+  if (leaf === undefined) return undefined
+  try {
+    // A client may leave out what the server has anyway.
+    return validatePath({ chain: [leaf, issuing], anchors, at, purpose: [extendedKeyUsageOid.clientAuth] }).leaf
+  } catch (error) {
+    if (!(error instanceof PathError)) throw error
+    if (error.code === 'expired') throw new OnboardingError('credential-not-in-force', { status: 'expired' })
+    return undefined
+  }
+}

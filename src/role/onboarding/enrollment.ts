@@ -1,0 +1,157 @@
+import { decodeEstBase64, encodeBase64 } from '../../codec/base64.ts'
+import { encodeCertsOnly } from '../../codec/cms.ts'
+import { encodeCsrAttrs } from '../../codec/csrattrs.ts'
+import { encode } from '../../codec/der/codec.ts'
+import { oid } from '../../codec/der/oid.ts'
+import { ecdsaWithSHA256, keyOid } from '../../codec/x509/algorithm.ts'
+import type { VerifiedCsr } from '../../crypto/csr.ts'
+import type { CredentialPlan } from '../../domain/credential.ts'
+import { type Device, deviceId } from '../../domain/device.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { withCodes } from '../../domain/failure.ts'
+import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log } from '../../domain/port.ts'
+import type { SiteAuthority } from './authority.ts'
+import type { CredentialCheck } from './credential-holder.ts'
+import type { BirthIdentity } from './device-identity.ts'
+import { type CredentialIssuer, openCsr } from './network-credential.ts'
+import { refusalReply } from './registrar.ts'
+
+export interface EnrollmentOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly authority: SiteAuthority
+  readonly issuer: CredentialIssuer
+  readonly credentials: CredentialCheck
+  readonly identify: (peer: EndpointRequest['peer']) => Promise<BirthIdentity>
+  readonly plan: CredentialPlan
+  /** How long after its voucher a device may enrol, milliseconds. */
+  readonly voucherValidity: number
+}
+
+/** RFC 7030 section 3.2.2. */
+export const estRoot = '/.well-known/est'
+
+const certsOnly = {
+  'content-type': 'application/pkcs7-mime; smime-type=certs-only',
+  'content-transfer-encoding': 'base64',
+}
+const estCodes = { malformed: 'csr-invalid', signature: 'csr-invalid', path: 'csr-invalid' } as const
+
+/** EST (RFC 7030, RFC 8951): CA certificates, CSR attributes, enrolment by the birth identity, renewal by the credential. */
+export function createEnrollment(options: EnrollmentOptions): Endpoint {
+  const { authority, log } = options
+  const cacerts = encodeBase64(
+    encodeCertsOnly({ certificates: [authority.root.der, authority.issuing.certificate.der] }),
+  )
+  const csrattrs = encodeBase64(wantedAttributes())
+  const operations: Record<string, { method: string; run: (request: EndpointRequest) => Promise<EndpointReply> }> = {
+    // RFC 7030 section 4.1: anybody may ask for the CA certificates, trust in them comes from elsewhere.
+    cacerts: { method: 'GET', run: async () => ({ status: 200, headers: certsOnly, body: cacerts }) },
+    csrattrs: {
+      method: 'GET',
+      run: async () => ({
+        status: 200,
+        headers: { 'content-type': 'application/csrattrs', 'content-transfer-encoding': 'base64' },
+        body: csrattrs,
+      }),
+    },
+    simpleenroll: { method: 'POST', run: request => enroll(options, request) },
+    simplereenroll: { method: 'POST', run: request => reenroll(options, request) },
+  }
+  return {
+    async handle(request) {
+      if (!request.path.startsWith(`${estRoot}/`)) return undefined
+      const operation = operations[request.path.slice(estRoot.length + 1)]
+      if (operation === undefined) return undefined
+      if (request.method !== operation.method) return { status: 405, headers: { allow: operation.method } }
+      try {
+        return await operation.run(request)
+      } catch (error) {
+        if (!(error instanceof OnboardingError)) throw error
+        log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'enrolment refused')
+        return refusalReply(error)
+      }
+    },
+  }
+}
+
+/** RFC 9908 section 3.1: an EC key on P-256, ECDSA with SHA-256; the names are ours to give. */
+function wantedAttributes(): Buffer {
+  return encodeCsrAttrs({
+    oids: [ecdsaWithSHA256.identifier.algorithm],
+    attributes: [{ type: keyOid.ecPublicKey, values: [encode(oid, '1.2.840.10045.3.1.7')] }],
+  })
+}
+
+async function enroll(options: EnrollmentOptions, request: EndpointRequest): Promise<EndpointReply> {
+  const { identity } = await options.identify(request.peer)
+  const csr = csrOf(request)
+  const at = options.clock()
+  const certificate = await options.issuer.issue({
+    device: deviceId(identity.manufacturer, identity.serial),
+    csr,
+    plan: options.plan,
+    attempt: 'enroll',
+    authorize(device) {
+      if (device.birthKeyHash !== identity.keyHash)
+        throw new OnboardingError('device-identity-cloned', { device: device.id })
+      checkVouched(device, at, options.voucherValidity)
+      checkStanding(device)
+    },
+  })
+  return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate.der] })) }
+}
+
+/** RFC 8995 section 5.9: EST follows a voucher that this device asked for and did not reject. */
+function checkVouched(device: Device, at: number, validity: number): void {
+  const { voucher } = device
+  if (voucher === undefined || voucher.accepted === false) {
+    throw new OnboardingError('enroll-before-voucher', { device: device.id })
+  }
+  if (at - voucher.obtainedAt > validity)
+    throw new OnboardingError('enroll-before-voucher', { device: device.id, age: 'stale' })
+}
+
+function checkStanding(device: Device): void {
+  if (device.standing === 'withdrawn') throw new OnboardingError('device-withdrawn', { device: device.id })
+  if (device.standing === 'denied') throw new OnboardingError('device-denied', { device: device.id })
+  if (device.standing === 'waiting') throw new OnboardingError('enroll-before-voucher', { device: device.id })
+}
+
+/** RFC 7030 section 4.2.2: the holder of a credential in force renews it, under the same name, with the same or a new key. */
+async function reenroll(options: EnrollmentOptions, request: EndpointRequest): Promise<EndpointReply> {
+  const holder = await options.credentials.holder(request.peer)
+  if (holder === undefined) throw new OnboardingError('credential-required')
+  const csr = csrOf(request)
+  if (Buffer.compare(csr.request.subject.der, holder.certificate.subject.der) !== 0) {
+    throw new OnboardingError('csr-invalid', { rule: 'subject-differs' })
+  }
+  const certificate = await options.issuer.issue({
+    device: holder.device,
+    csr,
+    plan: options.plan,
+    attempt: 'reenroll',
+    authorize: checkStanding,
+  })
+  return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate.der] })) }
+}
+
+function csrOf(request: EndpointRequest): VerifiedCsr {
+  const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== 'application/pkcs10')
+    throw new OnboardingError('media-type-unknown', { type: (type ?? 'none').slice(0, 80) })
+  const der = withCodes(estCodes, () => decodeEstBase64(Buffer.from(request.body).toString('latin1')))
+  const csr = openCsr(der)
+  checkBinding(csr, request)
+  return csr
+}
+
+/** RFC 7030 section 3.5: when the client binds its request to the connection, the binding has to be right. */
+function checkBinding(csr: VerifiedCsr, request: EndpointRequest): void {
+  const { challengePassword } = csr.request
+  if (challengePassword === undefined) return
+  const binding = request.peer.channelBinding()
+  if (binding === undefined || encodeBase64(binding) !== challengePassword) {
+    throw new OnboardingError('tls-binding-mismatch')
+  }
+}

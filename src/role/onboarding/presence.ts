@@ -1,0 +1,70 @@
+import type { Device, DeviceEvent } from '../../domain/device.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { move } from '../../domain/lifecycle.ts'
+import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store } from '../../domain/port.ts'
+import type { CredentialCheck, CredentialHolder } from './credential-holder.ts'
+import { recordOnDevice } from './device-record.ts'
+import { refusalReply } from './registrar.ts'
+
+export const presencePath = '/.well-known/mooring/presence'
+
+/**
+ * Where a device shows itself with its network credential: mutual TLS with an LDevID that is in force. Until an access
+ * point or a switch reports connections, this is what `connected` rests on.
+ */
+export function createPresence(options: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly credentials: CredentialCheck
+  readonly network: string
+}): Endpoint {
+  const { store, clock, log, credentials, network } = options
+  return {
+    async handle(request: EndpointRequest): Promise<EndpointReply | undefined> {
+      if (request.path !== presencePath) return undefined
+      if (request.method !== 'GET') return { status: 405, headers: { allow: 'GET' } }
+      try {
+        const holder = await credentials.holder(request.peer)
+        if (holder === undefined) throw new OnboardingError('credential-required')
+        const device = await store.transaction(async tx => {
+          const connected = await recordOnDevice(tx, holder.device, device => connection(device, holder, clock()))
+          await supersedeOthers(tx, holder)
+          return connected
+        })
+        return {
+          status: 200,
+          headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+          body: JSON.stringify({ network, device: device.id, serial: device.serial }),
+        }
+      } catch (error) {
+        if (!(error instanceof OnboardingError)) throw error
+        log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'connection refused')
+        return refusalReply(error)
+      }
+    },
+  }
+}
+
+function connection(device: Device, holder: CredentialHolder, at: number): DeviceEvent[] {
+  // Once a day is enough to know that it lives; each request is not an event.
+  const fresh = device.rung === 'connected' && device.connectedAt !== undefined && at - device.connectedAt < 86_400_000
+  if (fresh) return []
+  const events: DeviceEvent[] = [{ kind: 'device-connected', body: { credential: holder.credential.id, at } }]
+  if (device.lifecycle === 'US.NLO') {
+    const { transition, from, to, actor } = move(device.lifecycle, 'connect', 'device-manager', {
+      networkCredentialValid: true,
+    })
+    events.push({ kind: 'lifecycle-moved', body: { transition, from, to, actor } })
+  }
+  return events
+}
+
+/** A renewed credential replaces the one before only when the device has shown that it works. */
+async function supersedeOthers(tx: Parameters<typeof recordOnDevice>[0], holder: CredentialHolder): Promise<void> {
+  const others = await tx.credential.find({ device: holder.device, status: 'issued' })
+  for (const other of others) {
+    if (other.id === holder.credential.id || other.notBefore > holder.credential.notBefore) continue
+    await tx.credential.put({ ...other, status: 'superseded' })
+  }
+}
