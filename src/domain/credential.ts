@@ -62,7 +62,7 @@ export function issueCredential(record: CredentialRecord, certificate: string): 
   return { ...inStatus(record, 'planned', 'issued'), certificate }
 }
 
-/** For good: there is no certificateHold. @throws OnboardingError `credential-status-refused` unless issued */
+/** For good. @throws OnboardingError `credential-status-refused` unless issued */
 export function revokeCredential(
   record: CredentialRecord,
   revocation: { readonly at: number; readonly reason: RevocationReason },

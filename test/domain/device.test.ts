@@ -61,7 +61,7 @@ const any: fc.Arbitrary<DeviceEvent> = fc.oneof(
   credential.map(
     (credential): DeviceEvent => ({
       kind: 'credential-revoked',
-      body: { credential, reason: 'key-compromise', by: 'alice' },
+      body: { credential, reason: 'keyCompromise', by: 'alice' },
     }),
   ),
   fc
@@ -165,7 +165,7 @@ describe('an honest onboarding', () => {
   test('can be repeated after a revocation', () => {
     const revoked: DeviceEvent = {
       kind: 'credential-revoked',
-      body: { credential: 'credential-1', reason: 'key-compromise', by: 'alice' },
+      body: { credential: 'credential-1', reason: 'keyCompromise', by: 'alice' },
     }
     const again: DeviceEvent[] = [
       { kind: 'admission-decided', body: { verdict: 'admit', reasons: [], at: 20 } },
