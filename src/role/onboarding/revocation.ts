@@ -1,0 +1,132 @@
+import type { RevocationReason } from '../../codec/crl.ts'
+import { prepareCrl, signCrl } from '../../crypto/crl.ts'
+import type { Issuer } from '../../crypto/issue.ts'
+import type { CredentialRecord } from '../../domain/credential.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { streamName } from '../../domain/event.ts'
+import type { Clock, Endpoint, Store, Tx } from '../../domain/port.ts'
+import type { IssuerRecord } from '../../domain/site.ts'
+import { recordOnDevice } from './device-record.ts'
+
+const hour = 3_600_000
+
+export interface RevocationOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly issuing: Issuer & { readonly name: string }
+  /** Validity of a CRL, milliseconds. */
+  readonly crlValidity: number
+}
+
+export interface Revocation {
+  /**
+   * Ends a credential. It is refused from the moment this resolves; the CRL that says so is published with it. Repeating
+   * it changes nothing. Throws OnboardingError `not-found`.
+   */
+  revoke(credential: string, reason: RevocationReason, by: string): Promise<CredentialRecord>
+  /** The newest CRL in DER; made anew when more than half of its life is over. */
+  crl(): Promise<Buffer>
+  /** Serves the CRL, to anybody: `/crl/<issuer>.crl` (RFC 5280 section 4.2.1.13). */
+  readonly endpoint: Endpoint
+}
+
+export function createRevocation(options: RevocationOptions): Revocation {
+  const { store, clock, issuing } = options
+  const path = `/crl/${issuing.name}.crl`
+
+  async function crl(): Promise<Buffer> {
+    const record = await store.read(tables => tables.issuer.get(issuing.name))
+    const half = options.crlValidity / 2
+    if (record?.crl !== undefined && (record.crlNextUpdate ?? 0) - clock() > half)
+      return Buffer.from(record.crl, 'base64')
+    return publish(options)
+  }
+
+  return {
+    crl,
+    async revoke(credential, reason, by) {
+      const revoked = await store.transaction(tx => recordRevocation(tx, credential, { reason, by, at: clock() }))
+      await publish(options)
+      return revoked
+    },
+    endpoint: {
+      async handle(request) {
+        if (request.path !== path) return undefined
+        if (request.method !== 'GET') return { status: 405, headers: { allow: 'GET' } }
+        return { status: 200, headers: { 'content-type': 'application/pkix-crl' }, body: await crl() }
+      },
+    },
+  }
+}
+
+async function recordRevocation(
+  tx: Tx,
+  id: string,
+  { reason, by, at }: { readonly reason: RevocationReason; readonly by: string; readonly at: number },
+): Promise<CredentialRecord> {
+  const record = await tx.credential.get(id)
+  if (record === undefined) throw new OnboardingError('not-found', { credential: id })
+  if (record.status === 'revoked') return record
+  const revoked: CredentialRecord = { ...record, status: 'revoked', revokedAt: at, revocationReason: reason }
+  await tx.credential.put(revoked)
+  await recordOnDevice(tx, record.device, () => [{ kind: 'credential-revoked', body: { credential: id, reason, by } }])
+  return revoked
+}
+
+/** The number is taken, on record, before anything is signed under it: no two CRLs share one (RFC 5280 section 5.2.3). */
+async function publish(options: RevocationOptions): Promise<Buffer> {
+  const { store, clock, issuing, crlValidity } = options
+  const { number, revoked } = await store.transaction(async tx => {
+    const record = await issuerRecord(tx, issuing.name)
+    const number = record.crlNumber + 1
+    await tx.issuer.put({ ...record, crlNumber: number })
+    await tx.append(streamName('issuer', `${issuing.name}/crl-${number}`), 0, [
+      { kind: 'crl-numbered', body: { issuer: issuing.name, number } },
+    ])
+    return { number, revoked: await revokedCredentials(tx, issuing.name) }
+  })
+  const thisUpdate = clock()
+  const nextUpdate = thisUpdate + crlValidity
+  const prepared = prepareCrl({
+    issuer: issuing,
+    number: BigInt(number),
+    thisUpdate: new Date(thisUpdate),
+    nextUpdate: new Date(nextUpdate),
+    revoked,
+  })
+  const crl = await signCrl(prepared, issuing.signer)
+  await store.transaction(async tx => {
+    const record = await issuerRecord(tx, issuing.name)
+    // A slower one must not put an older list over a newer.
+    if (record.crlNumber !== number) return
+    await tx.issuer.put({ ...record, crl: crl.toString('base64'), crlNextUpdate: nextUpdate })
+  })
+  return crl
+}
+
+async function issuerRecord(tx: Tx, name: string): Promise<IssuerRecord> {
+  const record = await tx.issuer.get(name)
+  if (record === undefined) throw new OnboardingError('not-found', { issuer: name })
+  return record
+}
+
+async function revokedCredentials(tx: Tx, issuer: string) {
+  const revoked: { serialNumber: Buffer; revocationDate: Date; reason: RevocationReason }[] = []
+  for (let after = ''; ; ) {
+    const page = await tx.credential.find({ status: 'revoked' }, { after, limit: 1000 })
+    for (const record of page) {
+      if (record.issuer !== issuer) continue
+      revoked.push({
+        serialNumber: Buffer.from(record.serialHex, 'hex'),
+        revocationDate: new Date(record.revokedAt ?? 0),
+        reason: record.revocationReason ?? 'unspecified',
+      })
+    }
+    const last = page.at(-1)
+    if (last === undefined || page.length < 1000) return revoked
+    after = last.id
+  }
+}
+
+/** A day: short enough that a lost network hears of a revocation, long enough for a weekend of a small machine. */
+export const defaultCrlValidity = 24 * hour
