@@ -53,7 +53,7 @@ export const brskiErrors = {
   'idevid-serial-missing': {
     title: 'Birth certificate without a serial number',
     cause: 'The IDevID carries neither a serialNumber attribute nor a hardware module name.',
-    action: 'The manufacturer has to put the serial number in the subject (RFC 8995 section 2.3.1).',
+    action: 'Ask the manufacturer to put the serial number in the subject (RFC 8995 section 2.3.1).',
     status: 403,
   },
   'signer-not-tls-client': {
@@ -143,7 +143,7 @@ export const brskiErrors = {
   'masa-refused': {
     title: 'Manufacturer refused the voucher',
     cause: 'The MASA answered with a refusal.',
-    action: 'The detail carries the reason that the manufacturer gave.',
+    action: 'Read the reason of the manufacturer in the detail, and settle it with the manufacturer.',
     status: 406,
   },
   'masa-answer-invalid': {
@@ -167,7 +167,7 @@ export const brskiErrors = {
   'voucher-rejected-by-device': {
     title: 'Device refused the voucher',
     cause: 'The device reported that it does not accept the voucher.',
-    action: 'The reason that it gave is in the device record.',
+    action: 'Read the reason that the device gave, in its record.',
     status: 403,
   },
   'network-not-authorized': {

@@ -41,7 +41,7 @@ export const deviceErrors = {
   'lifecycle-guard-unmet': {
     title: 'A condition of this step does not hold',
     cause: 'The lifecycle knows the step, but its condition is not met.',
-    action: 'The detail names the condition.',
+    action: 'Bring about the condition that the detail names, then repeat the step.',
     status: 409,
   },
   'lifecycle-actor-refused': {

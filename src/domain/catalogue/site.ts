@@ -3,7 +3,7 @@ import type { ErrorEntry } from '../error.ts'
 /** Running a site or a factory: configuration, API, CLI, files. */
 export const siteErrors = {
   'not-authenticated': {
-    title: 'Who are you?',
+    title: 'No valid token',
     cause: 'The request carries no valid token.',
     action: 'Send `Authorization: Bearer <token>`; the first administrator token was shown at the first start.',
     status: 401,
@@ -17,7 +17,7 @@ export const siteErrors = {
   'input-invalid': {
     title: 'Input not valid',
     cause: 'A parameter, option or field has a value that cannot be used.',
-    action: 'The detail names the field and what it takes.',
+    action: 'Correct the field that the detail names.',
     status: 400,
   },
   'not-found': {
