@@ -10,6 +10,8 @@ export type CryptoErrorCode =
   | 'malformed-key'
   | 'malformed-request'
   | 'malformed-template'
+  | 'ambiguous-anchor'
+  | 'unsupported-crl'
   | 'disposed'
 
 export class CryptoError extends Error {

@@ -1,50 +1,19 @@
-import type { CertificateList } from '../codec/crl.ts'
+import { hash, type KeyObject } from 'node:crypto'
 import type { Certificate } from '../codec/x509/certificate.ts'
-import type { TrustAnchor } from './trust.ts'
+import { CryptoError } from './error.ts'
+import { publicKeyOf } from './key.ts'
+import { PathError, type PathErrorCode } from './path-error.ts'
+import { checkPath, type PathRules, refusal } from './path-rule.ts'
+import { anchorsNamed, cachedNameKey, entityKey, type TrustAnchor } from './trust.ts'
+import { verifySignature } from './verify.ts'
 
-export type PathErrorCode =
-  | 'untrusted'
-  | 'expired'
-  | 'not-yet-valid'
-  | 'bad-signature'
-  | 'not-a-ca'
-  | 'path-length'
-  | 'key-usage'
-  | 'extended-key-usage'
-  | 'name-constraint'
-  | 'unknown-critical-extension'
-  | 'revoked'
-  | 'crl-stale'
-  | 'weak-algorithm'
-  | 'weak-key'
-  | 'too-long'
-  | 'loop'
+export { PathError, type PathErrorCode } from './path-error.ts'
 
-/** Why a chain was refused, and at which certificate. */
-export class PathError extends Error {
-  override readonly name = 'PathError'
-  readonly code: PathErrorCode
-  /** RFC 4514 text of the subject that the refusal is about. */
-  readonly subject: string
-
-  constructor(code: PathErrorCode, message: string, subject: string) {
-    super(`${message} (${subject})`)
-    this.code = code
-    this.subject = subject
-  }
-}
-
-export interface PathRequest {
+export interface PathRequest extends PathRules {
   /** Leaf first, the rest in any order and possibly with strangers in it; at most 10. */
   readonly chain: readonly Certificate[]
+  /** Trusted for as long as they are listed: an anchor's own validity is not looked at (RFC 5280 6.1). */
   readonly anchors: readonly TrustAnchor[]
-  readonly at: Date
-  /** Extended key usages of which the leaf needs one; absent: any use. */
-  readonly purpose?: readonly string[]
-  /** For renewal and for devices whose clock or whose IDevID has run out: only the leaf's own validity is not looked at. */
-  readonly ignoreLeafLifetime?: boolean
-  /** Absent: revocation is not looked at. Given: each must be signed by the issuer it speaks for and be current. */
-  readonly crls?: readonly CertificateList[]
   /** Certificates between leaf and anchor, at most; 8 when absent. */
   readonly maxDepth?: number
 }
@@ -56,5 +25,166 @@ export interface ValidatedPath {
   readonly anchor: TrustAnchor
 }
 
-/** RFC 5280 section 6.1. Returns the first path that passes; throws PathError for the best reason why none did. */
-export declare function validatePath(request: PathRequest): ValidatedPath
+const maxChain = 10
+const maxSignatures = 64
+const maxSteps = 1000
+
+/**
+ * RFC 5280 section 6.1, with path building: the first path that passes. Throws PathError for the reason that came closest
+ * to a path: a rule broken on a complete one before a wrong signature, that before an unknown issuer.
+ */
+export function validatePath(request: PathRequest): ValidatedPath {
+  const leaf = request.chain[0]
+  if (leaf === undefined) throw new PathError('untrusted', 'there is no certificate', '')
+  if (request.chain.length > maxChain)
+    throw refusal('too-long', leaf, `a chain of ${request.chain.length} certificates`)
+  const search = new PathSearch(request)
+  const found = search.from(leaf)
+  if (found !== undefined) return found
+  throw search.failure ?? refusal('untrusted', leaf, 'its issuer is not known')
+}
+
+/** How much a failure says about the path that was meant. */
+function rank(code: PathErrorCode): number {
+  if (code === 'untrusted' || code === 'loop') return 0
+  return code === 'bad-signature' ? 1 : 2
+}
+
+/** Depth first, anchors before intermediates, likely keys before others. Bounded in signatures and in steps. */
+class PathSearch {
+  failure: PathError | undefined
+  readonly #request: PathRequest
+  readonly #intermediates: readonly Certificate[]
+  readonly #signed = new Map<Certificate, Map<Certificate, PathError | undefined>>()
+  #signatures = 0
+  #steps = 0
+
+  constructor(request: PathRequest) {
+    this.#request = request
+    this.#intermediates = request.chain.slice(1)
+  }
+
+  from(leaf: Certificate): ValidatedPath | undefined {
+    // A pinned end entity (RFC 8366 pinned-domain-cert) is its own path. Only the very same certificate: another one
+    // with that name and key could claim anything in its extensions.
+    const same = this.#request.anchors.find(({ certificate }) => Buffer.compare(certificate.der, leaf.der) === 0)
+    if (same !== undefined) return this.#check([same.certificate], same)
+    return this.#extend([leaf])
+  }
+
+  #extend(path: readonly Certificate[]): ValidatedPath | undefined {
+    const last = path.at(-1)!
+    for (const anchor of likelyFirst(last, anchorsNamed(this.#request.anchors, last.issuer), a => a.certificate)) {
+      const found = this.#isSignedBy(last, anchor.certificate) ? this.#check(path, anchor) : undefined
+      if (found !== undefined) return found
+    }
+    const name = cachedNameKey(last.issuer)
+    const issuers = this.#intermediates.filter(({ subject }) => cachedNameKey(subject) === name)
+    for (const issuer of likelyFirst(last, issuers, certificate => certificate)) {
+      const found = this.#through(path, issuer)
+      if (found !== undefined) return found
+    }
+    this.#note(refusal('untrusted', last, 'no anchor is known for its issuer'))
+    return undefined
+  }
+
+  #through(path: readonly Certificate[], issuer: Certificate): ValidatedPath | undefined {
+    const last = path.at(-1)!
+    if (++this.#steps > maxSteps) throw refusal('too-long', path[0]!, 'too many possible paths')
+    const entity = entityKey(issuer)
+    if (path.some(certificate => entityKey(certificate) === entity)) {
+      // A self-signed certificate says nothing about its issuer; it is a circle only by way of another one.
+      if (entityKey(last) !== entity) this.#note(refusal('loop', last, 'its issuers certify each other in a circle'))
+      return undefined
+    }
+    if (!this.#isSignedBy(last, issuer)) return undefined
+    if (path.length > (this.#request.maxDepth ?? 8)) {
+      this.#note(refusal('too-long', path[0]!, `more than ${this.#request.maxDepth ?? 8} CAs`))
+      return undefined
+    }
+    return this.#extend([...path, issuer])
+  }
+
+  #check(path: readonly Certificate[], anchor: TrustAnchor): ValidatedPath | undefined {
+    try {
+      publicKeyFor(path[0]!)
+      checkPath(path, anchor.certificate, this.#request)
+      return { leaf: path[0]!, path, anchor }
+    } catch (error) {
+      if (!(error instanceof PathError)) throw error
+      this.#note(error)
+      return undefined
+    }
+  }
+
+  #isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
+    const known = this.#signed.get(certificate) ?? new Map<Certificate, PathError | undefined>()
+    this.#signed.set(certificate, known)
+    if (!known.has(issuer)) {
+      if (++this.#signatures > maxSignatures) throw refusal('too-long', certificate, 'too many possible issuers')
+      known.set(issuer, signatureFailure(certificate, issuer))
+    }
+    const failure = known.get(issuer)
+    if (failure !== undefined) this.#note(failure)
+    return failure === undefined
+  }
+
+  #note(error: PathError): void {
+    if (this.failure === undefined || rank(error.code) > rank(this.failure.code)) this.failure = error
+  }
+}
+
+/** Candidates whose subjectKeyIdentifier is what the certificate asks for come first; it is a hint, never a proof. */
+function likelyFirst<T>(
+  child: Certificate,
+  candidates: readonly T[],
+  certificateOf: (candidate: T) => Certificate,
+): readonly T[] {
+  const wanted = child.authorityKeyIdentifier?.keyIdentifier
+  if (wanted === undefined || candidates.length < 2) return candidates
+  const isLikely = (candidate: T) => {
+    const own = certificateOf(candidate).subjectKeyIdentifier
+    return own !== undefined && Buffer.compare(own, wanted) === 0
+  }
+  return [...candidates.filter(isLikely), ...candidates.filter(candidate => !isLikely(candidate))]
+}
+
+function signatureFailure(certificate: Certificate, issuer: Certificate): PathError | undefined {
+  try {
+    verifyIssued(certificate, issuer)
+    return undefined
+  } catch (error) {
+    if (error instanceof PathError) return error
+    if (!(error instanceof CryptoError)) throw error
+    const weak = error.code === 'weak-algorithm' || error.code === 'unsupported-algorithm'
+    return refusal(weak ? 'weak-algorithm' : 'bad-signature', certificate, error.message, error)
+  }
+}
+
+/** Signatures of CAs that were found good: the same intermediates come with every device. Least recently used goes. */
+const goodSignatures = new Set<string>()
+const maxGoodSignatures = 512
+
+function verifyIssued(
+  { der, tbsDer, signature, signatureAlgorithm, basicConstraints }: Certificate,
+  issuer: Certificate,
+): void {
+  const publicKey = publicKeyFor(issuer)
+  if (basicConstraints?.cA !== true) {
+    verifySignature(signatureAlgorithm, publicKey, tbsDer, signature)
+    return
+  }
+  const memo = `${hash('sha256', der, 'base64')} ${hash('sha256', issuer.spkiDer, 'base64')}`
+  if (!goodSignatures.delete(memo)) verifySignature(signatureAlgorithm, publicKey, tbsDer, signature)
+  goodSignatures.add(memo)
+  if (goodSignatures.size > maxGoodSignatures) goodSignatures.delete(goodSignatures.keys().next().value!)
+}
+
+function publicKeyFor(certificate: Certificate): KeyObject {
+  try {
+    return publicKeyOf(certificate)
+  } catch (error) {
+    if (error instanceof CryptoError) throw refusal('weak-key', certificate, error.message, error)
+    throw error
+  }
+}

@@ -1,8 +1,24 @@
 import { createPublicKey, type KeyObject, sign } from 'node:crypto'
+import {
+  type AlgorithmIdentifier,
+  ecdsaWithSHA256,
+  ecdsaWithSHA384,
+  ecdsaWithSHA512,
+  ed25519,
+} from '../codec/x509/algorithm.ts'
+import type { ScalarSize } from './ecdsa.ts'
 import { CryptoError } from './error.ts'
 
 export type SignatureAlgorithm = 'ES256' | 'ES384' | 'ES512' | 'EdDSA'
 export type Curve = 'P-256' | 'P-384' | 'P-521'
+
+/** What a certificate, request, CRL or CMS message says about a signature that a Signer made. */
+export const algorithmIdentifier: { readonly [A in SignatureAlgorithm]: AlgorithmIdentifier } = {
+  ES256: ecdsaWithSHA256.identifier,
+  ES384: ecdsaWithSHA384.identifier,
+  ES512: ecdsaWithSHA512.identifier,
+  EdDSA: ed25519.identifier,
+}
 
 /** A private key that can be used but not seen: a file, a PKCS#11 token, a TPM or a KMS. */
 export interface Signer {
@@ -30,12 +46,12 @@ export interface KeyStore {
   remove(label: string): Promise<void>
 }
 
-interface EcProfile {
+export interface EcProfile {
   readonly curve: Curve
   readonly algorithm: SignatureAlgorithm
   readonly digest: 'sha256' | 'sha384' | 'sha512'
   /** Bytes of one coordinate, and of r or s. */
-  readonly size: number
+  readonly size: ScalarSize
 }
 
 /** By OpenSSL's curve name, as `asymmetricKeyDetails.namedCurve` says it. */

@@ -1,7 +1,72 @@
 import type { Certificate } from '../codec/x509/certificate.ts'
+import { type Name, nameKey } from '../codec/x509/name.ts'
+import { CryptoError } from './error.ts'
 
 /** A root that an operator chose to trust. Several anchors may share a name while a CA rolls its key over. */
 export interface TrustAnchor {
   readonly name: string
   readonly certificate: Certificate
+}
+
+/** Anchors that do not change; a changed set is another store. */
+export interface TrustStore {
+  readonly anchors: readonly TrustAnchor[]
+  named(name: string): readonly TrustAnchor[]
+  /** The anchor with this certificate's subject and key; its name alone proves nothing, two CAs may share one. */
+  holding(certificate: Certificate): TrustAnchor | undefined
+}
+
+/** Throws CryptoError `ambiguous-anchor` when one CA is there under two names: whose devices would its be? */
+export function trustStore(given: Iterable<TrustAnchor>): TrustStore {
+  const anchors = Object.freeze([...given])
+  const byName = Map.groupBy(anchors, ({ name }) => name)
+  const byEntity = new Map<string, TrustAnchor>()
+  for (const anchor of anchors) {
+    const entity = entityKey(anchor.certificate)
+    const other = byEntity.get(entity)
+    if (other !== undefined && other.name !== anchor.name) {
+      throw new CryptoError('ambiguous-anchor', `one CA is trusted as ${other.name} and as ${anchor.name}`)
+    }
+    byEntity.set(entity, other ?? anchor)
+  }
+  bySubject.set(anchors, groupBySubject(anchors))
+  return {
+    anchors,
+    named: name => byName.get(name) ?? [],
+    holding: certificate => byEntity.get(entityKey(certificate)),
+  }
+}
+
+type BySubject = ReadonlyMap<string, readonly TrustAnchor[]>
+
+/** Of the frozen lists that trust stores hold; a list that may change is searched each time. */
+const bySubject = new WeakMap<readonly TrustAnchor[], BySubject>()
+
+function groupBySubject(anchors: readonly TrustAnchor[]): BySubject {
+  return Map.groupBy(anchors, ({ certificate }) => cachedNameKey(certificate.subject))
+}
+
+/** Anchors that bear this name: candidates, of which the signature must choose. */
+export function anchorsNamed(anchors: readonly TrustAnchor[], subject: Name): readonly TrustAnchor[] {
+  const key = cachedNameKey(subject)
+  return (
+    bySubject.get(anchors)?.get(key) ?? anchors.filter(({ certificate }) => cachedNameKey(certificate.subject) === key)
+  )
+}
+
+const nameKeys = new WeakMap<Name, string>()
+
+/** `nameKey`, which costs more than a lookup, once for each Name object. */
+export function cachedNameKey(name: Name): string {
+  let key = nameKeys.get(name)
+  if (key === undefined) {
+    key = nameKey(name)
+    nameKeys.set(name, key)
+  }
+  return key
+}
+
+/** Equal for certificates with the same subject and the same key: one CA, whoever signed for it. */
+export function entityKey({ subject, spkiDer }: Certificate): string {
+  return `${cachedNameKey(subject)}\n${Buffer.from(spkiDer.buffer, spkiDer.byteOffset, spkiDer.length).toString('base64')}`
 }
