@@ -1,0 +1,96 @@
+/**
+ * What a CMS voucher costs beyond its public-key operation: signing (digest, attributes, SignedData) and verifying (DER,
+ * signer lookup, digest, attributes). The floors are crypto.sign and crypto.verify alone over the same signed attributes
+ * with the same KeyObjects, in the same run, round by round beside the measured code.
+ *
+ * node bench/cms.ts -> JSON lines { bench, metric, value, unit, floor, ratio }
+ */
+import { generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto'
+import { CmsAttributes, cmsOid, decodeSignedData } from '../src/codec/cms.ts'
+import { encode } from '../src/codec/der/codec.ts'
+import { ecdsaWithSHA256 } from '../src/codec/x509/algorithm.ts'
+import {
+  type Certificate,
+  decodeCertificate,
+  encodeCertificate,
+  encodeTbsCertificate,
+} from '../src/codec/x509/certificate.ts'
+import { encodeName } from '../src/codec/x509/name.ts'
+import { signCms, verifyCms } from '../src/crypto/cms.ts'
+import { keySigner } from '../src/crypto/signer.ts'
+
+const ROUNDS = 61
+const PER_ROUND = 250
+
+function certificate(commonName: string, issuer: string, publicKey: KeyObject, issuerKey: KeyObject): Certificate {
+  const tbs = encodeTbsCertificate({
+    serialNumber: Buffer.concat([Buffer.from([0x41]), randomBytes(15)]),
+    signature: ecdsaWithSHA256.identifier,
+    issuer: encodeName({ organizationName: 'Example Site', commonName: issuer }),
+    validity: { notBefore: new Date('2026-01-01T00:00:00Z'), notAfter: new Date('2027-01-01T00:00:00Z') },
+    subject: encodeName({ organizationName: 'Example Site', commonName }),
+    spkiDer: publicKey.export({ type: 'spki', format: 'der' }),
+    extensions: [],
+  })
+  return decodeCertificate(encodeCertificate(tbs, ecdsaWithSHA256.identifier, sign('sha256', tbs, issuerKey)))
+}
+
+const ca = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const registrar = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const signer = keySigner(registrar.privateKey)
+const certificates = [
+  certificate('Registrar', 'CA', registrar.publicKey, ca.privateKey),
+  certificate('CA', 'CA', ca.publicKey, ca.privateKey),
+]
+const content = Buffer.from(
+  JSON.stringify({ 'ietf-voucher:voucher': { 'pinned-domain-cert': randomBytes(1080).toString('base64') } }),
+)
+const contentType = cmsOid.animaJsonVoucher
+
+const message = await signCms({ content, contentType, signer, certificates })
+const signerInfo = decodeSignedData(message).signedData.signerInfos[0]!
+const attributes = encode(CmsAttributes, signerInfo.signedAttrs!.value)
+const signature = Buffer.from(signerInfo.signature)
+
+/** CPU time of one call in microseconds. */
+async function cpu(work: () => unknown): Promise<number> {
+  const start = process.cpuUsage()
+  for (let i = 0; i < PER_ROUND; i++) await work()
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / PER_ROUND
+}
+
+const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!
+
+async function compare(metric: string, work: () => unknown, bare: () => unknown): Promise<void> {
+  const measured: number[] = []
+  const floors: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    floors.push(await cpu(bare))
+    measured.push(await cpu(work))
+  }
+  const value = median(measured)
+  const floor = median(floors)
+  const line = {
+    bench: 'cms',
+    metric,
+    value: round2(value),
+    unit: 'us',
+    floor: round2(floor),
+    ratio: round2(value / floor),
+  }
+  console.log(JSON.stringify(line))
+}
+
+const round2 = (value: number) => Math.round(value * 100) / 100
+
+await compare(
+  'sign',
+  () => signCms({ content, contentType, signer, certificates }),
+  () => sign('sha256', attributes, registrar.privateKey),
+)
+await compare(
+  'verify',
+  () => verifyCms(message),
+  () => verify('sha256', attributes, registrar.publicKey, signature),
+)

@@ -1,0 +1,26 @@
+import { type Certificate, decodeCertificate } from '../codec/x509/certificate.ts'
+
+// Strangers choose what comes in: bounded in number and in bytes.
+const MAX_ENTRIES = 512
+const MAX_BYTES = 4096
+const TAIL = 24
+
+const cache = new Map<string, Certificate>()
+
+/**
+ * `decodeCertificate`, remembering: the same registrar, MASA and CA certificates come with every message, and reading one
+ * anew costs more than verifying with it. Found by its last bytes, which are signature, then compared in full.
+ */
+export function certificateOf(der: Uint8Array): Certificate {
+  const bytes = Buffer.isBuffer(der) ? der : Buffer.from(der.buffer, der.byteOffset, der.byteLength)
+  const key = bytes.toString('latin1', Math.max(0, bytes.length - TAIL))
+  const known = cache.get(key)
+  if (known !== undefined && bytes.equals(known.der)) return known
+  const certificate = decodeCertificate(bytes)
+  if (bytes.length <= MAX_BYTES) {
+    // The oldest goes: whatever is in use comes back with its next message.
+    if (cache.size >= MAX_ENTRIES && known === undefined) cache.delete(cache.keys().next().value!)
+    cache.set(key, certificate)
+  }
+  return certificate
+}
