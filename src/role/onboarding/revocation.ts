@@ -33,13 +33,17 @@ export interface Revocation {
 export function createRevocation(options: RevocationOptions): Revocation {
   const { store, clock, issuing } = options
   const path = `/crl/${issuing.name}.crl`
+  let underWay: Promise<Buffer> | undefined
 
   async function crl(): Promise<Buffer> {
     const record = await store.read(tables => tables.issuer.get(issuing.name))
     const half = options.crlValidity / 2
     if (record?.crl !== undefined && (record.crlNextUpdate ?? 0) - clock() > half)
       return Buffer.from(record.crl, 'base64')
-    return publish(options)
+    underWay ??= publish(options).finally(() => {
+      underWay = undefined
+    })
+    return underWay
   }
 
   return {

@@ -1,0 +1,97 @@
+import { hash } from 'node:crypto'
+import { Secret } from '../../crypto/secret.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { streamName } from '../../domain/event.ts'
+import type { Clock, Random, Store } from '../../domain/port.ts'
+import type { AccessRole, AccessToken } from '../../domain/site.ts'
+
+/** A token as text: `mrg_` and 43 characters of base64url, 256 bits. The prefix lets secret scanners find a leaked one. */
+const tokenForm = /^mrg_[A-Za-z0-9_-]{43}$/
+
+/** Written with the first token: a site whose tokens were all lost or revoked must not open itself again. */
+const bootstrapMark = 'first-administrator'
+
+export interface Access {
+  /** Who a bearer token speaks for. Throws OnboardingError `not-authenticated`. */
+  authenticate(token: string): Promise<AccessToken>
+  /** The secret is handed out this once; the record keeps its hash. */
+  create(request: {
+    readonly name: string
+    readonly role: AccessRole
+    readonly lifetimeDays?: number
+    readonly by: string
+  }): Promise<{ readonly token: AccessToken; readonly secret: Secret }>
+  revoke(id: string, by: string): Promise<AccessToken>
+  /** The first administrator token of a new site; undefined when there has ever been one. */
+  bootstrap(): Promise<Secret | undefined>
+}
+
+export function createAccess(options: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+}): Access {
+  const { store, clock } = options
+  const access: Access = {
+    async authenticate(token) {
+      if (!tokenForm.test(token)) throw new OnboardingError('not-authenticated')
+      // The look-up is by the hash of 256 random bits: its timing tells nothing that helps to guess one.
+      const [record] = await store.read(tables =>
+        tables.token.find({ hash: hash('sha256', token, 'hex') }, { limit: 1 }),
+      )
+      const ended = record?.revokedAt !== undefined || (record?.expiresAt ?? Number.POSITIVE_INFINITY) <= clock()
+      if (record === undefined || ended) throw new OnboardingError('not-authenticated')
+      return record
+    },
+    async create({ name, role, lifetimeDays, by }) {
+      const { record, text } = newToken(options, { name, role, lifetimeDays })
+      await store.transaction(async tx => {
+        await tx.token.insert(record)
+        await tx.append(streamName('token', record.id), 0, [{ kind: 'token-created', body: { name, role, by } }])
+      })
+      return { token: record, secret: new Secret(text) }
+    },
+    revoke: (id, by) =>
+      store.transaction(async tx => {
+        const record = await tx.token.get(id)
+        if (record === undefined) throw new OnboardingError('not-found', { token: id })
+        if (record.revokedAt !== undefined) return record
+        const revoked = { ...record, revokedAt: clock() }
+        await tx.token.put(revoked)
+        await tx.append(streamName('token', id), 1, [{ kind: 'token-revoked', body: { by } }])
+        return revoked
+      }),
+    async bootstrap() {
+      const { record, text } = newToken(options, { name: 'first-administrator', role: 'administrator' })
+      const made = await store.transaction(async tx => {
+        if ((await tx.setting.get(bootstrapMark)) !== undefined) return false
+        await tx.setting.insert({ name: bootstrapMark, value: record.id })
+        await tx.token.insert(record)
+        await tx.append(streamName('token', record.id), 0, [
+          { kind: 'token-created', body: { name: record.name, role: record.role, by: 'first start' } },
+        ])
+        return true
+      })
+      return made ? new Secret(text) : undefined
+    },
+  }
+  return access
+}
+
+function newToken(
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+  terms: { readonly name: string; readonly role: AccessRole; readonly lifetimeDays?: number | undefined },
+): { readonly record: AccessToken; readonly text: string } {
+  const text = `mrg_${Buffer.from(random(32)).toString('base64url')}`
+  const { name, role, lifetimeDays } = terms
+  const createdAt = clock()
+  const record: AccessToken = {
+    id: Buffer.from(random(9)).toString('hex'),
+    name,
+    role,
+    hash: hash('sha256', text, 'hex'),
+    createdAt,
+    ...(lifetimeDays === undefined ? {} : { expiresAt: createdAt + lifetimeDays * 86_400_000 }),
+  }
+  return { record, text }
+}
