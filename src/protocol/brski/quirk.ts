@@ -76,6 +76,11 @@ export class Tolerance {
     return true
   }
 
+  /** As `accepts`, asked before it is known whether the input shows the quirk: nothing is noted. */
+  allows(quirk: Quirk): boolean {
+    return this.#allowed.has(quirk)
+  }
+
   get used(): readonly Quirk[] {
     return [...this.#used]
   }
