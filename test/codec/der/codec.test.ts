@@ -140,14 +140,14 @@ test('SET OF is written in ascending order of the encodings, whatever order is g
     setOf(octetString),
     ['02', '0101', '01', 'ff', '00'].map(text => Buffer.from(text, 'hex')),
   )
-  assert.equal(hex(der), '3110040100040101040102' + '0401ff' + '04020101')
+  assert.equal(hex(der), '31100401000401010401020401ff04020101')
   const kept = encode(setOf(smallInteger, { order: 'any' }), [3, 1, 2])
   assert.equal(hex(kept), '3109020103020101020102')
   assert.equal(hex(encode(implicit(0, setOf(smallInteger)), [3, 1])), 'a006020101020103')
 })
 
 test('signed keeps the bytes beside the value, also under an implicit tag', () => {
-  const der = Buffer.from('3008a10602010102010200'.slice(0, 20), 'hex')
+  const der = Buffer.from('3008a106020101020102', 'hex')
   const Outer = sequence({ attributes: signed(implicit(1, setOf(smallInteger))) })
   const { attributes } = decode(Outer, der)
   assert.equal(hex(attributes.der), 'a106020101020102')
@@ -187,7 +187,7 @@ test('a codec may encode within an encode, and one that throws leaves no trace',
   }
   const Pair = sequence({ a: utf8String, b: Nested })
   const der = encode(Pair, { a: 'a', b: 'b' })
-  assert.equal(hex(der), '30080c01610403' + '0c0162')
+  assert.equal(hex(der), '30080c016104030c0162')
   refused('bad-value', () => encode(Pair, { a: '\ud800', b: 'b' }))
   assert.equal(hex(encode(Pair, { a: 'a', b: 'b' })), hex(der))
 })
