@@ -35,7 +35,7 @@ export interface BatchRecord {
   readonly id: string
   readonly model: string
   readonly count: number
-  /** Units that have stored their IDevID. */
+  /** Units that have stored their IDevID, as of the last group. */
   readonly made: number
   readonly startedAt: number
   readonly finishedAt?: number

@@ -1,0 +1,90 @@
+import { OnboardingError } from '../../domain/error.ts'
+import { type NewEvent, streamName } from '../../domain/event.ts'
+import type { BatchRecord, UnitRecord } from '../../domain/manufacture.ts'
+import type { Clock, Store, Tx } from '../../domain/port.ts'
+import type { Model } from './idevid.ts'
+
+/** What a batch is started with, and must be resumed with. */
+export interface BatchTerms {
+  /** Name of the batch: 1 to 40 of `A-Z a-z 0-9 . -`. */
+  readonly batch: string
+  readonly model: Model
+  readonly count: number
+  readonly keyOrigin: UnitRecord['keyOrigin']
+  /** Before the running number in serial numbers; the name of the batch when absent. No two batches share one. */
+  readonly serialPrefix?: string
+}
+
+const maxCount = 1_000_000
+const name = /^[A-Za-z0-9][A-Za-z0-9.-]{0,39}$/
+
+/** Serial numbers follow from the batch alone, so that a line that died gives the same ones again. */
+export function serialOf({ batch, serialPrefix = batch }: BatchTerms, index: number): string {
+  return `${serialPrefix}-${String(index).padStart(6, '0')}`
+}
+
+/**
+ * The record of the batch, begun at the first call. Throws OnboardingError `batch-differs`, `serial-prefix-taken`, or
+ * `input-invalid` for terms that no certificate can carry.
+ */
+export async function openBatch(store: Store, clock: Clock, terms: BatchTerms): Promise<BatchRecord> {
+  checkTerms(terms)
+  const started = startedEvent(terms)
+  const stream = streamName('batch', terms.batch)
+  const record = await store.transaction(async tx => {
+    const known = await tx.batch.get(terms.batch)
+    if (known !== undefined) return known
+    const { serialPrefix = terms.batch } = terms
+    const claim = { name: `serial-prefix/${serialPrefix}`, value: terms.batch }
+    if ((await tx.setting.get(claim.name)) !== undefined) {
+      throw new OnboardingError('serial-prefix-taken', { prefix: serialPrefix })
+    }
+    const { batch: id, model, count } = terms
+    const begun: BatchRecord = { id, model: model.name, count, made: 0, startedAt: clock() }
+    await tx.setting.insert(claim)
+    await tx.batch.insert(begun)
+    await tx.append(stream, 0, [started])
+    return begun
+  })
+  const [first] = await store.history(stream, 0, 1)
+  for (const [field, value] of Object.entries(started.body)) {
+    if (first?.body[field] !== value) throw new OnboardingError('batch-differs', { batch: terms.batch, field })
+  }
+  return record
+}
+
+/** Notes that `made` units have their birth certificate, and that the batch is finished when these are all. */
+export async function recordProgress(tx: Tx, id: string, made: number, at: number): Promise<BatchRecord> {
+  const record = await tx.batch.get(id)
+  if (record === undefined) throw new OnboardingError('internal', { batch: id })
+  if (record.finishedAt !== undefined) return record
+  if (made < record.count) {
+    const next = { ...record, made }
+    await tx.batch.put(next)
+    return next
+  }
+  const finished = { ...record, made, finishedAt: at }
+  await tx.batch.put(finished)
+  await tx.append(streamName('batch', id), 1, [{ kind: 'batch-finished', body: { made } }])
+  return finished
+}
+
+function startedEvent({ batch, model, count, keyOrigin, serialPrefix = batch }: BatchTerms): NewEvent {
+  const { name: product, mudUrl = '', hardwareType = '' } = model
+  return { kind: 'batch-started', body: { model: product, mudUrl, hardwareType, count, keyOrigin, serialPrefix } }
+}
+
+function checkTerms({ batch, model, count, serialPrefix = batch }: BatchTerms): void {
+  const refuse = (field: string, rule: string) => new OnboardingError('input-invalid', { field, rule })
+  if (!name.test(batch)) throw refuse('batch', '1 to 40 of A-Z a-z 0-9 . -')
+  if (!name.test(serialPrefix)) throw refuse('serialPrefix', '1 to 40 of A-Z a-z 0-9 . -')
+  if (!Number.isSafeInteger(count) || count < 1 || count > maxCount) throw refuse('count', `1 to ${maxCount}`)
+  if (!/^[^\p{C}]{1,64}$/u.test(model.name)) throw refuse('model', '1 to 64 visible characters')
+  const { mudUrl, hardwareType } = model
+  if (mudUrl !== undefined && (!/^[\x21-\x7e]{1,255}$/.test(mudUrl) || URL.parse(mudUrl)?.protocol !== 'https:')) {
+    throw refuse('mudUrl', 'an https URL of at most 255 characters')
+  }
+  if (hardwareType !== undefined && !/^[012](\.\d{1,10}){1,20}$/.test(hardwareType)) {
+    throw refuse('hardwareType', 'an object identifier')
+  }
+}
