@@ -1,0 +1,62 @@
+import { CodecError } from '../../codec/error.ts'
+import type { Certificate } from '../../codec/x509/certificate.ts'
+import { extensionKinds, extnValue, findExtension, makeExtension } from '../../codec/x509/extension.ts'
+import { hardwareModuleName, otherNames } from '../../codec/x509/general-name.ts'
+import { attributeValues } from '../../codec/x509/name.ts'
+import { keyIdentifier } from '../../crypto/key.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { type Quirk, Tolerance } from './quirk.ts'
+
+/**
+ * RFC 8995 section 2.3.1: the serialNumber attribute (2.5.4.5) of the subject, else the serial number of a
+ * hardwareModuleName: as text when it is printable ASCII, else in upper-case hexadecimal. Throws OnboardingError
+ * `idevid-serial-missing`, also when there are several to choose from.
+ */
+export function deviceSerialNumber(certificate: Certificate, quirks: readonly Quirk[] = []): string {
+  const tolerance = new Tolerance(quirks)
+  const named = attributeValues(certificate.subject, 'serialNumber')
+  if (named.length > 0) return productSerial(only(named), tolerance)
+  const modules = tolerance.accepts('serial-hwmodule') ? hardwareSerials(certificate) : []
+  return only(modules)
+}
+
+function only(values: readonly string[]): string {
+  const value = values[0]
+  if (value === undefined || value === '') throw new OnboardingError('idevid-serial-missing')
+  if (values.length > 1)
+    throw new OnboardingError('idevid-serial-missing', { reason: `${values.length} to choose from` })
+  return value
+}
+
+/** `PID:x SN:y`: product and serial number in one attribute. */
+function productSerial(value: string, tolerance: Tolerance): string {
+  const serial = /^PID:\S+ SN:(\S+)$/.exec(value)?.[1]
+  return serial !== undefined && tolerance.accepts('serial-pid-sn') ? serial : value
+}
+
+function hardwareSerials({ subjectAltName = [] }: Certificate): string[] {
+  try {
+    return otherNames(subjectAltName, hardwareModuleName).map(({ hwSerialNum }) => serialText(Buffer.from(hwSerialNum)))
+  } catch (cause) {
+    if (!(cause instanceof CodecError)) throw cause
+    throw new OnboardingError('idevid-serial-missing', { reason: 'malformed hardwareModuleName' }, { cause })
+  }
+}
+
+function serialText(bytes: Buffer): string {
+  const text = bytes.toString('latin1')
+  return /^[\x21-\x7e]+$/.test(text) ? text : bytes.toString('hex').toUpperCase()
+}
+
+/**
+ * RFC 8366bis section 6.1: the whole extnValue of the AuthorityKeyIdentifier, OCTET STRING header and all; for an IDevID
+ * without one, the same made from the SHA-1 of its own public key.
+ */
+export function idevidIssuer(certificate: Certificate): Buffer {
+  const own = findExtension(certificate.extensions, extensionKinds.authorityKeyIdentifier)
+  return extnValue(own ?? standIn(certificate))
+}
+
+function standIn({ spkiDer }: Certificate) {
+  return makeExtension(extensionKinds.authorityKeyIdentifier, { keyIdentifier: keyIdentifier(spkiDer) })
+}
