@@ -70,7 +70,11 @@ function opensslVerify(program: string, { chain, anchors, at, purpose = [], crls
         ),
       )
     if (maxDepth !== undefined) options.push('-verify_depth', String(maxDepth))
-    const { status, stdout, stderr } = spawnSync(program, ['verify', ...options, write('leaf', 'CERTIFICATE', [leaf!])])
+    const { status, stdout, stderr } = spawnSync(
+      program,
+      ['verify', ...options, write('leaf', 'CERTIFICATE', [leaf!])],
+      { encoding: 'utf8' },
+    )
     return { accepted: status === 0, output: `${stdout}${stderr}` }
   } finally {
     rmSync(directory, { recursive: true, force: true })
