@@ -1,0 +1,257 @@
+import type { Table, Tables } from '../../domain/port.ts'
+import type { Dialect, Row, SqlValue } from './sql.ts'
+
+export type Noun = keyof Tables
+export type RecordOf<N extends Noun> = Tables[N] extends Table<infer T, infer _> ? T : never
+type IndexOf<N extends Noun> = Tables[N] extends Table<infer _, infer I> ? I : never
+
+/** How one noun of `Tables` lies in SQL: its key, the members that can be searched, the whole as JSON in `body`. */
+export interface NounSpec {
+  readonly table: string
+  readonly key: string
+  /** Text members with a column of their own. */
+  readonly columns: readonly string[]
+  /** Members that are unique together. */
+  readonly unique?: readonly (readonly string[])[]
+  /** Each value of the first member belongs to one value of the second, for ever; several rows may carry both. */
+  readonly claim?: { readonly value: string; readonly holder: string }
+}
+
+type Member<N extends Noun> = keyof RecordOf<N> & string
+
+/** Checks a declaration against the port: every name is a member. */
+type SpecOf<N extends Noun> = {
+  readonly table: string
+  readonly key: Member<N>
+  readonly columns: readonly Member<N>[]
+  readonly unique?: readonly (readonly Member<N>[])[]
+  readonly claim?: { readonly value: Member<N>; readonly holder: Member<N> }
+}
+
+const declared = {
+  device: {
+    table: 'device',
+    key: 'id',
+    columns: ['manufacturer', 'serial', 'lifecycle', 'rung', 'standing', 'owner'],
+    unique: [['serial', 'manufacturer']],
+  },
+  credential: {
+    table: 'credential',
+    key: 'id',
+    columns: ['device', 'status', 'serialHex', 'requestHash', 'keyHash'],
+    unique: [['serialHex'], ['requestHash']],
+    // A renewal may keep its key (RFC 7030 section 4.2.2); another device with that key would be a clone.
+    claim: { value: 'keyHash', holder: 'device' },
+  },
+  voucher: { table: 'voucher', key: 'id', columns: ['device'] },
+  manufacturer: { table: 'manufacturer', key: 'name', columns: [] },
+  manifest: { table: 'manifest', key: 'id', columns: ['manufacturer'] },
+  issuer: { table: 'issuer', key: 'name', columns: [] },
+  token: { table: 'token', key: 'id', columns: ['hash'], unique: [['hash']] },
+  unit: { table: 'unit', key: 'serial', columns: ['model', 'batch', 'owner', 'keyHash'], unique: [['keyHash']] },
+  batch: { table: 'batch', key: 'id', columns: ['model'] },
+  issuedVoucher: { table: 'issued_voucher', key: 'id', columns: ['serial', 'domain', 'nonce'] },
+  setting: { table: 'setting', key: 'name', columns: [] },
+} as const satisfies { readonly [N in Noun]: SpecOf<N> }
+
+type Unsearchable<D extends Readonly<Record<Noun, NounSpec>>> = {
+  [N in Noun]: Exclude<IndexOf<N>, D[N]['columns'][number]>
+}[Noun]
+
+/** The compiler names here an index of the port that has no column. */
+type Complete<D extends Readonly<Record<Noun, NounSpec>>> = [Unsearchable<D>] extends [never]
+  ? Readonly<Record<Noun, NounSpec>>
+  : { readonly unsearchable: Unsearchable<D> }
+
+export const nouns: Complete<typeof declared> = declared
+
+export const nounNames = Object.keys(declared) as readonly Noun[]
+
+/** A table as both databases know it. Columns are `not null`; `index` columns are completed by the key. */
+export interface Shape {
+  readonly name: string
+  readonly columns: Readonly<Record<string, 'text' | 'integer'>>
+  readonly key: readonly string[]
+  readonly unique: readonly (readonly string[])[]
+  readonly index: readonly (readonly string[])[]
+}
+
+export function sqlName(member: string): string {
+  return member.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+}
+
+function shapeOf(spec: NounSpec): Shape[] {
+  const columns: Record<string, 'text' | 'integer'> = { [sqlName(spec.key)]: 'text' }
+  for (const member of spec.columns) columns[sqlName(member)] = 'text'
+  columns['body'] = 'text'
+  const unique = (spec.unique ?? []).map(members => members.map(sqlName))
+  const index = spec.columns.map(sqlName).filter(name => !unique.some(([first]) => first === name))
+  const shape = { name: spec.table, columns, key: [sqlName(spec.key)], unique, index: index.map(name => [name]) }
+  if (spec.claim === undefined) return [shape]
+  const { value, holder } = spec.claim
+  const claim = { [sqlName(value)]: 'text', [sqlName(holder)]: 'text' } as const
+  return [shape, { name: claimTable(spec), columns: claim, key: [sqlName(value)], unique: [], index: [] }]
+}
+
+export function claimTable(spec: NounSpec): string {
+  return `${spec.table}_${sqlName(spec.claim?.value ?? '')}`
+}
+
+const eventShape: Shape = {
+  name: 'event',
+  columns: {
+    lane: 'text',
+    sequence: 'integer',
+    stream: 'text',
+    version: 'integer',
+    at: 'integer',
+    kind: 'text',
+    body: 'text',
+    previous: 'text',
+    hash: 'text',
+  },
+  key: ['lane', 'sequence'],
+  unique: [['stream', 'version']],
+  index: [],
+}
+
+const checkpointShape: Shape = {
+  name: 'checkpoint',
+  columns: { number: 'integer', at: 'integer', lanes: 'text', previous: 'text', key: 'text', signature: 'text' },
+  key: ['number'],
+  unique: [],
+  index: [],
+}
+
+const outboxShape: Shape = {
+  name: 'outbox',
+  columns: { id: 'text', topic: 'text', body: 'text', due_at: 'integer', attempt: 'integer', leased_until: 'integer' },
+  key: ['id'],
+  unique: [],
+  index: [['topic', 'due_at']],
+}
+
+/** Every table that a backup carries. */
+export const shapes: readonly Shape[] = [
+  eventShape,
+  checkpointShape,
+  ...nounNames.flatMap(noun => shapeOf(nouns[noun])),
+  outboxShape,
+]
+
+/** The statements that make all tables. The only text that differs between the databases is the names of types. */
+export function createStatements(dialect: Dialect): string[] {
+  return shapes.flatMap(shape => {
+    const columns = Object.entries(shape.columns).map(([name, type]) => `${name} ${typeName(dialect, type)} not null`)
+    const keys = [shape.key, ...shape.unique].map(
+      (key, n) => `${n === 0 ? 'primary key' : 'unique'}(${key.join(', ')})`,
+    )
+    // Strict: SQLite would else keep a text in an integer column, and hashes cover what is read back.
+    const options = dialect === 'sqlite' ? ` strict${shape.name === 'event' ? ', without rowid' : ''}` : ''
+    return [
+      `create table ${shape.name}(${[...columns, ...keys].join(', ')})${options}`,
+      ...shape.index.map(names => {
+        const all = [...names, ...shape.key]
+        return `create index ${shape.name}_by_${names.join('_')} on ${shape.name}(${all.join(', ')})`
+      }),
+    ]
+  })
+}
+
+function typeName(dialect: Dialect, type: 'text' | 'integer'): string {
+  if (dialect === 'sqlite') return type
+  // Code-point order, as SQLite has it, whatever the locale of the database.
+  return type === 'text' ? 'text collate "C"' : 'bigint'
+}
+
+/** The statements of one noun, made once. */
+export interface NounSql {
+  readonly spec: NounSpec
+  readonly get: string
+  readonly insert: string
+  readonly put: string
+  readonly remove: string
+  readonly claim: string | undefined
+  find(filter: readonly string[], paged: boolean): string
+  count(filter: readonly string[]): string
+}
+
+export const nounSql: Readonly<Record<Noun, NounSql>> = Object.fromEntries(
+  nounNames.map(noun => [noun, statementsOf(nouns[noun])]),
+) as Record<Noun, NounSql>
+
+function statementsOf(spec: NounSpec): NounSql {
+  const { table } = spec
+  const key = sqlName(spec.key)
+  const columns = spec.columns.map(sqlName)
+  const all = [key, ...columns, 'body']
+  const insert = `insert into ${table}(${all.join(', ')}) values(${all.map((_, n) => `$${n + 1}`).join(', ')})`
+  const set = [...columns, 'body'].map(name => `${name} = excluded.${name}`).join(', ')
+  const made = new Map<string, string>()
+  const where = (filter: readonly string[]) => filter.map((member, n) => `${column(spec, member)} = $${n + 1}`)
+  const cached = (name: string, make: () => string) => {
+    const text = made.get(name) ?? make()
+    made.set(name, text)
+    return text
+  }
+  return {
+    spec,
+    get: `select body from ${table} where ${key} = $1`,
+    insert: `${insert} on conflict do nothing`,
+    put: `${insert} on conflict(${key}) do update set ${set}`,
+    remove: `delete from ${table} where ${key} = $1`,
+    claim: claimSql(spec),
+    find: (filter, paged) =>
+      cached(`find ${paged} ${filter.join()}`, () => {
+        const conditions = [...where(filter), ...(paged ? [`${key} > $${filter.length + 1}`] : [])]
+        const clause = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
+        return `select body from ${table}${clause} order by ${key} limit $${conditions.length + 1}`
+      }),
+    count: filter =>
+      cached(`count ${filter.join()}`, () => {
+        const clause = filter.length === 0 ? '' : ` where ${where(filter).join(' and ')}`
+        return `select count(*) as count from ${table}${clause}`
+      }),
+  }
+}
+
+function column(spec: NounSpec, member: string): string {
+  if (member !== spec.key && !spec.columns.includes(member)) {
+    throw new TypeError(`${spec.table} cannot be searched by ${member}`)
+  }
+  return sqlName(member)
+}
+
+/** Touches one row when the value is free or already with this holder, none when it is with another. */
+function claimSql(spec: NounSpec): string | undefined {
+  if (spec.claim === undefined) return undefined
+  const table = claimTable(spec)
+  const value = sqlName(spec.claim.value)
+  const holder = sqlName(spec.claim.holder)
+  return (
+    `insert into ${table}(${value}, ${holder}) values($1, $2) on conflict(${value}) do update ` +
+    `set ${holder} = excluded.${holder} where ${table}.${holder} = excluded.${holder}`
+  )
+}
+
+/** Key, columns and body of a record, in the order in which `insert` and `put` take them. */
+export function rowValues(spec: NounSpec, record: object): SqlValue[] {
+  const members = record as Readonly<Record<string, unknown>>
+  const values: SqlValue[] = [columnText(spec, spec.key, members[spec.key])]
+  // Absent and null are found as ''.
+  for (const member of spec.columns) values.push(columnText(spec, member, members[member] ?? ''))
+  values.push(JSON.stringify(record))
+  return values
+}
+
+/** Text that both databases keep and compare alike. */
+export function columnText(spec: { readonly table: string }, member: string, value: unknown): string {
+  if (typeof value !== 'string' || value.includes('\0') || !value.isWellFormed()) {
+    throw new TypeError(`${spec.table}.${member} must be text without NUL and without half a surrogate pair`)
+  }
+  return value
+}
+
+export function recordOf<T>(row: Row | undefined): T | undefined {
+  return row === undefined ? undefined : (JSON.parse(row['body'] as string) as T)
+}

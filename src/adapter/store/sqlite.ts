@@ -1,0 +1,215 @@
+import { chmodSync, closeSync, mkdirSync, openSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { OnboardingError } from '../../domain/error.ts'
+import { type Migration, migrate } from './migration.ts'
+import {
+  type Engine,
+  type Row,
+  type Session,
+  SqlError,
+  type SqlErrorKind,
+  type SqlValue,
+  type WriteSession,
+} from './sql.ts'
+
+/** One file, used by one process. */
+export const sqliteLane = 'main'
+
+/** A connection with its prepared statements. Every call runs at once, within the turn of the caller. */
+export class SqliteSession implements Session {
+  readonly database: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor(database: DatabaseSync) {
+    this.database = database
+  }
+
+  async rows(sql: string, args: readonly SqlValue[] = []): Promise<readonly Row[]> {
+    try {
+      return this.#prepare(sql).all(...args) as Row[]
+    } catch (error) {
+      throw sqliteError(error, this.database)
+    }
+  }
+
+  async run(sql: string, args: readonly SqlValue[] = []): Promise<number> {
+    return this.execute(sql, args)
+  }
+
+  /** Throws at once. */
+  execute(sql: string, args: readonly SqlValue[] = []): number {
+    try {
+      return this.#prepare(sql).run(...args).changes as number
+    } catch (error) {
+      throw sqliteError(error, this.database)
+    }
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      // To SQLite $1 is a name and ?1 a position; binding by position costs half.
+      statement = this.database.prepare(sql.replace(/\$(\d+)/g, '?$1'))
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+class SqliteWriter extends SqliteSession implements WriteSession {
+  readonly lane = sqliteLane
+  readonly usable = true
+
+  send(sql: string): void {
+    this.execute(sql)
+  }
+
+  async begin(): Promise<void> {
+    await this.run('begin immediate')
+  }
+
+  inTransaction(): boolean {
+    return this.database.isTransaction
+  }
+
+  async commit(): Promise<void> {
+    await this.run('commit')
+  }
+
+  async rollback(): Promise<void> {
+    if (this.database.isTransaction) await this.run('rollback')
+  }
+
+  async mark(): Promise<string> {
+    return ''
+  }
+
+  abandon(): void {}
+}
+
+/** Opens or creates the file, with its directory, closed to others. @throws OnboardingError `store-locked`, `store-version` */
+export async function openSqlite(path: string, steps?: readonly Migration[]): Promise<Engine> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const lock = lockFile(`${path}-lock`)
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+    chmodSync(path, 0o600)
+    const writer = new SqliteWriter(openDatabase(path))
+    await prepareTables(writer, steps)
+    return sqliteEngine(path, writer, lock)
+  } catch (error) {
+    lock.close()
+    throw error
+  }
+}
+
+async function prepareTables(writer: SqliteWriter, steps: readonly Migration[] | undefined): Promise<void> {
+  try {
+    await writer.begin()
+    await migrate(writer, 'sqlite', steps)
+    await writer.commit()
+  } catch (error) {
+    writer.database.close()
+    throw error
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 2000, enableForeignKeyConstraints: true })
+  try {
+    database.exec('pragma journal_mode = wal; pragma synchronous = full')
+    return database
+  } catch (error) {
+    database.close()
+    throw sqliteError(error, database)
+  }
+}
+
+/**
+ * Held for as long as the process lives, however it ends: the operating system gives it free. A file of its own, since a
+ * lock on the database would shut out our own reading connection.
+ */
+function lockFile(path: string): DatabaseSync {
+  closeSync(openSync(path, 'a', 0o600))
+  const lock = new DatabaseSync(path, { timeout: 0 })
+  try {
+    lock.exec('begin exclusive')
+    return lock
+  } catch (cause) {
+    lock.close()
+    throw new OnboardingError('store-locked', { path }, { cause })
+  }
+}
+
+function sqliteEngine(path: string, writer: SqliteWriter, lock: DatabaseSync): Engine {
+  const reader = new SqliteSession(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
+  let turn: Promise<unknown> = Promise.resolve()
+  return {
+    dialect: 'sqlite',
+    skipLocked: '',
+    async writer() {
+      return writer
+    },
+    async committed() {
+      return false
+    },
+    snapshot(work) {
+      // One after the other: a snapshot shared by overlapping readers would never move on.
+      const run = turn.then(() => inSnapshot(reader, work))
+      turn = run.catch(() => undefined)
+      return run
+    },
+    async survey(work) {
+      const session = new SqliteSession(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
+      try {
+        return await inSnapshot(session, work)
+      } finally {
+        session.database.close()
+      }
+    },
+    announce() {},
+    onAnnounce() {},
+    async close() {
+      await turn
+      reader.database.close()
+      writer.database.close()
+      lock.close()
+    },
+  }
+}
+
+async function inSnapshot<T>(reader: SqliteSession, work: (session: Session) => Promise<T>): Promise<T> {
+  await reader.run('begin')
+  try {
+    return await work(reader)
+  } finally {
+    await reader.run('commit')
+  }
+}
+
+/** Primary result codes of SQLite (sqlite.org/rescode.html). */
+const kinds: Readonly<Record<number, SqlErrorKind>> = {
+  5: 'conflict',
+  6: 'conflict',
+  11: 'damaged',
+  13: 'full',
+  26: 'damaged',
+}
+
+export function sqliteError(error: unknown, database?: DatabaseSync): unknown {
+  if (!(error instanceof Error) || !('errcode' in error)) return error
+  const code = (error.errcode as number) & 0xff
+  const { message } = error
+  if (code === 19) return new SqlError('unique', message, message.replace(/^.*: /, ''), { cause: error })
+  if (code === 10) return new SqlError(diskFull(database) ? 'full' : 'lost', message, '', { cause: error })
+  return new SqlError(kinds[code] ?? 'other', message, '', { cause: error })
+}
+
+/** A write that fails with «disk I/O error» may mean that the shared-memory file found no room. */
+function diskFull(database: DatabaseSync | undefined): boolean {
+  const path = database?.isOpen === true ? database.location() : null
+  if (path === null) return false
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize < 0x10_0000
+}

@@ -1,0 +1,204 @@
+import type { Signer } from '../../crypto/signer.ts'
+import type { StoredEvent } from '../../domain/event.ts'
+import type { Clock, FeedCursor, Log, Store, Tables } from '../../domain/port.ts'
+import { CheckpointKeeper, type Schedule, timerSchedule } from './checkpoint.ts'
+import { storeError, unavailable } from './error.ts'
+import { feedEvents, laneHeads, streamEvents } from './event.ts'
+import { Outbox } from './outbox.ts'
+import type { Engine, Session } from './sql.ts'
+import { gatedTables } from './table.ts'
+import { verifyLedger } from './verify.ts'
+import { Writer } from './writer.ts'
+
+export interface StoreOptions {
+  /** Signs checkpoints. */
+  readonly signer: Signer
+  readonly clock: Clock
+  readonly log: Log
+  /** SubjectPublicKeyInfo, DER, of earlier or other signers whose checkpoints count too. */
+  readonly checkpointKeys?: readonly Uint8Array[]
+  readonly schedule?: Schedule
+  /** Events between two checkpoints. Default 512. */
+  readonly checkpointEvents?: number
+  /** Milliseconds until events have their checkpoint. Default 60 000. */
+  readonly checkpointMilliseconds?: number
+  /** Milliseconds for which a claimed outbox item belongs to its worker. Default 60 000. */
+  readonly leaseMilliseconds?: number
+  /** Milliseconds after which a unit of work that does not end fails. Default 5000. */
+  readonly unitMilliseconds?: number
+}
+
+/** The port over one database. */
+export async function createStore(engine: Engine, options: StoreOptions): Promise<Store> {
+  const store = new SqlStore(engine, options)
+  await store.start()
+  return store
+}
+
+class SqlStore implements Store {
+  readonly #engine: Engine
+  readonly #options: StoreOptions
+  readonly #writer: Writer
+  readonly #keeper: CheckpointKeeper
+  readonly #outbox: Outbox
+  readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>()
+  /** What listeners have been told of other processes' lanes. */
+  #heard: FeedCursor = {}
+  #catchingUp: Promise<void> | undefined
+  #behind = false
+  #closing: Promise<void> | undefined
+
+  constructor(engine: Engine, options: StoreOptions) {
+    const { clock, log, signer } = options
+    this.#engine = engine
+    this.#options = options
+    const committed = (events: readonly StoredEvent[]) => this.#committed(events)
+    const deadline = options.unitMilliseconds ?? 5000
+    this.#writer = new Writer({ engine, clock, log, committed, deadline })
+    this.#keeper = new CheckpointKeeper({
+      engine,
+      writer: this.#writer,
+      signer,
+      clock,
+      log,
+      schedule: options.schedule ?? timerSchedule,
+      everyEvents: options.checkpointEvents ?? 512,
+      everyMilliseconds: options.checkpointMilliseconds ?? 60_000,
+    })
+    this.#outbox = new Outbox(engine, this.#writer, clock, options.leaseMilliseconds ?? 60_000)
+  }
+
+  async start(): Promise<void> {
+    const heads = await this.#engine.snapshot(laneHeads)
+    this.#heard = Object.fromEntries(heads.map(({ lane, sequence }) => [lane, sequence]))
+    this.#engine.onAnnounce(() => this.#catchUp())
+  }
+
+  transaction: Store['transaction'] = async work => {
+    this.#requireOpen()
+    return this.#writer.submit(work)
+  }
+
+  read: Store['read'] = work => this.#look(session => work(readTables(session)))
+
+  history: Store['history'] = (stream, afterVersion = 0, limit = 1000) =>
+    this.#look(session => streamEvents(session, stream, afterVersion, limit))
+
+  feed: Store['feed'] = (cursor, limit) => this.#look(session => feedEvents(session, cursor, limit))
+
+  onCommit: Store['onCommit'] = listener => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  claim: Store['claim'] = async (topic, limit) => {
+    this.#requireOpen()
+    return this.#outbox.claim(topic, limit)
+  }
+
+  settle: Store['settle'] = async (id, outcome) => {
+    this.#requireOpen()
+    return this.#outbox.settle(id, outcome)
+  }
+
+  checkpoint: Store['checkpoint'] = async () => {
+    this.#requireOpen()
+    return this.#keeper.make()
+  }
+
+  verify: Store['verify'] = async anchor => {
+    this.#requireOpen()
+    const keys = [this.#options.signer.spkiDer, ...(this.#options.checkpointKeys ?? [])]
+    return this.#engine.survey(session => verifyLedger(session, keys, anchor))
+  }
+
+  backup: Store['backup'] = async () => {
+    throw unavailable('backup is not built yet')
+  }
+
+  close: Store['close'] = () => {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#writer.idle()
+    await this.#keeper.close()
+    await this.#writer.close()
+    await this.#catchingUp
+    await this.#engine.close()
+  }
+
+  async #look<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    this.#requireOpen()
+    try {
+      return await this.#engine.snapshot(work)
+    } catch (error) {
+      throw storeError(error)
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw unavailable('the store is closed')
+  }
+
+  #committed(events: readonly StoredEvent[]): void {
+    const last = events.at(-1)!
+    this.#heard = { ...this.#heard, [last.lane]: last.sequence }
+    this.#tell(events)
+    this.#engine.announce()
+    this.#keeper.noticed(events.length)
+  }
+
+  #tell(events: readonly StoredEvent[]): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(events)
+      } catch (error) {
+        this.#options.log.error({ error: String(error) }, 'a listener to the store failed')
+      }
+    }
+  }
+
+  /** Tells listeners what other processes have committed. */
+  #catchUp(): void {
+    this.#behind = true
+    this.#catchingUp ??= this.#readForeign().finally(() => {
+      this.#catchingUp = undefined
+    })
+  }
+
+  async #readForeign(): Promise<void> {
+    while (this.#behind && this.#closing === undefined) {
+      this.#behind = false
+      try {
+        const { events, cursor } = await this.#engine.snapshot(session => feedEvents(session, this.#heard, 500))
+        // Our own commits may have moved on while we read: they have been told.
+        const unheard = events.filter(event => event.sequence > (this.#heard[event.lane] ?? 0))
+        this.#heard = newest(this.#heard, cursor)
+        if (unheard.length > 0) this.#tell(unheard)
+        if (events.length === 500) this.#behind = true
+      } catch (error) {
+        this.#options.log.warn({ error: String(error) }, 'events of other processes could not be read')
+      }
+    }
+  }
+}
+
+function newest(a: FeedCursor, b: FeedCursor): FeedCursor {
+  const merged: Record<string, number> = { ...a }
+  for (const [lane, sequence] of Object.entries(b)) merged[lane] = Math.max(sequence, merged[lane] ?? 0)
+  return merged
+}
+
+function readTables(session: Session): Tables {
+  const refuse = async (): Promise<never> => {
+    throw new TypeError('a read cannot write: use a transaction')
+  }
+  return gatedTables({
+    rows: (sql, args) => session.rows(sql, args),
+    run: refuse,
+    post: refuse,
+    exists: () => new TypeError('a read cannot write'),
+  })
+}

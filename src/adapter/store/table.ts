@@ -1,0 +1,114 @@
+import type { Tables } from '../../domain/port.ts'
+import { columnText, type NounSql, nounSql, recordOf, rowValues } from './schema.ts'
+import type { Row, SqlValue } from './sql.ts'
+
+/** Through what a table reaches its rows: a unit of work, or a look without writing. */
+export interface Gate {
+  rows(sql: string, args: readonly SqlValue[]): Promise<readonly Row[]>
+  run(sql: string, args: readonly SqlValue[]): Promise<number>
+  /** Runs a statement that need not be waited for; `taken` fails the whole unit when the statement touches no row. */
+  post(sql: string, args: readonly SqlValue[], taken?: string): Promise<void>
+  /** The error for a value that another row has. */
+  exists(table: string, constraint: string): Error
+}
+
+type Filter = Readonly<Record<string, string | number | undefined>>
+
+/** One noun's rows, as the port has them. */
+class SqlTable<T extends object> {
+  readonly #sql: NounSql
+  readonly #gate: Gate
+
+  constructor(sql: NounSql, gate: Gate) {
+    this.#sql = sql
+    this.#gate = gate
+  }
+
+  async get(key: string): Promise<T | undefined> {
+    const rows = await this.#gate.rows(this.#sql.get, [key])
+    return recordOf<T>(rows[0])
+  }
+
+  async insert(value: T): Promise<void> {
+    const { spec, insert, claim } = this.#sql
+    const values = rowValues(spec, value)
+    if (claim !== undefined && (await this.#gate.run(claim, claimValues(this.#sql, value))) === 0) {
+      throw this.#gate.exists(spec.table, spec.claim!.value)
+    }
+    if ((await this.#gate.run(insert, values)) === 0) {
+      throw this.#gate.exists(spec.table, await this.#taken(value))
+    }
+  }
+
+  async put(value: T): Promise<void> {
+    const { spec, put, claim } = this.#sql
+    const values = rowValues(spec, value)
+    if (claim !== undefined) await this.#gate.post(claim, claimValues(this.#sql, value), spec.claim!.value)
+    return this.#gate.post(put, values)
+  }
+
+  async remove(key: string): Promise<void> {
+    return this.#gate.post(this.#sql.remove, [key])
+  }
+
+  async find(filter: Filter, page: { readonly after?: string; readonly limit?: number } = {}): Promise<readonly T[]> {
+    const { members, values } = conditions(filter)
+    const limit = Math.max(0, Math.min(page.limit ?? 100, 1000))
+    const paged = page.after !== undefined
+    const args = paged ? [...values, page.after, limit] : [...values, limit]
+    const rows = await this.#gate.rows(this.#sql.find(members, paged), args)
+    return rows.map(row => recordOf<T>(row) as T)
+  }
+
+  async count(filter: Filter = {}): Promise<number> {
+    const { members, values } = conditions(filter)
+    const rows = await this.#gate.rows(this.#sql.count(members), values)
+    return rows[0]!['count'] as number
+  }
+
+  /** Which members of a row that was not added are taken; asked only after the fact, so that the good case is one statement. */
+  async #taken(value: T): Promise<string> {
+    const { spec } = this.#sql
+    const record = value as Readonly<Record<string, unknown>>
+    for (const members of [[spec.key], ...(spec.unique ?? [])]) {
+      const values = members.map(member => columnText(spec, member, record[member]))
+      const rows = await this.#gate.rows(this.#sql.count(members), values)
+      if (rows[0]!['count'] !== 0) return members.join(' ')
+    }
+    return spec.key
+  }
+}
+
+function claimValues({ spec }: NounSql, value: object): string[] {
+  const record = value as Readonly<Record<string, unknown>>
+  const { value: claimed, holder } = spec.claim!
+  return [columnText(spec, claimed, record[claimed]), columnText(spec, holder, record[holder])]
+}
+
+function conditions(filter: Filter): { members: string[]; values: (string | number)[] } {
+  const members: string[] = []
+  const values: (string | number)[] = []
+  for (const [member, value] of Object.entries(filter)) {
+    if (value === undefined) continue
+    members.push(member)
+    values.push(value)
+  }
+  return { members, values }
+}
+
+/** The tables behind `gate`. */
+export function gatedTables(gate: Gate): Tables {
+  return {
+    device: new SqlTable(nounSql.device, gate),
+    credential: new SqlTable(nounSql.credential, gate),
+    voucher: new SqlTable(nounSql.voucher, gate),
+    manufacturer: new SqlTable(nounSql.manufacturer, gate),
+    manifest: new SqlTable(nounSql.manifest, gate),
+    issuer: new SqlTable(nounSql.issuer, gate),
+    token: new SqlTable(nounSql.token, gate),
+    unit: new SqlTable(nounSql.unit, gate),
+    batch: new SqlTable(nounSql.batch, gate),
+    issuedVoucher: new SqlTable(nounSql.issuedVoucher, gate),
+    setting: new SqlTable(nounSql.setting, gate),
+  }
+}

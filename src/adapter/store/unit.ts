@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto'
+import { encodeCanonicalJson } from '../../codec/json.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import type { Json, NewEvent, StoredEvent } from '../../domain/event.ts'
+import { entryHash, type LaneHead } from '../../domain/ledger.ts'
+import type { Clock, Tx } from '../../domain/port.ts'
+import { appendSql } from './event.ts'
+import { columnText } from './schema.ts'
+import { type Row, type Session, SqlError, type SqlValue } from './sql.ts'
+import { type Gate, gatedTables } from './table.ts'
+
+const enqueueSql = 'insert into outbox(id, topic, body, due_at, attempt, leased_until) values($1, $2, $3, $4, 0, 0)'
+
+/**
+ * One run of a unit of work inside a batch. Writes are sent without waiting for their answers; `finish` collects them.
+ * A failed statement fails the unit for good, even if the work catches the error: on PostgreSQL nothing after it counts,
+ * and both databases shall behave alike.
+ */
+export class Unit implements Gate {
+  readonly tx: Tx
+  readonly events: StoredEvent[] = []
+  /** Head of the lane after this unit's events. */
+  head: LaneHead
+  failure: unknown
+  /** Statements that are not answered yet. */
+  waiting = 0
+  #ended = false
+  readonly #sent: Promise<void>[] = []
+  readonly #session: Session
+  readonly #clock: Clock
+
+  constructor(session: Session, head: LaneHead, clock: Clock) {
+    this.#session = session
+    this.#clock = clock
+    this.head = head
+    this.tx = {
+      ...gatedTables(this),
+      append: (stream, expectedVersion, events) => this.#append(stream, expectedVersion, events),
+      enqueue: (topic, body, dueAt) => this.#enqueue(topic, body, dueAt),
+    }
+  }
+
+  async rows(sql: string, args: readonly SqlValue[]): Promise<readonly Row[]> {
+    this.#check()
+    this.waiting++
+    try {
+      return await this.#session.rows(sql, args)
+    } catch (error) {
+      throw this.#fail(error)
+    } finally {
+      this.waiting--
+    }
+  }
+
+  async run(sql: string, args: readonly SqlValue[]): Promise<number> {
+    this.#check()
+    this.waiting++
+    try {
+      return await this.#session.run(sql, args)
+    } catch (error) {
+      throw this.#fail(error)
+    } finally {
+      this.waiting--
+    }
+  }
+
+  async post(sql: string, args: readonly SqlValue[], taken?: string): Promise<void> {
+    this.#check()
+    this.#send(sql, args, taken === undefined ? undefined : () => this.exists('row', taken))
+  }
+
+  exists(table: string, constraint: string): Error {
+    return new OnboardingError('store-exists', { table, constraint })
+  }
+
+  /** Waits for the answers to all statements. @throws what made the unit fail */
+  async finish(): Promise<void> {
+    this.#ended = true
+    await Promise.all(this.#sent)
+    if (this.failure !== undefined) throw this.failure
+  }
+
+  /** From now on the work reaches nothing, whatever it still tries. */
+  end(): void {
+    this.#ended = true
+  }
+
+  async #append(stream: string, expectedVersion: number, events: readonly NewEvent[]): Promise<number> {
+    this.#check()
+    columnText({ table: 'event' }, 'stream', stream)
+    if (!Number.isSafeInteger(expectedVersion) || expectedVersion < 0) {
+      throw new TypeError(`${expectedVersion} is not a version`)
+    }
+    const at = this.#clock()
+    let version = expectedVersion
+    for (const { kind, body } of events) {
+      const text = encodeCanonicalJson(body)
+      const { lane, sequence, hash: previous } = this.head
+      const entry = { lane, sequence: sequence + 1, stream, version: version + 1, at, kind, body: text, previous }
+      const hash = entryHash(entry)
+      const place = [lane, entry.sequence, stream, entry.version, at, kind, text, previous, hash]
+      this.#send(appendSql, place, moved)
+      this.head = { lane, sequence: entry.sequence, hash }
+      this.events.push({ ...entry, body, hash })
+      version++
+    }
+    return version
+  }
+
+  async #enqueue(topic: string, body: Json, dueAt?: number): Promise<void> {
+    this.#check()
+    const now = this.#clock()
+    this.#send(enqueueSql, [outboxId(now), topic, JSON.stringify(body), dueAt ?? now])
+  }
+
+  #send(sql: string, args: readonly SqlValue[], untouched?: () => Error): void {
+    this.waiting++
+    this.#sent.push(
+      this.#session.run(sql, args).then(
+        count => {
+          this.waiting--
+          if (count === 0 && untouched !== undefined) this.#fail(untouched())
+        },
+        (error: unknown) => {
+          this.waiting--
+          this.#fail(error)
+        },
+      ),
+    )
+  }
+
+  #check(): void {
+    if (this.#ended) throw new TypeError('a unit of work has ended: nothing can be read or written through it any more')
+    if (this.failure !== undefined) throw this.failure
+  }
+
+  #fail(error: unknown): unknown {
+    // The first one: what follows may only say that the transaction is in a failed state.
+    this.failure ??= error
+    return this.failure
+  }
+}
+
+function moved(): Error {
+  return new SqlError('conflict', 'the stream has moved on')
+}
+
+let enqueued = 0
+
+/** In order of time, and within a process in order of the calls. */
+function outboxId(now: number): string {
+  enqueued = (enqueued + 1) % 0x100_0000
+  const count = enqueued.toString(16).padStart(6, '0')
+  return `${now.toString(16).padStart(12, '0')}-${count}-${randomBytes(5).toString('hex')}`
+}

@@ -1,0 +1,248 @@
+import type { StoredEvent } from '../../domain/event.ts'
+import { emptyLane, type LaneHead } from '../../domain/ledger.ts'
+import type { Clock, Log, Tx } from '../../domain/port.ts'
+import { storeError, unavailable } from './error.ts'
+import { laneHead } from './event.ts'
+import { type Engine, type Session, SqlError, type SqlErrorKind, type WriteSession } from './sql.ts'
+import { Unit } from './unit.ts'
+
+/** Units that share one commit. */
+const batchSize = 64
+/** Runs of one unit before `store-conflict`. */
+const maxTries = 10
+/** A unit that waits for anything but its transaction holds up all others; after this many milliseconds it fails. */
+const unitDeadline = 5000
+
+export interface WriterOptions {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly log: Log
+  /** Called after each commit that appended events. */
+  readonly committed: (events: readonly StoredEvent[]) => void
+  /** Milliseconds, 5000 when absent. */
+  readonly deadline?: number
+}
+
+/** A unit of work that waits for its turn, with what its caller waits for. */
+interface Job {
+  readonly work: (tx: Tx, session: Session) => Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  readonly since: number
+  tries: number
+}
+
+/** What a job came to in this batch; told to its caller after the commit. */
+interface Outcome {
+  readonly job: Job
+  readonly succeeded: boolean
+  /** The work's result, or its error. */
+  readonly value: unknown
+  readonly events: readonly StoredEvent[]
+}
+
+/**
+ * Group commit: one unit after the other in one transaction, each in a savepoint, one fsync for all. Units of one process
+ * never run at the same time, so that the hash chain of its lane has one writer.
+ */
+export class Writer {
+  readonly #options: WriterOptions
+  readonly #deadline: number
+  readonly #queue: Job[] = []
+  #session: WriteSession | undefined
+  #head: LaneHead = emptyLane('')
+  #running = false
+  #closed = false
+  readonly #idle: (() => void)[] = []
+
+  constructor(options: WriterOptions) {
+    this.#options = options
+    this.#deadline = options.deadline ?? unitDeadline
+  }
+
+  /** Resolves when what `work` wrote is durable. `work` gets the bare session too, for tables that are not in the port. */
+  submit<T>(work: (tx: Tx, session: Session) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(unavailable('the store is closed'))
+    return new Promise<T>((resolve, reject) => {
+      const settle = resolve as (value: unknown) => void
+      this.#queue.push({ work, resolve: settle, reject, since: performance.now(), tries: 0 })
+      this.#start()
+    })
+  }
+
+  /** Resolves when all units under way are settled. */
+  async idle(): Promise<void> {
+    if (this.#running) await new Promise<void>(resolve => this.#idle.push(resolve))
+  }
+
+  /** Refuses new units and resolves when those under way are settled. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.idle()
+  }
+
+  #start(): void {
+    if (this.#running) return
+    this.#running = true
+    // Not at once: what else arrives in this turn of the event loop shares the commit.
+    setImmediate(() => void this.#drain())
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const session = await this.#claim()
+      if (session !== undefined) await this.#batch(session)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    this.#running = false
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** The session, with the head of its lane; undefined when the database is away, after failing what has waited too long. */
+  async #claim(): Promise<WriteSession | undefined> {
+    try {
+      const session = await this.#options.engine.writer()
+      if (session !== this.#session) {
+        this.#head = (await laneHead(session, session.lane)) ?? emptyLane(session.lane)
+        this.#session = session
+      }
+      return session
+    } catch (error) {
+      this.#options.log.warn({ error: String(error) }, 'the database is not available')
+      const limit = performance.now() - this.#deadline
+      const late = this.#queue.filter(job => job.since < limit || this.#closed)
+      for (const job of late) {
+        this.#queue.splice(this.#queue.indexOf(job), 1)
+        job.reject(storeError(error))
+      }
+      return undefined
+    }
+  }
+
+  async #batch(session: WriteSession): Promise<void> {
+    const start = this.#head
+    const outcomes: Outcome[] = []
+    let mark: string | undefined
+    try {
+      await session.begin()
+      let again = true
+      while (again && outcomes.length < batchSize && this.#queue.length > 0) {
+        again = await this.#attempt(session, this.#queue.shift()!, outcomes)
+      }
+      mark = await session.mark()
+      await session.commit()
+    } catch (error) {
+      this.#head = start
+      await this.#undo(session, outcomes, error, mark)
+      return
+    }
+    this.#settle(outcomes)
+  }
+
+  /**
+   * Runs one job. False ends the batch: what is done so far is committed, so that whoever waits for it can go on.
+   * @throws when the transaction is gone, and with it the outcomes so far
+   */
+  async #attempt(session: WriteSession, job: Job, outcomes: Outcome[]): Promise<boolean> {
+    const unit = new Unit(session, this.#head, this.#options.clock)
+    job.tries++
+    try {
+      const value = await this.#timed(unit, session, job)
+      await unit.finish()
+      session.send('release savepoint unit')
+      this.#head = unit.head
+      outcomes.push({ job, succeeded: true, value, events: unit.events })
+      return true
+    } catch (thrown) {
+      unit.end()
+      const error = unit.failure ?? thrown
+      try {
+        await retreat(session, error)
+      } catch (gone) {
+        // All of the batch is undone and runs again, without the unit that met the disaster unless it was innocent.
+        if (kindOf(error) === 'lost' && job.tries < maxTries) this.#queue.unshift(job)
+        else job.reject(storeError(error))
+        throw gone
+      }
+      if (kindOf(error) === 'conflict' && job.tries < maxTries) {
+        this.#queue.unshift(job)
+        return this.#options.engine.dialect === 'sqlite'
+      }
+      outcomes.push({ job, succeeded: false, value: storeError(error), events: [] })
+      return true
+    }
+  }
+
+  async #timed(unit: Unit, session: WriteSession, job: Job): Promise<unknown> {
+    let timer: NodeJS.Timeout | undefined
+    const stalled = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        unit.end()
+        // A statement that is not answered cannot be taken back: only its connection can be given up.
+        if (unit.waiting > 0) session.abandon()
+        reject(unavailable('a unit of work took too long', { milliseconds: this.#deadline }))
+      }, this.#deadline)
+    })
+    try {
+      session.send('savepoint unit')
+      return await Promise.race([job.work(unit.tx, session), stalled])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** After a failed commit or a lost transaction: nothing of the batch counts, unless the commit came through after all. */
+  async #undo(session: WriteSession, outcomes: Outcome[], error: unknown, mark: string | undefined): Promise<void> {
+    if (session.usable) await session.rollback().catch(() => session.abandon())
+    const lost = kindOf(error) === 'lost'
+    if (lost && mark !== undefined) {
+      const committed = await this.#committed(mark)
+      if (committed === true) return this.#settle(outcomes)
+      // Neither known to be there nor known not to be: running again could do it twice.
+      if (committed === undefined) {
+        for (const { job } of outcomes) job.reject(storeError(error))
+        return
+      }
+    }
+    // A commit that was refused would be refused again. Before the commit only one unit was at fault.
+    const rerun = lost || mark === undefined
+    for (const { job } of outcomes.reverse()) {
+      if (rerun && job.tries < maxTries) this.#queue.unshift(job)
+      else job.reject(storeError(error))
+    }
+  }
+
+  async #committed(mark: string): Promise<boolean | undefined> {
+    const limit = performance.now() + this.#deadline
+    for (;;) {
+      try {
+        return await this.#options.engine.committed(mark)
+      } catch (error) {
+        this.#options.log.warn({ error: String(error) }, 'the outcome of a commit is not known yet')
+        if (performance.now() > limit) return undefined
+        await new Promise(resolve => setTimeout(resolve, 100))
+      }
+    }
+  }
+
+  #settle(outcomes: readonly Outcome[]): void {
+    const events: StoredEvent[] = []
+    for (const { job, succeeded, value, events: own } of outcomes) {
+      events.push(...own)
+      if (succeeded) job.resolve(value)
+      else job.reject(value)
+    }
+    if (events.length > 0) this.#options.committed(events)
+  }
+}
+
+/** Back to where the unit began. @throws when the transaction is gone */
+async function retreat(session: WriteSession, error: unknown): Promise<void> {
+  if (!session.usable || !session.inTransaction()) throw error
+  await session.run('rollback to savepoint unit')
+  await session.run('release savepoint unit')
+}
+
+function kindOf(error: unknown): SqlErrorKind | undefined {
+  return error instanceof SqlError ? error.kind : undefined
+}

@@ -1,0 +1,4 @@
+import { sqlitePlace } from '../../store.ts'
+import { storeContract } from './contract.ts'
+
+storeContract(sqlitePlace)

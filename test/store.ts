@@ -1,0 +1,67 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openStore } from '../src/adapter/store/open.ts'
+import type { StoreOptions } from '../src/adapter/store/store.ts'
+import { generateKey } from '../src/crypto/key.ts'
+import { keySigner, type Signer } from '../src/crypto/signer.ts'
+import type { Log, Store } from '../src/domain/port.ts'
+
+/** A fresh, empty store that is gone after `close`. */
+export interface TestStore {
+  readonly store: Store
+  readonly url: string
+  readonly signer: Signer
+  /** Closes the store and opens what it left behind. */
+  reopen(options?: Partial<StoreOptions>): Promise<Store>
+  /** Another connection to the same data; only PostgreSQL has it. */
+  also(options?: Partial<StoreOptions>): Promise<Store>
+  close(): Promise<void>
+}
+
+export const silentLog: Log = { info() {}, warn() {}, error() {} }
+
+/** A place for a store: `url` names nothing yet. */
+export interface StorePlace {
+  readonly url: string
+  remove(): Promise<void>
+}
+
+export async function sqlitePlace(): Promise<StorePlace> {
+  const directory = await mkdtemp(join(tmpdir(), 'mooring-store-'))
+  return {
+    url: `sqlite:${join(directory, 'data', 'store.db')}`,
+    remove: () => rm(directory, { recursive: true, force: true }),
+  }
+}
+
+/** On SQLite, or on PostgreSQL with `MOORING_TEST_STORE=postgres`: any test of roles and app can run over either. */
+export async function openTestStore(options: Partial<StoreOptions> = {}): Promise<TestStore> {
+  return openTestStoreAt(await sqlitePlace(), options)
+}
+
+export async function openTestStoreAt(place: StorePlace, options: Partial<StoreOptions> = {}): Promise<TestStore> {
+  const signer = options.signer ?? keySigner(generateKey('P-256'))
+  const defaults = { signer, clock: Date.now, log: silentLog }
+  const opened: Store[] = []
+  const open = async (more: Partial<StoreOptions> = {}) => {
+    const store = await openStore(place.url, { ...defaults, ...options, ...more })
+    opened.push(store)
+    return store
+  }
+  const store = await open()
+  return {
+    store,
+    url: place.url,
+    signer,
+    async reopen(more) {
+      for (const each of opened.splice(0)) await each.close()
+      return open(more)
+    },
+    also: open,
+    async close() {
+      for (const each of opened.splice(0)) await each.close()
+      await place.remove()
+    },
+  }
+}
