@@ -6,7 +6,13 @@ import { any, element, implicit, sequence, setOf, signed } from './der/structure
 import { CodecError } from './error.ts'
 import { AlgorithmIdentifier } from './x509/algorithm.ts'
 import { SubjectPublicKeyInfo } from './x509/certificate.ts'
-import { type Extension, Extensions, type KnownExtensions, readKnownExtensions } from './x509/extension.ts'
+import {
+  type Extension,
+  Extensions,
+  type KnownExtensions,
+  readKnownExtensions,
+  refuseDuplicates,
+} from './x509/extension.ts'
 import { Name } from './x509/name.ts'
 
 /** RFC 2986 4.1; each value is the DER of what the type defines. */
@@ -70,7 +76,7 @@ export function decodeCertificationRequest(der: Uint8Array): CertificationReques
   const { certificationRequestInfo, signatureAlgorithm, signature } = decode(SignedRequest, own, LIMITS)
   const { version, subject, subjectPKInfo, attributes } = certificationRequestInfo.value
   if (version !== 0) throw new CodecError('unsupported', `request version ${version + 1}`)
-  refuseDuplicates(attributes)
+  refuseRepeated(attributes)
   const extensionRequest = soleValue(attributes, requestAttribute.extensionRequest)
   const extensions = extensionRequest === undefined ? [] : decode(Extensions, extensionRequest)
   const password = soleValue(attributes, requestAttribute.challengePassword)
@@ -90,7 +96,7 @@ export function decodeCertificationRequest(der: Uint8Array): CertificationReques
   })
 }
 
-function refuseDuplicates(attributes: readonly Attribute[]): void {
+function refuseRepeated(attributes: readonly Attribute[]): void {
   const seen = new Set<string>()
   for (const { type } of attributes) {
     if (seen.has(type)) throw new CodecError('duplicate', `attribute ${type} is there twice`)
@@ -133,12 +139,13 @@ const WrittenRequest = sequence({
 export function encodeCertificationRequestInfo(fields: CertificationRequestFields): Buffer {
   const attributes = [...(fields.attributes ?? [])]
   if (fields.extensions !== undefined && fields.extensions.length > 0) {
+    refuseDuplicates(fields.extensions)
     attributes.push({ type: requestAttribute.extensionRequest, values: [encode(Extensions, fields.extensions)] })
   }
   if (fields.challengePassword !== undefined) {
     attributes.push({ type: requestAttribute.challengePassword, values: [passwordValue(fields.challengePassword)] })
   }
-  refuseDuplicates(attributes)
+  refuseRepeated(attributes)
   return encode(WrittenInfo, {
     version: 0,
     subject: fields.subject,

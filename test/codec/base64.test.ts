@@ -71,7 +71,10 @@ test('a body of EST may have white space anywhere and nothing else', () => {
   const space = fc.string({ unit: fc.constantFrom('\r', '\n', ' ', '\t'), maxLength: 3 })
   fc.assert(
     fc.property(bytes, fc.array(space, { minLength: 1, maxLength: 5 }), (value, spaces) => {
-      const text = [...encodeBase64(value)].map((c, i) => c + spaces[i % spaces.length]).join('')
+      const text = encodeBase64(value)
+        .split('')
+        .map((c, i) => c + spaces[i % spaces.length])
+        .join('')
       assert.deepEqual(new Uint8Array(decodeEstBase64(spaces[0] + text)), value)
     }),
   )
@@ -81,7 +84,7 @@ test('a body of EST may have white space anywhere and nothing else', () => {
 })
 
 test('any text whatever: bytes or a CodecError', () => {
-  const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...'Aa0+/-_= \n') }))
+  const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...'Aa0+/-_= \n'.split('')) }))
   fc.assert(
     fc.property(text, value => {
       for (const decode of [decodeBase64, decodeBase64Url, decodeEstBase64]) total(() => decode(value), value.length)
