@@ -32,6 +32,12 @@ export const pledgeErrors = {
     action: 'The detail names the rule; check the profile of the issuing CA.',
     status: 502,
   },
+  'device-key-failed': {
+    title: 'Device cannot use its key',
+    cause: 'The key store of the device did not sign, or could not make a key.',
+    action: 'Check the key store or the secure element; the device tries again by itself.',
+    status: 500,
+  },
   'device-storage-failed': {
     title: 'Device cannot write its memory',
     cause: 'The device could not store what it has to remember across a power loss, so it sent nothing.',
