@@ -22,6 +22,8 @@ export interface Device {
   readonly owner: string
   readonly declarationVersion: number
   readonly mudUrl?: string
+  /** Key of the birth credential as the manufacturer's manifest names it, before the device was heard of. */
+  readonly expectedKeyHash?: string
   /** Key of the birth credential when first proven; another key under the same serial is a clone. */
   readonly birthKeyHash?: string
   readonly attempt?: { readonly id: string; readonly protocol: string; readonly address: string; readonly at: number }
@@ -51,6 +53,9 @@ export type DeviceEvent =
         readonly source: string
         readonly owner: string
         readonly declarationVersion: number
+        /** SHA-256 of the birth key, hex, when a manifest names it. */
+        readonly keyHash?: string
+        readonly mudUrl?: string
       }
     }
   | {
@@ -134,11 +139,18 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
   const next = { ...device, version: device.version + 1 }
   switch (event.kind) {
     case 'device-expected': {
-      const { model, owner, declarationVersion } = event.body
+      const { model, owner, declarationVersion, keyHash, mudUrl } = event.body
       const standing = device.standing === 'waiting' ? 'expected' : device.standing
       // A manifest written before a transfer must not bring the former owner back.
       const newest = declarationVersion >= device.declarationVersion ? { owner, declarationVersion } : {}
-      return { ...next, model, ...newest, standing }
+      return {
+        ...next,
+        model,
+        ...newest,
+        standing,
+        ...(keyHash === undefined ? {} : { expectedKeyHash: keyHash }),
+        ...(mudUrl === undefined ? {} : { mudUrl }),
+      }
     }
     case 'device-heard': {
       const { attempt: id, protocol, address, at } = event.body

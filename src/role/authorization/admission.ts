@@ -104,6 +104,9 @@ function decide(known: Device | undefined, request: AdmissionRequest, policy: Ad
   if (known?.birthKeyHash !== undefined && known.birthKeyHash !== identity.keyHash) {
     return refuse('identity-unique', 'device-identity-cloned', 'another key is on record for this serial number')
   }
+  if (known?.expectedKeyHash !== undefined && known.expectedKeyHash !== identity.keyHash) {
+    return refuse('identity-unique', 'device-identity-cloned', "the manufacturer's manifest names another key")
+  }
   if (known?.standing === 'withdrawn') return refuse('standing', 'device-withdrawn', 'withdrawn')
   if (known?.standing === 'denied') return refuse('standing', 'device-denied', 'denied by a person')
   if (known !== undefined && known.owner !== '' && !policy.owners.includes(known.owner)) {
