@@ -2,8 +2,11 @@ import { hash } from 'node:crypto'
 import { encodeBase64 } from '../codec/base64.ts'
 import type { Certificate } from '../codec/x509/certificate.ts'
 import { keyIdentifier } from '../crypto/key.ts'
+import type { TrustAnchor } from '../crypto/trust.ts'
 import { checkDeclaration, type DeviceInformationDeclaration, declarationHash, type Party } from './declaration.ts'
+import { declarationReader } from './declaration-jws.ts'
 import { type ErrorCode, OnboardingError } from './error.ts'
+import { type FailureCodes, withCodes } from './failure.ts'
 
 /** Who asks for a change, and on what knowledge. */
 export interface DeclarationChange {
@@ -102,6 +105,20 @@ export function mayOnboard(declaration: DeviceInformationDeclaration, domains: r
     : { allowed: true, as: 'authorized-onboarder', party }
 }
 
+const invalid = 'declaration-invalid'
+const declarationFailure: FailureCodes = { malformed: invalid, signature: invalid, path: invalid }
+
+/**
+ * One signed declaration, whose signer the manufacturer of these anchors entitled to sign it.
+ * @throws OnboardingError `declaration-invalid`; its detail `rule` tells altered from untrusted from not entitled
+ */
+export function verifyDeclaration(
+  jws: Uint8Array,
+  trust: { readonly anchors: readonly TrustAnchor[]; readonly at: Date },
+): DeviceInformationDeclaration {
+  return withCodes(declarationFailure, () => declarationReader(trust)(jws))
+}
+
 /**
  * The declaration to go by for one who knows `known` and is shown `shown`, both verified.
  * @throws OnboardingError `declaration-stale` when the one shown is older; `declaration-invalid` when it is about another
@@ -112,9 +129,8 @@ export function newestDeclaration(
   shown: DeviceInformationDeclaration,
 ): DeviceInformationDeclaration {
   if (known === undefined) return shown
-  const invalid = (rule: string) =>
-    new OnboardingError('declaration-invalid', { rule, serial: shown.serial, version: shown.version })
-  if (known.manufacturer !== shown.manufacturer || known.serial !== shown.serial) throw invalid('other-device')
+  const refused = (rule: string) => new OnboardingError(invalid, { rule, serial: shown.serial, version: shown.version })
+  if (known.manufacturer !== shown.manufacturer || known.serial !== shown.serial) throw refused('other-device')
   if (shown.version < known.version) {
     throw new OnboardingError('declaration-stale', {
       serial: shown.serial,
@@ -124,10 +140,10 @@ export function newestDeclaration(
   }
   const knownHash = declarationHash(known)
   if (shown.version === known.version) {
-    if (declarationHash(shown) !== knownHash) throw invalid('forked')
+    if (declarationHash(shown) !== knownHash) throw refused('forked')
     return known
   }
-  if (shown.version === known.version + 1 && shown.previous !== knownHash) throw invalid('forked')
+  if (shown.version === known.version + 1 && shown.previous !== knownHash) throw refused('forked')
   return shown
 }
 
@@ -138,7 +154,7 @@ export function verifyDeclarationHistory(
   let newest: DeviceInformationDeclaration | undefined
   for (const declaration of history) {
     if (declaration.version !== (newest?.version ?? 0) + 1) {
-      throw new OnboardingError('declaration-invalid', {
+      throw new OnboardingError(invalid, {
         rule: 'gap',
         serial: declaration.serial,
         version: declaration.version,
@@ -146,7 +162,7 @@ export function verifyDeclarationHistory(
     }
     newest = newestDeclaration(newest, declaration)
   }
-  if (newest === undefined) throw new OnboardingError('declaration-invalid', { rule: 'empty' })
+  if (newest === undefined) throw new OnboardingError(invalid, { rule: 'empty' })
   return newest
 }
 
