@@ -165,7 +165,7 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'identity-proven': {
       const { keyHash, mudUrl } = event.body
       // Another key under this serial proves a clone, and nothing about this device.
-      if (device.birthKeyHash !== undefined && device.birthKeyHash !== keyHash) return next
+      if ((device.birthKeyHash ?? device.expectedKeyHash ?? keyHash) !== keyHash) return next
       return {
         ...next,
         rung: higherRung(device.rung, 'authenticated'),
