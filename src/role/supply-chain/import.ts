@@ -1,0 +1,163 @@
+import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
+import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
+import { streamName } from '../../domain/event.ts'
+import type { Clock, Store, Tx } from '../../domain/port.ts'
+import type { ManifestRecord, TrustedManufacturer } from '../../domain/site.ts'
+import { openManifest, type VerifiedManifest } from './manifest.ts'
+import { listManufacturers, statementAnchors } from './trust.ts'
+
+export interface ManifestImport {
+  /** The file as the manufacturer signed it. */
+  readonly bytes: Uint8Array
+  readonly store: Store
+  readonly clock: Clock
+  /** Who imports, for the record. */
+  readonly importedBy: string
+  /** Absent: all that the site trusts. */
+  readonly manufacturers?: readonly TrustedManufacturer[]
+}
+
+export interface ImportReport {
+  readonly manifest: ManifestRecord
+  readonly new: number
+  /** Known before, and now with a newer declaration, another model, or off the queue of unexpected devices. */
+  readonly updated: number
+  readonly unchanged: number
+  readonly refused: readonly { readonly serial: string; readonly code: ErrorCode }[]
+}
+
+type Unit = VerifiedManifest['units'][number]
+type Outcome = 'new' | 'updated' | 'unchanged' | ErrorCode
+
+/** Devices in one transaction: bounded, so that onboarding goes on meanwhile. */
+const groupSize = 100
+
+/**
+ * Expects the devices of a shipment. All of the file is verified before anything is written; the devices then go in groups,
+ * and a crash in between is healed by importing again. Older declarations than the ones known are refused one by one.
+ *
+ * Throws OnboardingError `manifest-invalid`, `manifest-too-large`.
+ */
+export async function importManifest(
+  { bytes, store, clock, importedBy, manufacturers }: ManifestImport,
+  onProgress: (done: number, of: number) => void = () => {},
+): Promise<ImportReport> {
+  const anchors = statementAnchors(manufacturers ?? (await listManufacturers(store)))
+  const manifest = await openManifest(bytes, { anchors, at: new Date(clock()) })
+  const counts = { new: 0, updated: 0, unchanged: 0 }
+  const refused: { serial: string; code: ErrorCode }[] = []
+  for (let first = 0; first < manifest.units.length; first += groupSize) {
+    const group = manifest.units.slice(first, first + groupSize)
+    const outcomes = await store.transaction(tx => expectGroup(tx, manifest, group))
+    outcomes.forEach((outcome, i) => {
+      if (outcome === 'new' || outcome === 'updated' || outcome === 'unchanged') counts[outcome]++
+      else refused.push({ serial: group[i]!.serial, code: outcome })
+    })
+    onProgress(first + group.length, manifest.units.length)
+  }
+  const record = await recordManifest(store, {
+    id: manifest.hash,
+    manufacturer: manifest.trustedAs,
+    devices: manifest.units.length,
+    importedAt: clock(),
+    importedBy,
+  })
+  return { manifest: record, ...counts, refused }
+}
+
+async function expectGroup(tx: Tx, manifest: VerifiedManifest, group: readonly Unit[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const unit of group) outcomes.push(await expectUnit(tx, manifest, unit))
+  return outcomes
+}
+
+async function expectUnit(tx: Tx, { trustedAs, hash }: VerifiedManifest, unit: Unit): Promise<Outcome> {
+  const known = await tx.device.get(deviceId(trustedAs, unit.serial))
+  const { serial, model, keyHash, mudUrl, declared } = unit
+  const refusal = known === undefined ? undefined : refusalOf(known, unit)
+  if (refusal !== undefined) return refusal
+  if (known !== undefined && isCurrent(known, unit)) return 'unchanged'
+  await expect(tx, known, {
+    manufacturer: trustedAs,
+    serial,
+    model,
+    source: `manifest/${hash}`,
+    owner: declared.owner.id,
+    declarationVersion: declared.version,
+    keyHash,
+    ...(mudUrl === undefined ? {} : { mudUrl }),
+  })
+  return known === undefined ? 'new' : 'updated'
+}
+
+function refusalOf(known: Device, { declared, keyHash }: Unit): ErrorCode | undefined {
+  const key = known.birthKeyHash ?? known.expectedKeyHash
+  if (key !== undefined && key !== keyHash) return 'device-identity-cloned'
+  if (declared.version < known.declarationVersion) return 'declaration-stale'
+  // Two declarations of one version: the manufacturer contradicts itself, and the one known first stays.
+  const forked = declared.version === known.declarationVersion && declared.owner.id !== known.owner
+  return forked ? 'declaration-invalid' : undefined
+}
+
+function isCurrent(known: Device, { declared, model, keyHash, mudUrl }: Unit): boolean {
+  return (
+    known.standing !== 'waiting' &&
+    known.declarationVersion === declared.version &&
+    known.model === model &&
+    known.expectedKeyHash === keyHash &&
+    (mudUrl === undefined || known.mudUrl === mudUrl)
+  )
+}
+
+async function expect(
+  tx: Tx,
+  known: Device | undefined,
+  body: (DeviceEvent & { readonly kind: 'device-expected' })['body'],
+): Promise<Device> {
+  const event: DeviceEvent = { kind: 'device-expected', body }
+  const device = evolveDevice(known, event)
+  await tx.append(streamName('device', device.id), known?.version ?? 0, [event])
+  await tx.device.put(device)
+  return device
+}
+
+/** Written last: a manifest on record is one that was imported to its end. */
+function recordManifest(store: Store, record: ManifestRecord): Promise<ManifestRecord> {
+  return store.transaction(async tx => {
+    const known = await tx.manifest.get(record.id)
+    if (known !== undefined) return known
+    await tx.manifest.insert(record)
+    await tx.append(streamName('manifest', record.id), 0, [{ kind: 'manifest-imported', body: { ...record } }])
+    return record
+  })
+}
+
+/**
+ * Expects one device that is on no manifest. A device that waits for approval is let in by it; one that is known stays as
+ * it is. Throws OnboardingError `not-found` for a manufacturer that is not trusted, `input-invalid` for a serial number.
+ */
+export function expectDevice(
+  store: Store,
+  device: { readonly manufacturer: string; readonly serial: string; readonly model?: string },
+  by: string,
+): Promise<Device> {
+  const { manufacturer, serial, model = '' } = device
+  if (!/^[^\p{C}]{1,64}$/u.test(serial) || serial.trim() !== serial) {
+    throw new OnboardingError('input-invalid', { field: 'serial', rule: '1 to 64 visible characters' })
+  }
+  return store.transaction(async tx => {
+    if ((await tx.manufacturer.get(manufacturer)) === undefined) {
+      throw new OnboardingError('not-found', { manufacturer })
+    }
+    const known = await tx.device.get(deviceId(manufacturer, serial))
+    if (known !== undefined && known.standing !== 'waiting') return known
+    return expect(tx, known, {
+      manufacturer,
+      serial,
+      model: model === '' ? (known?.model ?? '') : model,
+      source: `by ${by}`,
+      owner: '',
+      declarationVersion: 0,
+    })
+  })
+}
