@@ -9,6 +9,11 @@ import { after, before, describe, test } from 'node:test'
 import type { KeyStoreErrorCode } from '../../../src/adapter/key/error.ts'
 import { KeyStoreError } from '../../../src/adapter/key/error.ts'
 import { openPkcs11KeyStore } from '../../../src/adapter/key/pkcs11.ts'
+import { encodePem } from '../../../src/codec/pem.ts'
+import { decodeCertificate } from '../../../src/codec/x509/certificate.ts'
+import { encodeName } from '../../../src/codec/x509/name.ts'
+import { createCsr } from '../../../src/crypto/csr.ts'
+import { caExtensions, issueCertificate } from '../../../src/crypto/issue.ts'
 import { Secret } from '../../../src/crypto/secret.ts'
 import type { KeyStore } from '../../../src/crypto/signer.ts'
 import { needs } from '../../peer.ts'
@@ -110,6 +115,43 @@ describe('SoftHSM', binding === undefined ? { skip: 'needs pkcs11js' } : needs('
       }
     })
   }
+
+  test('a root and a request signed in the token: openssl accepts both', needs('openssl'), async () => {
+    const signer = await store.open('key-P-384')
+    assert.ok(signer)
+    const subject = encodeName({ commonName: 'Root in a token' })
+    const [notBefore, notAfter] = [new Date(Date.now() - 60_000), new Date(Date.now() + 86_400_000)]
+    const issuer = { certificate: 'self', signer } as const
+    const extensions = caExtensions()
+    const der = await issueCertificate({ subject, spkiDer: signer.spkiDer, issuer, notBefore, notAfter, extensions })
+    const root = decodeCertificate(der)
+    const below = { subject: encodeName({ commonName: 'device' }), spkiDer: (await store.open('key-P-256'))!.spkiDer }
+    const leaf = await issueCertificate({
+      ...below,
+      issuer: { certificate: root, signer },
+      notBefore,
+      notAfter,
+      extensions: [],
+    })
+    const write = (name: string, pem: string) => {
+      writeFileSync(join(directory, name), pem)
+      return join(directory, name)
+    }
+    const trusted = write('root.pem', encodePem('CERTIFICATE', der))
+    const verified = execFileSync('openssl', [
+      'verify',
+      '-check_ss_sig',
+      '-CAfile',
+      trusted,
+      write('leaf.pem', encodePem('CERTIFICATE', leaf)),
+    ])
+    assert.match(verified.toString(), /leaf\.pem: OK/)
+    const input = encodePem('CERTIFICATE REQUEST', await createCsr({ subject }, signer))
+    assert.match(
+      execFileSync('openssl', ['req', '-verify', '-noout', '-subject'], { input, stdio: 'pipe' }).toString(),
+      /Root in a token/,
+    )
+  })
 
   test('it says what it is, lists, refuses a taken label and removes', async () => {
     assert.equal(store.kind, 'pkcs11')
