@@ -76,9 +76,13 @@ function utf8(r: Reader, content: Buffer, start: number): string {
   }
 }
 
+// Device makers put `_`, `@` and `*` into PrintableStrings of names. The text is as clear, and no name is written again.
+const LOOSE_PRINTABLE = narrow(PRINTABLE_STRING, 'PrintableString', new Uint8Array(127).fill(1, 0x20))
+
 /**
  * RFC 5280 DirectoryString, and IA5String, which names carry too. Writes UTF8String; reads every form: TeletexString as
- * Latin-1, as is the practice (RFC 5280 appendix B tells CAs to write none), BMPString as UTF-16, UniversalString as UTF-32.
+ * Latin-1, as is the practice (RFC 5280 appendix B tells CAs to write none), BMPString as UTF-16, UniversalString as UTF-32,
+ * PrintableString with any visible ASCII character.
  */
 export const directoryString: Codec<string> = {
   tags: [UTF8_STRING, PRINTABLE_STRING, TELETEX_STRING, IA5_STRING, UNIVERSAL_STRING, BMP_STRING],
@@ -90,7 +94,7 @@ export const directoryString: Codec<string> = {
     const tag = r.peek()
     switch (tag) {
       case PRINTABLE_STRING:
-        return printableString.read(r)
+        return LOOSE_PRINTABLE.read(r)
       case IA5_STRING:
         return ia5String.read(r)
       case TELETEX_STRING:
