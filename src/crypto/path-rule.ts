@@ -31,7 +31,7 @@ export function checkPath(path: readonly Certificate[], anchor: Certificate, rul
   let names = noNameConstraints
   if (leaf !== anchor) {
     // RFC 5280 6.1.1 leaves the anchor's extensions to us; like RFC 5937 we hold it to the limits that it sets itself.
-    checkAuthority(anchor)
+    checkAuthority(anchor, anchor)
     checkExtensions(anchor)
     depth = anchor.basicConstraints?.pathLenConstraint ?? depth
     names = constrainNames(names, anchor)
@@ -42,16 +42,20 @@ export function checkPath(path: readonly Certificate[], anchor: Certificate, rul
     checkLifetime(certificate, rules, i === 0)
     if (rules.crls !== undefined && certificate !== anchor) checkRevocation(certificate, issuer, rules.crls, rules.at)
     // RFC 5280 6.1.3: a CA may issue itself a new key under its own name, whatever names it may certify.
-    const selfIssued = cachedNameKey(certificate.subject) === cachedNameKey(certificate.issuer)
+    const selfIssued = isSelfIssued(certificate)
     if (i === 0 || !selfIssued) checkNames(names, certificate)
     checkExtensions(certificate)
     if (i === 0) break
-    checkAuthority(certificate)
+    checkAuthority(certificate, anchor)
     if (!selfIssued && --depth < 0) throw refusal('path-length', certificate, 'more CAs follow than the issuer allows')
     depth = Math.min(depth, certificate.basicConstraints?.pathLenConstraint ?? depth)
     names = constrainNames(names, certificate)
   }
   if (rules.purpose !== undefined) checkPurpose(path, anchor, rules.purpose)
+}
+
+function isSelfIssued({ subject, issuer }: Certificate): boolean {
+  return cachedNameKey(subject) === cachedNameKey(issuer)
 }
 
 function checkLifetime(certificate: Certificate, { at, ignoreLeafLifetime }: PathRules, isLeaf: boolean): void {
@@ -62,12 +66,11 @@ function checkLifetime(certificate: Certificate, { at, ignoreLeafLifetime }: Pat
   if (!(at <= notAfter)) throw refusal('expired', certificate, `valid until ${notAfter.toISOString()}`)
 }
 
-/** RFC 5280 6.1.4 k, n. A version 1 root can only say by being an anchor that it is a CA. */
-function checkAuthority(certificate: Certificate): void {
+/** RFC 5280 6.1.4 k, n. Before version 3 a certificate could not say that it is a CA: being a root and an anchor does. */
+function checkAuthority(certificate: Certificate, anchor: Certificate): void {
   const { basicConstraints, keyUsage, version } = certificate
-  if (basicConstraints?.cA !== true && version === 3) {
-    throw refusal('not-a-ca', certificate, 'it may not issue certificates')
-  }
+  const oldRoot = version !== 3 && certificate === anchor && isSelfIssued(certificate)
+  if (basicConstraints?.cA !== true && !oldRoot) throw refusal('not-a-ca', certificate, 'it may not issue certificates')
   if (keyUsage?.includes('keyCertSign') === false) {
     throw refusal('key-usage', certificate, 'its key usage does not allow signing certificates')
   }
