@@ -1,15 +1,22 @@
-import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
-import { type Extension, extendedKeyUsageOid, extensionKinds, makeExtension } from '../../codec/x509/extension.ts'
+import type { Certificate } from '../../codec/x509/certificate.ts'
+import {
+  type Extension,
+  extendedKeyUsageOid,
+  extensionKinds,
+  findExtension,
+  makeExtension,
+} from '../../codec/x509/extension.ts'
 import { hostName } from '../../codec/x509/host-name.ts'
 import { encodeName } from '../../codec/x509/name.ts'
-import { caExtensions, type Issuer, issueCertificate } from '../../crypto/issue.ts'
-import type { Curve, KeyStore, Signer } from '../../crypto/signer.ts'
-import { streamName } from '../../domain/event.ts'
+import { caExtensions, type Issuer } from '../../crypto/issue.ts'
+import type { Curve, KeyStore } from '../../crypto/signer.ts'
 import type { Clock, Store } from '../../domain/port.ts'
-import type { IssuerRecord } from '../../domain/site.ts'
+import { establishIssuer } from '../factory/issuer-record.ts'
 import type { RegistrarCredential } from './masa-exchange.ts'
 
 const day = 86_400_000
+/** Certificates begin a little earlier, for devices whose clocks lag. */
+const skew = 300_000
 
 export interface AuthorityOptions {
   readonly store: Store
@@ -37,8 +44,8 @@ export interface SiteAuthority {
 export async function setUpAuthority(options: AuthorityOptions): Promise<SiteAuthority> {
   const { network } = options
   const at = options.clock()
-  const notBefore = new Date(at - 300_000)
-  const root = await ensure(options, 'root', signer => ({
+  const notBefore = new Date(at - skew)
+  const root = await establishIssuer(options, 'root', async signer => ({
     subject: encodeName({ organizationName: network, commonName: `${network} root` }),
     spkiDer: signer.spkiDer,
     issuer: { certificate: 'self', signer },
@@ -46,44 +53,51 @@ export async function setUpAuthority(options: AuthorityOptions): Promise<SiteAut
     notAfter: new Date(at + 20 * 365 * day),
     extensions: caExtensions(1),
   }))
-  const issuing = await ensure(options, 'issuing-1', signer => ({
+  const established = await establishIssuer(options, 'issuing-1', async signer => ({
     subject: encodeName({ organizationName: network, commonName: `${network} issuing CA 1` }),
     spkiDer: signer.spkiDer,
-    issuer: root,
+    issuer: await root.open(),
     notBefore,
     notAfter: new Date(Math.min(at + 10 * 365 * day, root.certificate.validity.notAfter.getTime())),
     extensions: caExtensions(0),
   }))
-  const registrar = await ensureRegistrar(options, issuing, notBefore)
-  return {
-    root: root.certificate,
-    issuing: { ...issuing, name: 'issuing-1' },
-    registrar: { ...registrar, chain: [issuing.certificate, root.certificate] },
+  const issuing = { ...(await established.open()), name: established.name }
+  return { root: root.certificate, issuing, registrar: await registrarCredential(options, issuing, root.certificate) }
+}
+
+/** The newest generation that is still good, else the next one with a key of its own. */
+async function registrarCredential(
+  options: AuthorityOptions,
+  issuing: Issuer,
+  root: Certificate,
+): Promise<RegistrarCredential> {
+  const at = options.clock()
+  const life = 365 * day
+  const end = issuing.certificate.validity.notAfter.getTime()
+  const extensions = registrarExtensions(options.hosts)
+  for (let generation = 1; ; generation++) {
+    const found = await establishIssuer(options, `registrar-${generation}`, async signer => ({
+      subject: encodeName({ organizationName: options.network, commonName: `${options.network} registrar` }),
+      spkiDer: signer.spkiDer,
+      issuer: issuing,
+      notBefore: new Date(at - skew),
+      notAfter: new Date(Math.min(at + life, end)),
+      extensions,
+    }))
+    const notAfter = found.certificate.validity.notAfter.getTime()
+    // Renewal cannot outlast the issuing CA; without this a site in its last months would make keys for ever.
+    const renewable = end > notAfter
+    if (renewable && notAfter - at < life / 3) continue
+    if (!sameNames(found.certificate, extensions)) continue
+    return { ...(await found.open()), chain: [issuing.certificate, root] }
   }
 }
 
-async function ensureRegistrar(options: AuthorityOptions, issuing: Issuer, notBefore: Date): Promise<Issuer> {
-  const at = options.clock()
-  const life = 365 * day
-  const extensions = registrarExtensions(options.hosts)
-  const template = (signer: Signer) => ({
-    subject: encodeName({ organizationName: options.network, commonName: `${options.network} registrar` }),
-    spkiDer: signer.spkiDer,
-    issuer: issuing,
-    notBefore,
-    notAfter: new Date(Math.min(at + life, issuing.certificate.validity.notAfter.getTime())),
-    extensions,
-  })
-  const wanted = extensions.find(({ id }) => id === extensionKinds.subjectAltName.id)?.value
-  for (let generation = 1; ; generation++) {
-    const name = `registrar-${generation}`
-    const known = await options.store.read(tables => tables.issuer.get(name))
-    const found = await ensure(options, name, template)
-    if (known === undefined) return found
-    const has = found.certificate.extensions.find(({ id }) => id === extensionKinds.subjectAltName.id)?.value
-    const sameHosts = Buffer.compare(wanted ?? Buffer.alloc(0), has ?? Buffer.alloc(0)) === 0
-    if (sameHosts && found.certificate.validity.notAfter.getTime() - at > life / 3) return found
-  }
+function sameNames(certificate: Certificate, wanted: readonly Extension[]): boolean {
+  const [has, wants] = [certificate.extensions, wanted].map(
+    list => findExtension(list, extensionKinds.subjectAltName)?.value ?? Buffer.alloc(0),
+  )
+  return Buffer.compare(has ?? Buffer.alloc(0), wants ?? Buffer.alloc(0)) === 0
 }
 
 /** RFC 8995 section 5.5.4 wants cmcRA; devices want serverAuth, a MASA may want clientAuth. */
@@ -95,29 +109,4 @@ function registrarExtensions(hosts: readonly string[]): Extension[] {
     makeExtension(extensionKinds.extendedKeyUsage, [cmcRA, serverAuth, clientAuth]),
     ...(hosts.length === 0 ? [] : [makeExtension(extensionKinds.subjectAltName, hosts.map(hostName))]),
   ]
-}
-
-async function ensure(
-  options: AuthorityOptions,
-  name: string,
-  template: (signer: Signer) => Parameters<typeof issueCertificate>[0],
-): Promise<Issuer> {
-  const { store, keys, curve } = options
-  const known = await store.read(tables => tables.issuer.get(name))
-  const signer = (await keys.open(name)) ?? (await keys.generate(name, curve))
-  if (known !== undefined) {
-    return { certificate: decodeCertificate(Buffer.from(known.certificate, 'base64')), signer }
-  }
-  // Nobody has seen a certificate that is not on record, so a crash before the next line costs nothing.
-  const certificate = await issueCertificate(template(signer))
-  const record: IssuerRecord = { name, certificate: certificate.toString('base64'), keyLabel: name, crlNumber: 0 }
-  await store.transaction(async tx => {
-    if ((await tx.issuer.get(name)) !== undefined) return
-    await tx.issuer.insert(record)
-    await tx.append(streamName('issuer', name), 0, [
-      { kind: 'issuer-established', body: { name, certificate: record.certificate } },
-    ])
-  })
-  const kept = await store.read(tables => tables.issuer.get(name))
-  return { certificate: decodeCertificate(Buffer.from(kept?.certificate ?? record.certificate, 'base64')), signer }
 }

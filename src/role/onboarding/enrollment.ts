@@ -93,10 +93,10 @@ async function enroll(options: EnrollmentOptions, request: EndpointRequest): Pro
     plan: options.plan,
     attempt: 'enroll',
     authorize(device) {
-      if (device.birthKeyHash !== identity.keyHash)
-        throw new OnboardingError('device-identity-cloned', { device: device.id })
       checkVouched(device, at, options.voucherValidity)
       checkStanding(device)
+      if (device.birthKeyHash !== identity.keyHash)
+        throw new OnboardingError('device-identity-cloned', { device: device.id })
     },
   })
   return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate.der] })) }

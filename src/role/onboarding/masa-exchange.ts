@@ -73,7 +73,10 @@ export function createMasaExchange(options: {
       if (formatOf(answer.contentType) !== format) {
         throw new OnboardingError('masa-answer-invalid', { type: answer.contentType.slice(0, 80) })
       }
-      return { bytes: answer.body, voucher: openAnswer(answer, format, birth, checked, new Date(clock())) }
+      return {
+        bytes: answer.body,
+        voucher: openAnswer(answer, { format, birth, checked, chain: certificates, at: new Date(clock()) }),
+      }
     },
   }
 }
@@ -86,16 +89,20 @@ const answerCodes = {
 
 function openAnswer(
   answer: MasaAnswer,
-  format: ArtifactFormat,
-  birth: BirthIdentity,
-  checked: CheckedPledgeRequest,
-  at: Date,
+  context: {
+    readonly format: ArtifactFormat
+    readonly birth: BirthIdentity
+    readonly checked: CheckedPledgeRequest
+    readonly chain: readonly Certificate[]
+    readonly at: Date
+  },
 ): Voucher {
+  const { format, birth, checked, chain, at } = context
   return withCodes(answerCodes, () => {
     const { quirks, voucherAnchors } = birth.entry
     const artifact = openVoucherArtifact(answer.body, { kind: 'voucher', format, quirks })
     validatePath({ chain: artifact.certificates, anchors: voucherAnchors, at })
-    return checkMasaAnswer(artifact, { serialNumber: checked.serialNumber, nonce: checked.nonce })
+    return checkMasaAnswer(artifact, { serialNumber: checked.serialNumber, nonce: checked.nonce, chain })
   })
 }
 

@@ -5,7 +5,7 @@ import { encodeName } from '../../codec/x509/name.ts'
 import { type VerifiedCsr, verifyCsr } from '../../crypto/csr.ts'
 import { type Issuer, type PreparedCertificate, prepareCertificate, signCertificate } from '../../crypto/issue.ts'
 import { ecProfile } from '../../crypto/signer.ts'
-import type { CredentialPlan, CredentialRecord } from '../../domain/credential.ts'
+import { type CredentialPlan, type CredentialRecord, issueCredential } from '../../domain/credential.ts'
 import type { Device } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
@@ -168,7 +168,7 @@ async function recordIssued(
   if (current === undefined) throw new OnboardingError('internal')
   // Two requests with the same bytes can both have found the plan; the first signature stays.
   if (current.certificate !== undefined) return Buffer.from(current.certificate, 'base64')
-  await tx.credential.put({ ...current, status: 'issued', certificate: certificate.toString('base64') })
+  await tx.credential.put(issueCredential(current, certificate.toString('base64')))
   await recordOnDevice(tx, planned.device, () => [
     {
       kind: 'credential-issued',

@@ -1,7 +1,8 @@
+import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
 import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { move } from '../../domain/lifecycle.ts'
-import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store } from '../../domain/port.ts'
+import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tx } from '../../domain/port.ts'
 import type { CredentialCheck, CredentialHolder } from './credential-holder.ts'
 import { recordOnDevice } from './device-record.ts'
 import { refusalReply } from './registrar.ts'
@@ -27,11 +28,7 @@ export function createPresence(options: {
       try {
         const holder = await credentials.holder(request.peer)
         if (holder === undefined) throw new OnboardingError('credential-required')
-        const device = await store.transaction(async tx => {
-          const connected = await recordOnDevice(tx, holder.device, device => connection(device, holder, clock()))
-          await supersedeOthers(tx, holder)
-          return connected
-        })
+        const device = await store.transaction(tx => recordConnection(tx, holder, clock()))
         return {
           status: 200,
           headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
@@ -44,6 +41,18 @@ export function createPresence(options: {
       }
     },
   }
+}
+
+async function recordConnection(tx: Tx, holder: CredentialHolder, at: number): Promise<Device> {
+  const replaced = await replacedCredentials(tx, holder)
+  const reason = 'superseded'
+  for (const record of replaced) await tx.credential.put(revokeCredential(record, { at, reason }))
+  return recordOnDevice(tx, holder.device, device => [
+    ...connection(device, holder, at),
+    ...replaced.map(
+      ({ id }): DeviceEvent => ({ kind: 'credential-revoked', body: { credential: id, reason, by: 'renewal' } }),
+    ),
+  ])
 }
 
 function connection(device: Device, holder: CredentialHolder, at: number): DeviceEvent[] {
@@ -60,11 +69,8 @@ function connection(device: Device, holder: CredentialHolder, at: number): Devic
   return events
 }
 
-/** A renewed credential replaces the one before only when the device has shown that it works. */
-async function supersedeOthers(tx: Parameters<typeof recordOnDevice>[0], holder: CredentialHolder): Promise<void> {
-  const others = await tx.credential.find({ device: holder.device, status: 'issued' })
-  for (const other of others) {
-    if (other.id === holder.credential.id || other.notBefore > holder.credential.notBefore) continue
-    await tx.credential.put({ ...other, status: 'superseded' })
-  }
+/** A renewed credential ends the ones before it, but only now that the device has shown that it works. */
+async function replacedCredentials(tx: Tx, holder: CredentialHolder): Promise<readonly CredentialRecord[]> {
+  const issued = await tx.credential.find({ device: holder.device, status: 'issued' })
+  return issued.filter(({ id, notBefore }) => id !== holder.credential.id && notBefore <= holder.credential.notBefore)
 }

@@ -1,7 +1,7 @@
 import type { RevocationReason } from '../../codec/crl.ts'
 import { prepareCrl, signCrl } from '../../crypto/crl.ts'
 import type { Issuer } from '../../crypto/issue.ts'
-import type { CredentialRecord } from '../../domain/credential.ts'
+import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { Clock, Endpoint, Store, Tx } from '../../domain/port.ts'
@@ -71,7 +71,7 @@ async function recordRevocation(
   const record = await tx.credential.get(id)
   if (record === undefined) throw new OnboardingError('not-found', { credential: id })
   if (record.status === 'revoked') return record
-  const revoked: CredentialRecord = { ...record, status: 'revoked', revokedAt: at, revocationReason: reason }
+  const revoked = revokeCredential(record, { at, reason })
   await tx.credential.put(revoked)
   await recordOnDevice(tx, record.device, () => [{ kind: 'credential-revoked', body: { credential: id, reason, by } }])
   return revoked

@@ -1,0 +1,64 @@
+import type { Admission } from '../../domain/admission.ts'
+import type { Clock, Endpoint, Log, MasaClient, Store } from '../../domain/port.ts'
+import type { AdmissionPolicy } from '../authorization/admission.ts'
+import type { SiteAuthority } from './authority.ts'
+import { createCredentialCheck } from './credential-holder.ts'
+import { createBirthIdentification } from './device-identity.ts'
+import { createEnrollment } from './enrollment.ts'
+import { openManufacturerDirectory } from './manufacturer-directory.ts'
+import { createMasaExchange } from './masa-exchange.ts'
+import { createCredentialIssuer } from './network-credential.ts'
+import { createPresence } from './presence.ts'
+import { createRegistrar } from './registrar.ts'
+import { createRevocation, defaultCrlValidity, type Revocation } from './revocation.ts'
+
+export interface SiteEndpoints {
+  /** Registrar, EST, presence and CRL, for one TLS listener. */
+  readonly list: readonly Endpoint[]
+  readonly revocation: Revocation
+  close(): void
+}
+
+/** How long after its voucher a device may enrol: RFC 8995 section 5.6 has a pledge keep its state for up to four days. */
+const voucherValidity = 4 * 86_400_000
+
+/** The network onboarding component of a site: everything that devices talk to, over one record. */
+export function createSiteEndpoints(options: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly authority: SiteAuthority
+  readonly admission: Admission
+  readonly policy: AdmissionPolicy
+  readonly masa: MasaClient
+}): SiteEndpoints {
+  const { store, clock, log, authority, admission, policy, masa } = options
+  const { network } = policy
+  const directory = openManufacturerDirectory(store)
+  const identify = createBirthIdentification(directory, clock)
+  const { root, issuing, registrar } = authority
+  const credentials = createCredentialCheck({ store, clock, root, issuing: issuing.certificate })
+  const issuer = createCredentialIssuer({ store, clock, issuing })
+  const revocation = createRevocation({ store, clock, issuing, crlValidity: defaultCrlValidity })
+  const exchange = createMasaExchange({ masa, registrar, clock })
+  const plan = { kind: 'network', lifetimeDays: policy.credentialLifetimeDays, network } as const
+  return {
+    list: [
+      createRegistrar({
+        store,
+        clock,
+        log,
+        admission,
+        identify,
+        exchange,
+        network,
+        credentialHolder: peer => credentials.holder(peer),
+      }),
+      createEnrollment({ clock, log, authority, issuer, credentials, identify, plan, voucherValidity }),
+      createPresence({ store, clock, log, credentials, network }),
+      revocation.endpoint,
+    ],
+    revocation,
+    close: () => directory.close(),
+  }
+}
