@@ -49,7 +49,13 @@ export function enrolling(state: Enrolling, input: Input): Transition {
     case 'replied':
     case 'persisted':
       return follow(state, est.step(state.est, input), input)
-    default:
+    case 'power-restored':
+    case 'candidates-found':
+    case 'connected':
+    case 'connection-failed':
+    case 'request-signed':
+    case 'timer-fired':
+    case 'renewal-asked':
       return stay(state)
   }
 }
@@ -72,7 +78,11 @@ function follow(state: Going, { state: inner, effects }: est.Transition, moment:
       return rejected(state, inner, moment)
     case 'enrolled':
       return issue(state, inner, moment)
-    default: {
+    case 'unanchored':
+    case 'anchored':
+    case 'planned':
+    case 'prepared':
+    case 'submitted': {
       const going: Enrolling = { ...state, type: 'enrolling', est: inner }
       const effect = effects[0]
       if (effect === undefined) return stay(going)

@@ -114,8 +114,9 @@ export function withoutAttempt(record: PledgeRecord, candidate: string): PledgeR
   return { ...record, attempts: record.attempts.filter(attempt => attempt.candidate !== candidate) }
 }
 
-export function withoutRenewal({ renewal: _, ...record }: PledgeRecord): PledgeRecord {
-  return record
+export function withoutRenewal(record: PledgeRecord): PledgeRecord {
+  const { renewal: _, ...rest } = record
+  return rest
 }
 
 /** The credential takes the place of all that led to it, and of the one before. */
@@ -124,8 +125,9 @@ export function withCredential({ keys }: PledgeRecord, credential: NetworkCreden
 }
 
 /** After a credential that ran out. */
-export function withoutCredential({ credential: _, ...record }: PledgeRecord): PledgeRecord {
-  return withoutRenewal(record)
+export function withoutCredential(record: PledgeRecord): PledgeRecord {
+  const { credential: _, ...rest } = record
+  return withoutRenewal(rest)
 }
 
 /** The key of the next enrolment; `record.keys` counts it once it is written. */

@@ -51,7 +51,11 @@ export function renewing(state: Renewing, input: Input): Transition {
     case 'replied':
     case 'persisted':
       return state.est === undefined ? stay(state) : follow(state, est.step(state.est, input), input)
-    default:
+    case 'power-restored':
+    case 'candidates-found':
+    case 'request-signed':
+    case 'timer-fired':
+    case 'renewal-asked':
       return stay(state)
   }
 }
@@ -94,7 +98,11 @@ function follow(state: Renewing, { state: inner, effects }: est.Transition, mome
     }
     case 'enrolled':
       return replace(state, inner, moment)
-    default: {
+    case 'unanchored':
+    case 'anchored':
+    case 'planned':
+    case 'prepared':
+    case 'submitted': {
       const going = { ...state, est: inner }
       const effect = effects[0]
       if (effect === undefined) return stay(going)
