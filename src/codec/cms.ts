@@ -96,12 +96,16 @@ function ascending(list: readonly Uint8Array[] = []): boolean {
   return list.every((item, i) => i === 0 || Buffer.compare(list[i - 1]!, item) <= 0)
 }
 
+function sorted(list: readonly Uint8Array[]): readonly Uint8Array[] {
+  return list.toSorted((a, b) => Buffer.compare(a, b))
+}
+
 export function encodeSignedData(signedData: SignedData): Buffer {
   const { certificates, crls } = signedData
   const content = {
     ...signedData,
-    ...(certificates !== undefined && { certificates: certificates.toSorted(Buffer.compare) }),
-    ...(crls !== undefined && { crls: crls.toSorted(Buffer.compare) }),
+    ...(certificates !== undefined && { certificates: sorted(certificates) }),
+    ...(crls !== undefined && { crls: sorted(crls) }),
   }
   return encode(der.ContentInfo, { contentType: cmsOid.signedData, content })
 }

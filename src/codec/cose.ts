@@ -9,7 +9,7 @@ const LIMITS = { size: 0x4_0000, depth: 8, count: 2000 }
 
 /** COSE_Sign1 (RFC 9052 section 4.2). Nothing has been verified. */
 export interface CoseSign1 {
-  /** Protected header as it was signed; no bytes when it was an empty map. */
+  /** Protected header as it was sent. */
   readonly protectedBytes: Uint8Array
   readonly protected: CborMap
   /** No label of it occurs in the protected one. */
@@ -38,8 +38,7 @@ export function decodeCoseSign1(bytes: Uint8Array): CoseSign1 {
     if (protectedHeader.has(label)) throw new CodecError('duplicate', `COSE header ${label} is there twice`)
   }
   return {
-    // RFC 9052 section 3: for a signature an empty map counts as no bytes, however it was sent.
-    protectedBytes: protectedHeader.size === 0 ? new Uint8Array() : protectedBytes,
+    protectedBytes,
     protected: protectedHeader,
     unprotected,
     payload: payload ?? undefined,

@@ -199,22 +199,14 @@ function sortedNames(value: object): string[] {
 }
 
 function canonical(value: unknown, depth: number): string {
-  switch (typeof value) {
-    case 'string':
-      return quoted(value)
-    case 'number':
-      if (!Number.isFinite(value)) throw new CodecError('bad-value', 'not a finite number')
-      // `${-0}` is '0', as RFC 8785 section 3.2.2.3 wants it.
-      return `${value}`
-    case 'boolean':
-      return value ? 'true' : 'false'
-    case 'object':
-      if (value === null) return 'null'
-      if (depth === 0) throw new CodecError('too-deep', 'value nested too deep for JSON')
-      return Array.isArray(value) ? canonicalArray(value, depth - 1) : canonicalObject(value, depth - 1)
-    default:
-      throw new CodecError('bad-value', `a ${typeof value} has no JSON form`)
-  }
+  if (typeof value === 'string') return quoted(value)
+  // `${-0}` is '0', as RFC 8785 section 3.2.2.3 wants it.
+  if (typeof value === 'number' && Number.isFinite(value)) return `${value}`
+  if (typeof value === 'boolean') return value ? 'true' : 'false'
+  if (value === null) return 'null'
+  if (typeof value !== 'object') throw new CodecError('bad-value', `a ${typeof value} has no JSON form`)
+  if (depth === 0) throw new CodecError('too-deep', 'value nested too deep for JSON')
+  return Array.isArray(value) ? canonicalArray(value, depth - 1) : canonicalObject(value, depth - 1)
 }
 
 function canonicalArray(list: readonly unknown[], depth: number): string {

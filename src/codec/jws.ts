@@ -1,6 +1,6 @@
 import { decodeBase64Url, encodeBase64Url } from './base64.ts'
 import { CodecError } from './error.ts'
-import { decodeJson, decodeJsonObject, encodeCanonicalJson, isJsonObject, type Json, type JsonObject } from './json.ts'
+import { decodeJsonObject, encodeCanonicalJson, isJsonObject, type Json, type JsonObject } from './json.ts'
 
 /** One signature of a JWS. `protected` is what its bytes say; nothing has been verified. */
 export interface JwsSignature {
@@ -73,9 +73,4 @@ export function encodeJws(jws: Pick<Jws, 'payloadText' | 'signatures'>): Buffer 
     signature: encodeBase64Url(signature),
   }))
   return Buffer.from(encodeCanonicalJson({ payload: jws.payloadText, signatures }))
-}
-
-/** The payload as JSON. */
-export function jwsJsonPayload(jws: Jws): Json {
-  return decodeJson(jws.payload, LIMITS)
 }

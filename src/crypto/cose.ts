@@ -61,11 +61,19 @@ export function verifyCoseSign1(message: CoseSign1, key: KeyObject, options: Ver
   checkCritical(message, options.critical ?? [])
   const algorithm = algorithmOf(message, options)
   if (message.payload === undefined) throw new CodecError('unsupported', 'COSE_Sign1 without its payload')
-  const data = coseSigningInput(message.protectedBytes, message.payload, options.externalAad)
-  const { digest, signature } = verifierForm(algorithm, key, message.signature)
-  if (!verify(digest, data, key, signature))
-    throw new CryptoError('bad-signature', `the ${algorithm} signature is wrong`)
+  const form = verifierForm(algorithm, key, message.signature)
+  const payload = message.payload
+  const good = signedHeaders(message).some(header =>
+    verify(form.digest, coseSigningInput(header, payload, options.externalAad), key, form.signature),
+  )
+  if (!good) throw new CryptoError('bad-signature', `the ${algorithm} signature is wrong`)
   return algorithm
+}
+
+/** RFC 9052 section 4.4: an empty protected map is signed as no bytes; early writers signed the map as they sent it. */
+function signedHeaders({ protected: header, protectedBytes }: CoseSign1): readonly Uint8Array[] {
+  if (header.size > 0) return [protectedBytes]
+  return protectedBytes.length > 0 ? [new Uint8Array(), protectedBytes] : [protectedBytes]
 }
 
 function algorithmOf({ protected: header }: CoseSign1, options: VerifyCoseKey): SignatureAlgorithm {

@@ -37,8 +37,9 @@ function textOf(value: Json | Cbor, name: string): string {
 const isBytes = (value: Cbor): value is Uint8Array => value instanceof Uint8Array
 
 function base64Of(value: Json, name: string): Buffer {
+  const encoded = textOf(value, name)
   try {
-    return decodeBase64(textOf(value, name))
+    return decodeBase64(encoded)
   } catch {
     return refuse(name, 'is not base64')
   }

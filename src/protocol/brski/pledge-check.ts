@@ -65,7 +65,7 @@ export function checkVoucher(artifact: OpenedArtifact<'voucher'>, context: Vouch
 }
 
 function invalid(rule: string, detail: ErrorDetail = {}, cause?: unknown): OnboardingError {
-  return new OnboardingError('voucher-invalid', { rule, ...detail }, { cause })
+  return new OnboardingError('voucher-invalid', { ...detail, rule }, { cause })
 }
 
 /**
@@ -199,5 +199,5 @@ function isPinnedKey({ spkiDer }: Certificate, pin: Pin): boolean {
 }
 
 function unauthorized(rule: string, detail: ErrorDetail = {}, cause?: unknown): OnboardingError {
-  return new OnboardingError('network-not-authorized', { rule, ...detail }, { cause })
+  return new OnboardingError('network-not-authorized', { ...detail, rule }, { cause })
 }
