@@ -82,7 +82,7 @@ export async function openNeighbourhood(
     voucherChain: manufacturer.voucher.chain,
     noncelessDomains: [],
     noncelessDays: 30,
-    requestsPerMinute: 1000,
+    requestsPerMinute: 1_000_000,
   })
   const masaClient = { answer: directMasa(masa) }
   const policy = { network: 'home', owners: [buyer], credentialLifetimeDays: 365, retryAfterSeconds: 5 }
