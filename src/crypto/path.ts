@@ -12,7 +12,10 @@ export { PathError, type PathErrorCode } from './path-error.ts'
 export interface PathRequest extends PathRules {
   /** Leaf first, the rest in any order and possibly with strangers in it; at most 10. */
   readonly chain: readonly Certificate[]
-  /** Trusted for as long as they are listed: an anchor's own validity is not looked at (RFC 5280 6.1). */
+  /**
+   * Trusted for as long as they are listed: an anchor's own validity is not looked at (RFC 5280 6.1). The list of a
+   * `trustStore` is indexed, any other one is searched through.
+   */
   readonly anchors: readonly TrustAnchor[]
   /** Certificates between leaf and anchor, at most; 8 when absent. */
   readonly maxDepth?: number
@@ -67,7 +70,8 @@ class PathSearch {
   from(leaf: Certificate): ValidatedPath | undefined {
     // A pinned end entity (RFC 8366 pinned-domain-cert) is its own path. Only the very same certificate: another one
     // with that name and key could claim anything in its extensions.
-    const same = this.#request.anchors.find(({ certificate }) => Buffer.compare(certificate.der, leaf.der) === 0)
+    const namesakes = anchorsNamed(this.#request.anchors, leaf.subject)
+    const same = namesakes.find(({ certificate }) => Buffer.compare(certificate.der, leaf.der) === 0)
     if (same !== undefined) return this.#check([same.certificate], same)
     return this.#extend([leaf])
   }

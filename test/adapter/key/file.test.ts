@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createPublicKey, verify } from 'node:crypto'
+import { once } from 'node:events'
 import {
   chmodSync,
   mkdirSync,
@@ -13,6 +15,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { after, describe, test } from 'node:test'
 import type { KeyStoreErrorCode } from '../../../src/adapter/key/error.ts'
 import { KeyStoreError } from '../../../src/adapter/key/error.ts'
@@ -151,6 +154,36 @@ describe('a store with a passphrase', () => {
     }
     assert.ok(await (await openFileKeyStore({ directory, passphrase })).open('ca'))
   })
+})
+
+test('kill -9 while keys are made: each acknowledged key is there, and each key there opens', async () => {
+  const directory = fresh()
+  const module = new URL('../../../src/adapter/key/file.ts', import.meta.url).href
+  const program = `
+    import { openFileKeyStore } from ${JSON.stringify(module)}
+    const store = await openFileKeyStore({ directory: ${JSON.stringify(directory)} })
+    for (let i = 0; ; i++) {
+      await store.generate(process.argv[1] + i, 'P-256')
+      process.stdout.write(process.argv[1] + i + '\\n')
+    }`
+  const acknowledged: string[] = []
+  for (const [round, lines] of [1, 7, 20].entries()) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program, `round${round}-`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const labels = createInterface({ input: child.stdout })
+    let heard = 0
+    labels.on('line', label => {
+      acknowledged.push(label)
+      if (++heard === lines) child.kill('SIGKILL')
+    })
+    await once(labels, 'close')
+    assert.ok(heard >= lines)
+  }
+  const store = await openFileKeyStore({ directory })
+  const listed = await store.list()
+  for (const label of acknowledged) assert.ok(listed.includes(label), label)
+  for (const label of listed) assert.ok(await store.open(label), label)
 })
 
 describe('what was put in the place of a key', () => {
