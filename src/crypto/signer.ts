@@ -41,6 +41,11 @@ export interface KeyStore {
   /** Rejects when the label is taken: a key is never overwritten. */
   generate(label: string, curve: Curve): Promise<Signer>
   open(label: string): Promise<Signer | undefined>
+  /**
+   * The private key as OpenSSL needs it for TLS; undefined when the label is absent. The method is absent where no key can
+   * leave its store: a TLS server then needs a key of another store.
+   */
+  tlsKey?(label: string): Promise<KeyObject | undefined>
   list(): Promise<string[]>
   /** No error when the label is absent. */
   remove(label: string): Promise<void>

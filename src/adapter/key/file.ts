@@ -1,9 +1,10 @@
+import type { KeyObject } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { generateKey, importPrivateKey } from '../../crypto/key.ts'
 import type { Secret } from '../../crypto/secret.ts'
-import { type KeyStore, keySigner, type Signer } from '../../crypto/signer.ts'
+import { type KeyStore, keySigner } from '../../crypto/signer.ts'
 import { checkLabel, isLabel, KeyStoreError, labelTaken } from './error.ts'
 import { openMasterKey, type Passphrase } from './master-key.ts'
 import { createPrivateFile, readPrivateFile, removePrivateFile, requirePrivateDirectory } from './private-file.ts'
@@ -35,6 +36,11 @@ export async function openFileKeyStore({ directory, passphrase }: FileKeyStoreOp
     checkLabel(label)
     return join(directory, label + suffix)
   }
+  const load = async (label: string): Promise<KeyObject | undefined> => {
+    const path = pathOf(label)
+    const bytes = await readPrivateFile(path, maxFileBytes)
+    return bytes && read(master, path, label, bytes)
+  }
   return {
     kind: 'file',
     hardwareBacked: false,
@@ -49,10 +55,10 @@ export async function openFileKeyStore({ directory, passphrase }: FileKeyStoreOp
       return signer
     },
     async open(label) {
-      const path = pathOf(label)
-      const bytes = await readPrivateFile(path, maxFileBytes)
-      return bytes === undefined ? undefined : read(master, path, label, bytes)
+      const privateKey = await load(label)
+      return privateKey && keySigner(privateKey)
     },
+    tlsKey: load,
     list: () => labels(directory),
     remove: async label => removePrivateFile(pathOf(label)),
   }
@@ -76,7 +82,7 @@ function write(master: Secret, label: string, spki: string, pkcs8: Uint8Array): 
   return Buffer.from(`${JSON.stringify(file, null, 1)}\n`)
 }
 
-function read(master: Secret, path: string, label: string, bytes: Buffer): Signer {
+function read(master: Secret, path: string, label: string, bytes: Buffer): KeyObject {
   const damaged = (why: string, cause?: unknown) =>
     new KeyStoreError('corrupt', `${path} ${why}: restore it from a backup`, { cause })
   let json: unknown
@@ -92,7 +98,7 @@ function read(master: Secret, path: string, label: string, bytes: Buffer): Signe
   const pkcs8 = openSealed(master, file.key, contextOf(label, file.spki))
   if (pkcs8 === undefined) throw damaged('is damaged, or was sealed by another store.key')
   try {
-    return keySigner(importPrivateKey(pkcs8))
+    return importPrivateKey(pkcs8)
   } finally {
     pkcs8.fill(0)
   }

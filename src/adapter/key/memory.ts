@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { generateKey } from '../../crypto/key.ts'
 import { type KeyStore, keySigner, type Signer } from '../../crypto/signer.ts'
 import { checkLabel, labelTaken } from './error.ts'
@@ -5,13 +6,16 @@ import { checkLabel, labelTaken } from './error.ts'
 /** Keys that end with the process: simulated devices and tests. */
 export function memoryKeyStore(): KeyStore {
   const signers = new Map<string, Signer>()
+  const privateKeys = new Map<string, KeyObject>()
   return {
     kind: 'memory',
     hardwareBacked: false,
     async generate(label, curve) {
       checkLabel(label)
       if (signers.has(label)) throw labelTaken(label)
-      const signer = keySigner(generateKey(curve))
+      const privateKey = generateKey(curve)
+      const signer = keySigner(privateKey)
+      privateKeys.set(label, privateKey)
       signers.set(label, signer)
       return signer
     },
@@ -19,12 +23,17 @@ export function memoryKeyStore(): KeyStore {
       checkLabel(label)
       return signers.get(label)
     },
+    async tlsKey(label) {
+      checkLabel(label)
+      return privateKeys.get(label)
+    },
     async list() {
       return [...signers.keys()].sort()
     },
     async remove(label) {
       checkLabel(label)
       signers.delete(label)
+      privateKeys.delete(label)
     },
   }
 }

@@ -23,6 +23,8 @@ export interface ManufacturerOptions {
   readonly name: string
   readonly store: Store
   readonly keys: KeyStore
+  /** Holds the key of the MASA's TLS certificate, which OpenSSL has to reach; `keys` when absent. */
+  readonly tlsKeys?: KeyStore
   readonly clock: Clock
   readonly random: Random
   /** Host with an optional port, or an https URL; goes into every IDevID. */
@@ -104,7 +106,7 @@ export async function setUpManufacturer(options: ManufacturerOptions): Promise<M
         makeExtension(extensionKinds.extendedKeyUsage, [documentSigning]),
       ],
     }),
-    tls: await endEntity(options, services, 'tls', {
+    tls: await endEntity({ ...options, keys: options.tlsKeys ?? options.keys }, services, 'tls', {
       title: 'MASA server',
       years: 2,
       extensions: tlsExtensions(options, masa),

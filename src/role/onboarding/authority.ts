@@ -20,7 +20,10 @@ const skew = 300_000
 
 export interface AuthorityOptions {
   readonly store: Store
+  /** Holds the keys of root and issuing CA. */
   readonly keys: KeyStore
+  /** Holds the registrar's key, which TLS has to reach; `keys` when absent. */
+  readonly tlsKeys?: KeyStore
   readonly clock: Clock
   /** Identifier of the network; stands in the names of its certificates. */
   readonly network: string
@@ -35,6 +38,8 @@ export interface SiteAuthority {
   readonly issuing: Issuer & { readonly name: string }
   /** The registrar's end-entity certificate and what stands above it. */
   readonly registrar: RegistrarCredential
+  /** Label of the registrar's key. */
+  readonly registrarLabel: string
 }
 
 /**
@@ -62,7 +67,8 @@ export async function setUpAuthority(options: AuthorityOptions): Promise<SiteAut
     extensions: caExtensions(0),
   }))
   const issuing = { ...(await established.open()), name: established.name }
-  return { root: root.certificate, issuing, registrar: await registrarCredential(options, issuing, root.certificate) }
+  const { label: registrarLabel, ...registrar } = await registrarCredential(options, issuing, root.certificate)
+  return { root: root.certificate, issuing, registrar, registrarLabel }
 }
 
 /** The newest generation that is still good, else the next one with a key of its own. */
@@ -70,13 +76,14 @@ async function registrarCredential(
   options: AuthorityOptions,
   issuing: Issuer,
   root: Certificate,
-): Promise<RegistrarCredential> {
+): Promise<RegistrarCredential & { readonly label: string }> {
   const at = options.clock()
   const life = 365 * day
   const end = issuing.certificate.validity.notAfter.getTime()
   const extensions = registrarExtensions(options.hosts)
   for (let generation = 1; ; generation++) {
-    const found = await establishIssuer(options, `registrar-${generation}`, async signer => ({
+    const label = `registrar-${generation}`
+    const found = await establishIssuer({ ...options, keys: options.tlsKeys ?? options.keys }, label, async signer => ({
       subject: encodeName({ organizationName: options.network, commonName: `${options.network} registrar` }),
       spkiDer: signer.spkiDer,
       issuer: issuing,
@@ -89,7 +96,7 @@ async function registrarCredential(
     const renewable = end > notAfter
     if (renewable && notAfter - at < life / 3) continue
     if (!sameNames(found.certificate, extensions)) continue
-    return { ...(await found.open()), chain: [issuing.certificate, root] }
+    return { ...(await found.open()), chain: [issuing.certificate, root], label }
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
 import { nameKey } from '../../codec/x509/name.ts'
-import type { TrustAnchor } from '../../crypto/trust.ts'
+import { type TrustAnchor, trustStore } from '../../crypto/trust.ts'
 import type { Store } from '../../domain/port.ts'
 import type { TrustedManufacturer } from '../../domain/site.ts'
 import type { Quirk } from '../../protocol/brski/quirk.ts'
@@ -67,7 +67,7 @@ async function load(store: Store): Promise<DirectorySnapshot> {
       voucherAnchors: masa.length > 0 ? masa : own,
     })
   }
-  return { anchors, anchorNames, entry: name => entries.get(name) }
+  return { anchors: trustStore(anchors).anchors, anchorNames, entry: name => entries.get(name) }
 }
 
 function parse(anchors: readonly string[]): Certificate[] {

@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { listenTls } from '../adapter/http/tls-endpoint.ts'
+import { openFileKeyStore } from '../adapter/key/file.ts'
+import { openStore } from '../adapter/store/open.ts'
+import type { Curve, KeyStore } from '../crypto/signer.ts'
+import { OnboardingError } from '../domain/error.ts'
+import type { Clock, Endpoint, Log, Random, Store } from '../domain/port.ts'
+import { type Manufacturer, setUpManufacturer } from '../role/factory/manufacturer-setup.ts'
+import { createMasa } from '../role/manufacturer/masa.ts'
+
+export interface ManufacturerSiteOptions {
+  readonly name: string
+  /** Directory of keys and of the embedded store; made with mode 0700. */
+  readonly data: string
+  readonly storeUrl?: string
+  /** Keys of the hierarchies, when they are not in `data`: a PKCS#11 token. */
+  readonly authorityKeys?: KeyStore
+  readonly curve?: Curve
+  /** Goes into every birth certificate: a host with an optional port, or an https URL. */
+  readonly masaUrl: string
+  /** Further names and addresses of the MASA's TLS certificate. */
+  readonly hosts?: readonly string[]
+  /** Domain ids that may have vouchers without a nonce. */
+  readonly noncelessDomains?: readonly string[]
+  readonly requestsPerMinute?: number
+  readonly log: Log
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** A manufacturer at home: its record, its certificates, and the MASA as an endpoint that may listen or be called. */
+export interface ManufacturerSite {
+  readonly manufacturer: Manufacturer
+  readonly store: Store
+  readonly masa: Endpoint
+  readonly clock: Clock
+  readonly random: Random
+  /** Serves the MASA over TLS. Throws OnboardingError `port-in-use`. */
+  listen(place: {
+    readonly host: string
+    readonly port: number
+    readonly reusePort?: boolean
+  }): Promise<{ readonly port: number }>
+  close(): Promise<void>
+}
+
+export async function openManufacturerSite(options: ManufacturerSiteOptions): Promise<ManufacturerSite> {
+  const { data, log, clock = Date.now, random = randomBytes } = options
+  mkdirSync(data, { recursive: true, mode: 0o700 })
+  const keys = await openFileKeyStore({ directory: join(data, 'keys') })
+  const ledger = (await keys.open('ledger')) ?? (await keys.generate('ledger', 'P-256'))
+  const storeUrl = options.storeUrl ?? `sqlite:${join(data, 'manufacturer.db')}`
+  const store = await openStore(storeUrl, { signer: ledger, clock, log })
+  try {
+    return await assemble(options, { keys, store, clock, random })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function assemble(
+  options: ManufacturerSiteOptions,
+  parts: { readonly keys: KeyStore; readonly store: Store; readonly clock: Clock; readonly random: Random },
+): Promise<ManufacturerSite> {
+  const { name, masaUrl, hosts, curve, log } = options
+  const { keys, store, clock, random } = parts
+  const manufacturer = await setUpManufacturer({
+    name,
+    store,
+    keys: options.authorityKeys ?? keys,
+    tlsKeys: keys,
+    clock,
+    random,
+    masaUrl,
+    ...(hosts === undefined ? {} : { hosts }),
+    ...(curve === undefined ? {} : { curve }),
+  })
+  const masa = createMasa({
+    store,
+    clock,
+    log,
+    deviceAnchors: manufacturer.deviceAnchors,
+    voucherSigner: manufacturer.voucher.signer,
+    voucherChain: manufacturer.voucher.chain,
+    noncelessDomains: options.noncelessDomains ?? [],
+    noncelessDays: 30,
+    requestsPerMinute: options.requestsPerMinute ?? 6000,
+  })
+  const listeners: { close(): Promise<void> }[] = []
+  return {
+    manufacturer,
+    store,
+    masa,
+    clock,
+    random,
+    async listen(place) {
+      const { tls } = manufacturer
+      const key = await keys.tlsKey?.(tls.name)
+      if (key === undefined) throw new OnboardingError('issuer-key-missing', { label: tls.name })
+      const certificateChain = tls.chain.map(({ der }) => der)
+      const listener = await listenTls({ ...place, key, certificateChain, endpoints: [masa], log })
+      listeners.push(listener)
+      return { port: listener.port }
+    },
+    async close() {
+      await Promise.all(listeners.map(listener => listener.close()))
+      await store.close()
+    },
+  }
+}

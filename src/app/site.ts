@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { listenTls, type TlsListener } from '../adapter/http/tls-endpoint.ts'
+import { openFileKeyStore } from '../adapter/key/file.ts'
+import { openStore } from '../adapter/store/open.ts'
+import type { Secret } from '../crypto/secret.ts'
+import type { Curve, KeyStore } from '../crypto/signer.ts'
+import { OnboardingError } from '../domain/error.ts'
+import type { Clock, Log, MasaClient, Random, Store } from '../domain/port.ts'
+import { type Access, createAccess } from '../role/authorization/access.ts'
+import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
+import { type Approval, createApproval } from '../role/authorization/approval.ts'
+import { type SiteAuthority, setUpAuthority } from '../role/onboarding/authority.ts'
+import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
+import type { Revocation } from '../role/onboarding/revocation.ts'
+import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
+
+export interface SiteOptions {
+  /** Identifier of the network: 1 to 40 of `A-Z a-z 0-9 . _ -`. Stands in its certificates. */
+  readonly network: string
+  /** Id under which manufacturers know the owner of this site. */
+  readonly owner: string
+  /** Directory of keys and of the embedded store; made with mode 0700. */
+  readonly data: string
+  /** `sqlite:PATH` or `postgres://…`; the embedded store in `data` when absent. */
+  readonly storeUrl?: string
+  /** Keys of the certification authority, when they are not in `data`: a PKCS#11 token. */
+  readonly authorityKeys?: KeyStore
+  readonly curve?: Curve
+  /** Where devices reach the registrar. Port 0 takes a free one. */
+  readonly host: string
+  readonly port: number
+  /** Several processes may listen on one port. */
+  readonly reusePort?: boolean
+  /** Names and addresses in the registrar's certificate; `host` when absent. */
+  readonly hosts?: readonly string[]
+  readonly credentialLifetimeDays?: number
+  readonly retryAfterSeconds?: number
+  readonly log: Log
+  readonly clock?: Clock
+  readonly random?: Random
+  /** The way to manufacturers, given the registrar's own credential for client authentication. */
+  readonly masa: (registrar: RegistrarCredential) => MasaClient
+}
+
+/** A running site: the network onboarding component, its authority and its record. */
+export interface Site {
+  readonly network: string
+  readonly owner: string
+  readonly data: string
+  readonly store: Store
+  readonly authority: SiteAuthority
+  readonly access: Access
+  readonly approval: Approval
+  readonly revocation: Revocation
+  readonly policy: AdmissionPolicy
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Where devices reach it. */
+  readonly host: string
+  readonly port: number
+  /** Present at the very first start: to be shown once. */
+  readonly firstToken?: Secret
+  close(): Promise<void>
+}
+
+/**
+ * Opens the record, makes or finds the site's certificates, and listens for devices. Throws OnboardingError `port-in-use`,
+ * `store-…`, `issuer-key-missing`, and KeyStoreError.
+ */
+export async function openSite(options: SiteOptions): Promise<Site> {
+  const { data, log, clock = Date.now, random = randomBytes } = options
+  mkdirSync(data, { recursive: true, mode: 0o700 })
+  const keys = await openFileKeyStore({ directory: join(data, 'keys') })
+  const ledger = (await keys.open('ledger')) ?? (await keys.generate('ledger', 'P-256'))
+  const store = await openStore(options.storeUrl ?? `sqlite:${join(data, 'site.db')}`, { signer: ledger, clock, log })
+  try {
+    return await assemble(options, { keys, store, clock, random })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function assemble(
+  options: SiteOptions,
+  parts: { readonly keys: KeyStore; readonly store: Store; readonly clock: Clock; readonly random: Random },
+): Promise<Site> {
+  const { network, owner, data, log, host } = options
+  const { keys, store, clock, random } = parts
+  const authority = await setUpAuthority({
+    store,
+    keys: options.authorityKeys ?? keys,
+    tlsKeys: keys,
+    clock,
+    network,
+    hosts: options.hosts ?? [host],
+    curve: options.curve ?? 'P-256',
+  })
+  const policy: AdmissionPolicy = {
+    network,
+    owners: [owner],
+    credentialLifetimeDays: options.credentialLifetimeDays ?? 365,
+    retryAfterSeconds: options.retryAfterSeconds ?? 10,
+  }
+  const endpoints = createSiteEndpoints({
+    store,
+    clock,
+    log,
+    authority,
+    admission: createAdmission(store, clock, policy),
+    policy,
+    masa: options.masa(authority.registrar),
+  })
+  const access = createAccess({ store, clock, random })
+  const firstToken = await access.bootstrap()
+  const listener = await listen(options, keys, authority, endpoints.list)
+  return {
+    network,
+    owner,
+    data,
+    store,
+    authority,
+    access,
+    approval: createApproval(store),
+    revocation: endpoints.revocation,
+    policy,
+    clock,
+    random,
+    log,
+    host,
+    port: listener.port,
+    ...(firstToken === undefined ? {} : { firstToken }),
+    async close() {
+      await listener.close()
+      endpoints.close()
+      await store.close()
+    },
+  }
+}
+
+async function listen(
+  options: SiteOptions,
+  keys: KeyStore,
+  authority: SiteAuthority,
+  endpoints: Parameters<typeof listenTls>[0]['endpoints'],
+): Promise<TlsListener> {
+  const { registrar, registrarLabel } = authority
+  const key = await keys.tlsKey?.(registrarLabel)
+  if (key === undefined) throw new OnboardingError('issuer-key-missing', { label: registrarLabel })
+  const { host, port, reusePort, log } = options
+  return listenTls({
+    host,
+    port,
+    ...(reusePort === undefined ? {} : { reusePort }),
+    key,
+    certificateChain: [registrar.certificate.der, ...registrar.chain.slice(0, -1).map(({ der }) => der)],
+    endpoints,
+    log,
+  })
+}
