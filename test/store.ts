@@ -1,22 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { openStore } from '../src/adapter/store/open.ts'
 import type { StoreOptions } from '../src/adapter/store/store.ts'
 import { generateKey } from '../src/crypto/key.ts'
 import { keySigner, type Signer } from '../src/crypto/signer.ts'
 import type { Log, Store } from '../src/domain/port.ts'
+import { type PostgresServer, startPostgres } from './postgres.ts'
 
 /** A fresh, empty store that is gone after `close`. */
 export interface TestStore {
   readonly store: Store
   readonly url: string
+  readonly place: StorePlace
   readonly signer: Signer
   /** Closes the store and opens what it left behind. */
-  reopen(options?: Partial<StoreOptions>): Promise<Store>
+  readonly reopen: (options?: Partial<StoreOptions>) => Promise<Store>
   /** Another connection to the same data; only PostgreSQL has it. */
-  also(options?: Partial<StoreOptions>): Promise<Store>
-  close(): Promise<void>
+  readonly also: (options?: Partial<StoreOptions>) => Promise<Store>
+  readonly close: () => Promise<void>
 }
 
 export const silentLog: Log = { info() {}, warn() {}, error() {} }
@@ -24,20 +27,38 @@ export const silentLog: Log = { info() {}, warn() {}, error() {} }
 /** A place for a store: `url` names nothing yet. */
 export interface StorePlace {
   readonly url: string
+  /** Runs SQL behind the back of the store, as somebody with access to the database would. */
+  execute(statement: string): Promise<void>
   remove(): Promise<void>
 }
 
 export async function sqlitePlace(): Promise<StorePlace> {
   const directory = await mkdtemp(join(tmpdir(), 'mooring-store-'))
+  const file = join(directory, 'data', 'store.db')
   return {
-    url: `sqlite:${join(directory, 'data', 'store.db')}`,
+    url: `sqlite:${file}`,
+    async execute(statement) {
+      const database = new DatabaseSync(file)
+      database.exec(statement)
+      database.close()
+    },
     remove: () => rm(directory, { recursive: true, force: true }),
   }
 }
 
+let server: Promise<PostgresServer> | undefined
+
+/** In a server that this process starts once and that ends with it. */
+export async function postgresPlace(): Promise<StorePlace> {
+  server ??= startPostgres()
+  return (await server).place()
+}
+
 /** On SQLite, or on PostgreSQL with `MOORING_TEST_STORE=postgres`: any test of roles and app can run over either. */
 export async function openTestStore(options: Partial<StoreOptions> = {}): Promise<TestStore> {
-  return openTestStoreAt(await sqlitePlace(), options)
+  const wanted = process.env['MOORING_TEST_STORE'] ?? 'sqlite'
+  if (wanted !== 'sqlite' && wanted !== 'postgres') throw new Error(`MOORING_TEST_STORE=${wanted} is not a store`)
+  return openTestStoreAt(await (wanted === 'postgres' ? postgresPlace() : sqlitePlace()), options)
 }
 
 export async function openTestStoreAt(place: StorePlace, options: Partial<StoreOptions> = {}): Promise<TestStore> {
@@ -53,6 +74,7 @@ export async function openTestStoreAt(place: StorePlace, options: Partial<StoreO
   return {
     store,
     url: place.url,
+    place,
     signer,
     async reopen(more) {
       for (const each of opened.splice(0)) await each.close()

@@ -1,7 +1,10 @@
-import type { Store } from '../../domain/port.ts'
+import type { Checkpoint, LedgerVerdict, Store } from '../../domain/port.ts'
+import { readBackup } from './backup.ts'
+import { storeError } from './error.ts'
+import { openPostgres } from './postgres.ts'
 import type { Engine } from './sql.ts'
 import { openSqlite } from './sqlite.ts'
-import { createStore, type StoreOptions } from './store.ts'
+import { checkpointKeys, createStore, type StoreOptions } from './store.ts'
 
 /**
  * Opens the store at `url`, creating or bringing up to date what is there.
@@ -18,8 +21,33 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   }
 }
 
-export async function openEngine(url: string): Promise<Engine> {
+/**
+ * Fills the store at `url`, which must be empty, from the backup in `file`, of either database, and verifies it.
+ * @param anchor a checkpoint kept elsewhere, that the backup must reach
+ * @throws OnboardingError as `readBackup`
+ */
+export async function restoreBackup(
+  file: string,
+  url: string,
+  options: StoreOptions,
+  anchor?: Checkpoint,
+): Promise<LedgerVerdict> {
+  const engine = await openEngine(url)
+  try {
+    return await readBackup(file, engine, {
+      keys: checkpointKeys(options),
+      ...(anchor === undefined ? {} : { anchor }),
+    })
+  } catch (error) {
+    throw storeError(error)
+  } finally {
+    await engine.close()
+  }
+}
+
+async function openEngine(url: string): Promise<Engine> {
   const path = /^sqlite:(?:\/\/)?(.+)$/.exec(url)?.[1]
   if (path !== undefined) return openSqlite(path)
+  if (/^postgres(ql)?:\/\//.test(url)) return openPostgres(url)
   throw new TypeError('a store is at sqlite:PATH or at postgres://…')
 }

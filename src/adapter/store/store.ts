@@ -1,6 +1,7 @@
 import type { Signer } from '../../crypto/signer.ts'
 import type { StoredEvent } from '../../domain/event.ts'
 import type { Clock, FeedCursor, Log, Store, Tables } from '../../domain/port.ts'
+import { writeBackup } from './backup.ts'
 import { CheckpointKeeper, type Schedule, timerSchedule } from './checkpoint.ts'
 import { storeError, unavailable } from './error.ts'
 import { feedEvents, laneHeads, streamEvents } from './event.ts'
@@ -26,6 +27,11 @@ export interface StoreOptions {
   readonly leaseMilliseconds?: number
   /** Milliseconds after which a unit of work that does not end fails. Default 5000. */
   readonly unitMilliseconds?: number
+}
+
+/** Keys whose checkpoints count. */
+export function checkpointKeys({ signer, checkpointKeys }: StoreOptions): readonly Uint8Array[] {
+  return [signer.spkiDer, ...(checkpointKeys ?? [])]
 }
 
 /** The port over one database. */
@@ -108,12 +114,12 @@ class SqlStore implements Store {
 
   verify: Store['verify'] = async anchor => {
     this.#requireOpen()
-    const keys = [this.#options.signer.spkiDer, ...(this.#options.checkpointKeys ?? [])]
-    return this.#engine.survey(session => verifyLedger(session, keys, anchor))
+    return this.#engine.survey(session => verifyLedger(session, checkpointKeys(this.#options), anchor))
   }
 
-  backup: Store['backup'] = async () => {
-    throw unavailable('backup is not built yet')
+  backup: Store['backup'] = async file => {
+    this.#requireOpen()
+    await this.#engine.survey(session => writeBackup(session, file))
   }
 
   close: Store['close'] = () => {

@@ -58,6 +58,7 @@ class Verification {
 
   async run(anchor: Checkpoint | undefined): Promise<LedgerVerdict> {
     for (const { lane } of await laneHeads(this.#session)) await this.#checkLane(lane)
+    await this.#checkNumber()
     await this.#checkCheckpoints()
     if (anchor !== undefined) await this.#checkAnchor(anchor)
     await this.#checkStreams()
@@ -74,7 +75,8 @@ class Verification {
   async #checkLane(lane: string): Promise<void> {
     let head = emptyLane(lane)
     let sound = true
-    let after = 0
+    // From before 1: what somebody put there would else stay unread.
+    let after = Number.MIN_SAFE_INTEGER
     for (;;) {
       const entries = await laneEntries(this.#session, lane, after, page)
       for (const entry of entries) {
@@ -92,6 +94,11 @@ class Verification {
       if (entries.length < page) return
       await setImmediate()
     }
+  }
+
+  async #checkNumber(): Promise<void> {
+    const [row] = await this.#session.rows('select count(*) as count from event')
+    if (row?.['count'] !== this.#events) this.#alter(undefined, 'there are events that belong to no chain')
   }
 
   async #checkCheckpoints(): Promise<void> {

@@ -9,8 +9,8 @@ import { aCredential, aDevice, aUnit, happened } from './sample.ts'
 
 /** What every store owes its callers, whichever database is behind it. */
 export function storeContract(place: () => Promise<StorePlace>): void {
-  const withStore = (name: string, work: (place: TestStore) => Promise<void>) =>
-    test(name, async () => {
+  const withStore = (name: string, work: (place: TestStore) => Promise<void>) => {
+    void test(name, async () => {
       const opened = await openTestStoreAt(await place())
       try {
         await work(opened)
@@ -18,6 +18,7 @@ export function storeContract(place: () => Promise<StorePlace>): void {
         await opened.close()
       }
     })
+  }
 
   withStore('a unit of work is there whole, also after reopening', async ({ store, reopen }) => {
     const { device, events } = aDevice('SN1')

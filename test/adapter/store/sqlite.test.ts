@@ -1,4 +1,9 @@
+import { describe } from 'node:test'
 import { sqlitePlace } from '../../store.ts'
+import { storeAttacks } from './attack.ts'
 import { storeContract } from './contract.ts'
 
-storeContract(sqlitePlace)
+void describe('the store over SQLite', () => {
+  storeContract(sqlitePlace)
+  storeAttacks(sqlitePlace)
+})

@@ -1,0 +1,273 @@
+import { unavailable } from './error.ts'
+import { Link, postgresClient } from './link.ts'
+import { type Migration, migrate } from './migration.ts'
+import { type Engine, type Session, SqlError, type WriteSession } from './sql.ts'
+
+/** First number of our advisory locks; the second is 0 for migration, then the number of a lane. */
+const lockClass = 0x6d6f6f72
+
+const channel = 'mooring'
+
+/** Connections for reading that are kept. */
+const poolSize = 4
+
+/** Milliseconds for which commits of this process wait for company before other processes are told. */
+const announceDelay = 20
+
+/** A notice may be lost with its connection; milliseconds after which we look without one. */
+const pollInterval = 5000
+
+const settings = {
+  writer: { lock_timeout: '300ms', statement_timeout: '4s' },
+  reader: { statement_timeout: '20s' },
+  survey: { statement_timeout: '0' },
+}
+
+/**
+ * A database shared by any number of processes. Each writes through one connection, which owns a lane for as long as it
+ * lives: the lane's lock falls with the connection, whatever becomes of the process.
+ * @throws OnboardingError `store-unavailable`, `store-version`
+ */
+export async function openPostgres(url: string, steps?: readonly Migration[]): Promise<Engine> {
+  const engine = new PostgresEngine(url)
+  try {
+    await engine.start(steps)
+    return engine
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}
+
+class PostgresWriter implements WriteSession {
+  readonly lane: string
+  readonly #link: Link
+  #mark: Promise<string> = Promise.resolve('')
+
+  constructor(link: Link, lane: string) {
+    this.#link = link
+    this.lane = lane
+  }
+
+  get usable(): boolean {
+    return this.#link.usable
+  }
+
+  rows: Session['rows'] = (sql, args) => this.#link.rows(sql, args)
+
+  run: Session['run'] = (sql, args) => this.#link.run(sql, args)
+
+  send(sql: string): void {
+    this.#link.send(sql)
+  }
+
+  async begin(): Promise<void> {
+    this.#link.send('begin isolation level read committed')
+    this.#mark = this.#link
+      .rows('select cast(pg_current_xact_id() as text) as mark')
+      .then(([row]) => row!['mark'] as string)
+    this.#mark.catch(() => undefined)
+  }
+
+  inTransaction(): boolean {
+    return this.#link.usable
+  }
+
+  mark(): Promise<string> {
+    return this.#mark
+  }
+
+  async commit(): Promise<void> {
+    const { command } = await this.#link.ask('commit', [])
+    // The answer to `commit` in a failed transaction is ROLLBACK, and no error.
+    if (command !== 'COMMIT') throw new SqlError('aborted', `the database answered ${command} to a commit`)
+  }
+
+  async rollback(): Promise<void> {
+    await this.#link.run('rollback')
+  }
+
+  abandon(): void {
+    this.#link.lose('the connection was given up')
+  }
+
+  close(): Promise<void> {
+    return this.#link.close()
+  }
+}
+
+class PostgresEngine implements Engine {
+  readonly dialect = 'postgres'
+  readonly skipLocked = ' for update skip locked'
+  readonly #url: string
+  readonly #idle: Link[] = []
+  readonly #waiting: ((link: Link | undefined) => void)[] = []
+  #links = 0
+  #writer: PostgresWriter | undefined
+  #listener: ReturnType<typeof postgresClient> | undefined
+  #poll: NodeJS.Timeout | undefined
+  #announcement: NodeJS.Timeout | undefined
+
+  constructor(url: string) {
+    this.#url = url
+  }
+
+  async start(steps: readonly Migration[] | undefined): Promise<void> {
+    const link = await this.#open(settings.survey)
+    try {
+      const [found] = await link.rows("select current_setting('server_encoding') as encoding")
+      if (found?.['encoding'] !== 'UTF8') throw unavailable('the database must have the encoding UTF8')
+      await link.run('begin')
+      await link.rows('select pg_advisory_xact_lock($1, 0)', [lockClass])
+      await migrate(link, 'postgres', steps)
+      await link.run('commit')
+    } finally {
+      await link.close()
+    }
+  }
+
+  async writer(): Promise<WriteSession> {
+    if (this.#writer?.usable === true) return this.#writer
+    const link = await Link.open(this.#url, settings.writer)
+    try {
+      await link.rows(
+        "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'",
+      )
+      this.#writer = new PostgresWriter(link, await claimLane(link))
+      return this.#writer
+    } catch (error) {
+      await link.close()
+      throw error
+    }
+  }
+
+  async committed(mark: string): Promise<boolean> {
+    const status = await this.#withLink(async link => {
+      const [row] = await link.rows('select pg_xact_status(cast(cast($1 as text) as xid8)) as status', [mark])
+      return row?.['status']
+    }).catch((error: unknown) => {
+      // The server has lost the number in a crash: what had it is lost too.
+      if (error instanceof SqlError && error.message.includes('in the future')) return 'aborted'
+      throw error
+    })
+    if (status === 'in progress') throw new SqlError('lost', 'the server still holds the transaction')
+    return status === 'committed'
+  }
+
+  async snapshot<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    try {
+      return await this.#withLink(link => inSnapshot(link, work))
+    } catch (error) {
+      // A connection that was kept may have been dead for long; reading again does no harm.
+      if (!(error instanceof SqlError) || error.kind !== 'lost') throw error
+      return this.#withLink(link => inSnapshot(link, work))
+    }
+  }
+
+  async survey<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const link = await this.#open(settings.survey)
+    try {
+      return await inSnapshot(link, work)
+    } finally {
+      await link.close()
+    }
+  }
+
+  announce(): void {
+    this.#announcement ??= setTimeout(() => void this.#notify(), announceDelay).unref()
+  }
+
+  onAnnounce(listener: () => void): void {
+    this.#listener = postgresClient(this.#url, {}, () => {})
+    const heard = (lane: string) => {
+      if (lane !== this.#writer?.lane) listener()
+    }
+    // Whatever becomes of it, the poll below stays.
+    this.#listener.listen(channel, heard, listener).catch(() => undefined)
+    this.#poll = setInterval(listener, pollInterval).unref()
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#poll)
+    if (this.#announcement !== undefined) await this.#notify()
+    await this.#listener?.end({ timeout: 5 })
+    await this.#writer?.close()
+    for (const link of this.#idle.splice(0)) await link.close()
+  }
+
+  /** Outside the commit: inside, PostgreSQL would let no other process commit meanwhile. */
+  async #notify(): Promise<void> {
+    clearTimeout(this.#announcement)
+    this.#announcement = undefined
+    const lane = this.#writer?.lane ?? ''
+    await this.#withLink(link => link.rows('select pg_notify($1, $2)', [channel, lane])).catch(() => undefined)
+  }
+
+  async #open(wanted: Parameters<typeof Link.open>[1]): Promise<Link> {
+    try {
+      return await Link.open(this.#url, wanted)
+    } catch (error) {
+      if (error instanceof SqlError) throw unavailable(error.message)
+      throw error
+    }
+  }
+
+  async #withLink<T>(work: (link: Link) => Promise<T>): Promise<T> {
+    const link = await this.#take()
+    try {
+      return await work(link)
+    } finally {
+      this.#giveBack(link)
+    }
+  }
+
+  async #take(): Promise<Link> {
+    for (;;) {
+      const link = this.#idle.pop()
+      if (link?.usable === true) return link
+      if (link !== undefined) {
+        this.#links--
+        continue
+      }
+      if (this.#links < poolSize) break
+      const given = await new Promise<Link | undefined>(resolve => this.#waiting.push(resolve))
+      if (given !== undefined) return given
+    }
+    this.#links++
+    try {
+      return await Link.open(this.#url, settings.reader)
+    } catch (error) {
+      this.#links--
+      this.#waiting.shift()?.(undefined)
+      throw error
+    }
+  }
+
+  #giveBack(link: Link): void {
+    const next = this.#waiting.shift()
+    if (!link.usable) this.#links--
+    if (next !== undefined) next(link.usable ? link : undefined)
+    else if (link.usable) this.#idle.push(link)
+  }
+}
+
+async function inSnapshot<T>(link: Link, work: (session: Session) => Promise<T>): Promise<T> {
+  link.send('begin isolation level repeatable read read only')
+  try {
+    return await work(link)
+  } finally {
+    link.send('commit')
+  }
+}
+
+/** The lowest lane that no living connection has. */
+async function claimLane(link: Link): Promise<string> {
+  for (let lane = 1; lane < 10_000; lane++) {
+    const [row] = await link.rows('select case when pg_try_advisory_lock($1, $2) then 1 else 0 end as claimed', [
+      lockClass,
+      lane,
+    ])
+    if (row?.['claimed'] === 1) return `lane-${lane}`
+  }
+  throw new SqlError('lost', 'no lane is free')
+}

@@ -1,0 +1,10 @@
+import { describe } from 'node:test'
+import { needsPostgres } from '../../postgres.ts'
+import { postgresPlace } from '../../store.ts'
+import { storeAttacks } from './attack.ts'
+import { storeContract } from './contract.ts'
+
+void describe('the store over PostgreSQL', needsPostgres(), () => {
+  storeContract(postgresPlace)
+  storeAttacks(postgresPlace)
+})

@@ -1,0 +1,144 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { chownSync, existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { peer } from './peer.ts'
+import type { StorePlace } from './store.ts'
+
+/**
+ * A PostgreSQL of our own, in a temporary directory, that ends with this process however this process ends.
+ * With `MOORING_TEST_POSTGRES=postgres://…` the server named there is used instead, with fresh databases.
+ */
+export interface PostgresServer {
+  /** A new, empty database. */
+  place(): Promise<StorePlace>
+  stop(): Promise<void>
+}
+
+/** Where the server's programs are; undefined when this machine has none. Throws then under MOORING_REQUIRE_PEERS=1. */
+export function postgresPrograms(): string | undefined {
+  const debian = '/usr/lib/postgresql'
+  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
+  const found = versions.map(version => join(debian, version, 'bin')).find(bin => existsSync(join(bin, 'initdb')))
+  return found ?? peer('initdb')?.replace(/\/initdb$/, '')
+}
+
+/** Options of a test that needs the server. */
+export function needsPostgres(): { skip: string | false } {
+  if (process.env['MOORING_TEST_POSTGRES'] !== undefined) return { skip: false }
+  return { skip: postgresPrograms() === undefined && 'needs PostgreSQL' }
+}
+
+export interface ServerOptions {
+  /** Whether a commit reaches the disk. Off unless the test is about that: it survives a killed client either way. */
+  readonly fsync?: boolean
+}
+
+export async function startPostgres(options: ServerOptions = {}): Promise<PostgresServer> {
+  const given = process.env['MOORING_TEST_POSTGRES']
+  if (given !== undefined) return serverAt(given, async () => {})
+  const bin = postgresPrograms()
+  if (bin === undefined) throw new Error('PostgreSQL is not installed')
+  const user = serverUser()
+  const directory = mkdtempSync(join(tmpdir(), 'mooring-postgres-'))
+  if (user !== undefined) chownSync(directory, user.uid, user.gid)
+  const data = join(directory, 'data')
+  execFileSync(
+    join(bin, 'initdb'),
+    ['-D', data, '-U', 'mooring', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    {
+      cwd: directory,
+      stdio: 'ignore',
+      ...user,
+    },
+  )
+  const settings = [
+    "listen_addresses=''",
+    `unix_socket_directories='${directory}'`,
+    `fsync=${options.fsync === true ? 'on' : 'off'}`,
+    'max_connections=200',
+    'log_min_messages=fatal',
+  ]
+  const guardian = await guard(bin, directory, settings, user)
+  return serverAt(`postgres:///postgres?host=${directory}&user=mooring`, () => release(guardian))
+}
+
+/** initdb and the server refuse to run as root. */
+function serverUser(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const id = (option: string) => Number(execFileSync('id', [option, 'postgres'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+/** A shell that keeps the server for as long as its standard input, our end of a pipe, is open. */
+async function guard(
+  bin: string,
+  directory: string,
+  settings: readonly string[],
+  user: { uid: number; gid: number } | undefined,
+): Promise<ChildProcess> {
+  const script = `
+    trap '' INT TERM
+    "$0"/pg_ctl -D "$1"/data -l "$1"/log -o "$2" -w start >/dev/null && echo ready
+    cat >/dev/null
+    "$0"/pg_ctl -D "$1"/data -m immediate stop >/dev/null
+    cd / && rm -rf "$1"`
+  const flags = settings.map(setting => `-c ${setting}`).join(' ')
+  const guardian = spawn('sh', ['-c', script, bin, directory, flags], {
+    cwd: directory,
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true,
+    ...user,
+  })
+  const [word] = (await once(guardian.stdout, 'data')) as [Buffer]
+  if (!word.toString().includes('ready')) throw new Error('PostgreSQL did not start')
+  // The guardian outlives us by a moment; it must not keep us.
+  guardian.unref()
+  for (const stream of [guardian.stdin, guardian.stdout]) (stream as unknown as { unref(): void }).unref()
+  return guardian
+}
+
+async function release(guardian: ChildProcess): Promise<void> {
+  guardian.ref()
+  guardian.stdin?.end()
+  if (guardian.exitCode === null) await once(guardian, 'exit')
+}
+
+function serverAt(url: string, stop: () => Promise<void>): PostgresServer {
+  return {
+    async place() {
+      const name = `mooring_${randomBytes(6).toString('hex')}`
+      await administer(url, `create database ${name} encoding 'UTF8' locale 'C' template template0`)
+      const place = new URL(url)
+      place.pathname = `/${name}`
+      return {
+        url: place.href,
+        execute: statement => administer(place.href, statement),
+        remove: () => administer(url, `drop database if exists ${name} with (force)`),
+      }
+    },
+    stop,
+  }
+}
+
+/** Runs SQL. */
+export async function administer(url: string, statement: string): Promise<void> {
+  const parsed = new URL(url)
+  const host = parsed.searchParams.get('host')
+  const user = parsed.searchParams.get('user')
+  parsed.search = ''
+  const sql = postgres(parsed.href, {
+    ...(host === null ? {} : { host }),
+    ...(user === null ? {} : { user }),
+    max: 1,
+    onnotice() {},
+  })
+  try {
+    await sql.unsafe(statement)
+  } finally {
+    await sql.end()
+  }
+}
