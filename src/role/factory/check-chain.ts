@@ -1,6 +1,6 @@
 import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
 import { formatName, sameName } from '../../codec/x509/name.ts'
-import { PathError, validatePath } from '../../crypto/path.ts'
+import { PathError, type PathErrorCode, validatePath } from '../../crypto/path.ts'
 import type { TrustAnchor } from '../../crypto/trust.ts'
 import type { Finding, Inspection } from './check.ts'
 
@@ -36,25 +36,24 @@ function pathFindings({ certificate, anchors, chain, at }: Inspection): Finding[
     return [...path.slice(1), anchor.certificate].flatMap(issuer => lifetimeFindings(issuer, at))
   } catch (error) {
     if (!(error instanceof PathError)) throw error
-    const incomplete = error.code === 'untrusted'
-    return [
-      {
-        rule: incomplete ? 'chain-incomplete' : 'chain-refused',
-        severity: 'error',
-        message: incomplete
-          ? `${error.message}: a site that has only the root cannot tell whose device this is; send every intermediate`
-          : `${error.message}: path validation ends with ${error.code}`,
-        section,
-      },
-    ]
+    const rule = error.code === 'untrusted' ? 'chain-incomplete' : 'chain-refused'
+    return [{ rule, severity: 'error', message: `${error.message}: ${consequence(error.code)}`, section }]
   }
+}
+
+function consequence(code: PathErrorCode): string {
+  if (code === 'untrusted')
+    return 'a site that has only the root cannot tell whose device this is; send every intermediate'
+  if (code === 'bad-signature')
+    return 'an issuer of that name is known and did not sign this; names alone prove nothing'
+  return `path validation ends with ${code}`
 }
 
 function lifetimeFindings(issuer: Certificate, at: Date): Finding[] {
   const { notAfter } = issuer.validity
   if (notAfter.getTime() - at.getTime() >= 15 * year) return []
   const until = notAfter.toISOString().slice(0, 10)
-  const message = `${formatName(issuer.subject)} ends on ${until}: after that no device below it can be onboarded`
+  const message = `${formatName(issuer.subject)} ends on ${until}: from then on most peers refuse every device below it`
   return [{ rule: 'chain-ends-early', severity: 'warning', message, section: 'RFC 8995 section 2.6.2' }]
 }
 

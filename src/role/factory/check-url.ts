@@ -108,6 +108,5 @@ function isLocal(host: string): boolean {
 
 function parse(text: string): URL | undefined {
   // URL drops tabs and line ends and accepts them; an extension must not have them at all.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  return /[\u0000-\u0020\u007f]/.test(text) ? undefined : (URL.parse(text) ?? undefined)
+  return /[\p{Cc} ]/u.test(text) ? undefined : (URL.parse(text) ?? undefined)
 }

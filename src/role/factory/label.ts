@@ -131,12 +131,12 @@ function fingerprint(keyHash: string): string {
 }
 
 function shortened(text: string, length: number): string {
-  const characters = [...text]
+  const characters = Array.from(text)
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`
 }
 
 function pieces(text: string, length: number): string[] {
-  const characters = [...text]
+  const characters = Array.from(text)
   const list: string[] = []
   for (let at = 0; at < characters.length; at += length) list.push(characters.slice(at, at + length).join(''))
   return list
@@ -152,11 +152,8 @@ const entities: Readonly<Record<string, string>> = {
 
 /** For text and quoted attributes of HTML and SVG. Control characters, which XML cannot have, become U+FFFD. */
 function escapeMarkup(text: string): string {
-  return (
-    text
-      .toWellFormed()
-      .replace(/[&<>"']/g, character => entities[character]!)
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-      .replace(/[\u0000-\u001f\u007f\ufffe\uffff]/g, '\ufffd')
-  )
+  return text
+    .toWellFormed()
+    .replace(/[&<>"']/g, character => entities[character]!)
+    .replace(/[\p{Cc}\ufffe\uffff]/gu, '\ufffd')
 }
