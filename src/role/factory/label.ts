@@ -55,10 +55,11 @@ export function decodeLabelText(text: string): Omit<UnitLabel, 'manufacturer'> {
 export function labelSvg(label: UnitLabel): string {
   const { width, height } = labelSize
   const lines = [
-    { text: shortened(label.manufacturer, 22), size: 2.8, weight: 400 },
-    { text: shortened(label.model, 20), size: 3.2, weight: 700 },
+    // A character of a monospaced font is 0.6 of its size wide, and 31 mm are left beside the QR code.
+    { text: shortened(label.manufacturer, 21), size: 2.4, weight: 400 },
+    { text: shortened(label.model, 18), size: 2.8, weight: 700 },
     { text: 'Serial number', size: 2.2, weight: 400 },
-    ...pieces(label.serial, 18).map(text => ({ text, size: 3.2, weight: 700 })),
+    ...pieces(label.serial, 18).map(text => ({ text, size: 2.8, weight: 700 })),
     { text: 'Key', size: 2.2, weight: 400 },
     { text: fingerprint(label.keyHash), size: 2.6, weight: 400 },
   ]
