@@ -84,7 +84,7 @@ export type DeviceEvent =
     }
   | { readonly kind: 'admission-granted'; readonly body: { readonly by: string } }
   | { readonly kind: 'admission-denied'; readonly body: { readonly by: string } }
-  | { readonly kind: 'device-withdrawn'; readonly body: { readonly by: string } }
+  | { readonly kind: 'device-withdrawn'; readonly body: { readonly by: string; readonly reason?: string } }
   | {
       readonly kind: 'voucher-obtained'
       readonly body: { readonly voucher: string; readonly assertion: string; readonly at: number }

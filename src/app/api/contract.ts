@@ -10,8 +10,12 @@ export interface Operation {
   readonly tag: string
   /** Roles that may call it; empty: anybody, without a token. */
   readonly roles: readonly AccessRole[]
-  readonly query?: z.ZodType
-  readonly body?: z.ZodType
+  /** One member for each parameter of the path. Like query and body a strict object: unknown members are refused. */
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodObject
+  readonly body?: z.ZodObject
+  /** Octets of the body; 64 KiB when absent. */
+  readonly maxBody?: number
   readonly reply: z.ZodType
 }
 
@@ -22,13 +26,29 @@ const operators = ['administrator', 'operator'] as const
 const administrators = ['administrator'] as const
 
 const Instant = z.iso.datetime().describe('RFC 3339, UTC')
-const Base64 = z.base64().max(1_400_000)
 const Name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
   .describe('1 to 64 of A-Z a-z 0-9 . _ -')
 const Serial = z.string().min(1).max(64)
-const Page = z.object({
+const DeviceId = z
+  .string()
+  .regex(/^[0-9a-f]{24}$/)
+  .describe('24 hex digits')
+const Sha256 = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .describe('64 hex digits')
+const TokenId = z
+  .string()
+  .regex(/^[0-9a-f]{18}$/)
+  .describe('18 hex digits')
+const DevicePath = z.strictObject({ id: DeviceId })
+const CredentialPath = z.strictObject({ id: Sha256 })
+const ManufacturerPath = z.strictObject({ name: Name })
+const TokenPath = z.strictObject({ id: TokenId })
+
+const Page = z.strictObject({
   after: z.string().max(128).optional().describe('`next` of the page before'),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 })
@@ -125,15 +145,15 @@ export const TokenView = z.object({
   revokedAt: Instant.optional(),
 })
 
-const Checkpoint = z.object({
+export const Checkpoint = z.strictObject({
   at: z.number(),
-  lanes: z.array(z.object({ lane: z.string(), sequence: z.number().int(), hash: z.string() })),
+  lanes: z.array(z.strictObject({ lane: z.string(), sequence: z.number().int(), hash: z.string() })),
   previous: z.string(),
   key: z.string(),
   signature: z.string(),
 })
 
-const Verdict = z.object({
+export const Verdict = z.object({
   integrity: z.enum(['pass', 'fail']),
   completeness: z.enum(['pass', 'fail', 'unanchored']),
   events: z.number().int(),
@@ -183,6 +203,7 @@ export const api = {
     summary: 'One device',
     tag: 'device',
     roles: everyone,
+    params: DevicePath,
     reply: DeviceView,
   },
   deviceHistory: {
@@ -191,6 +212,7 @@ export const api = {
     summary: 'The history of one device, oldest first',
     tag: 'device',
     roles: everyone,
+    params: DevicePath,
     query: Page,
     reply: pageOf(EventView),
   },
@@ -200,7 +222,7 @@ export const api = {
     summary: 'Expect one device that is on no manifest',
     tag: 'device',
     roles: operators,
-    body: z.object({ manufacturer: Name, serial: Serial, model: z.string().max(64).default('') }),
+    body: z.strictObject({ manufacturer: Name, serial: Serial, model: z.string().max(64).default('') }),
     reply: DeviceView,
   },
   deviceWithdraw: {
@@ -209,7 +231,8 @@ export const api = {
     summary: 'Withdraw a device: no onboarding from now on, its network credential revoked',
     tag: 'device',
     roles: operators,
-    body: z.object({ reason: z.string().max(200).default('') }),
+    params: DevicePath,
+    body: z.strictObject({ reason: z.string().max(200).default('') }),
     reply: DeviceView,
   },
   approvalList: {
@@ -227,6 +250,7 @@ export const api = {
     summary: 'Let a waiting device in',
     tag: 'approval',
     roles: operators,
+    params: DevicePath,
     reply: DeviceView,
   },
   approvalDeny: {
@@ -235,6 +259,7 @@ export const api = {
     summary: 'Turn a waiting device away',
     tag: 'approval',
     roles: operators,
+    params: DevicePath,
     reply: DeviceView,
   },
   manufacturerList: {
@@ -252,7 +277,8 @@ export const api = {
     summary: 'Trust a manufacturer, or change how',
     tag: 'trust',
     roles: administrators,
-    body: z.object({
+    params: ManufacturerPath,
+    body: z.strictObject({
       anchors: z.array(z.string().max(20_000)).min(1).max(16).describe('PEM certificates'),
       masaUrl: z.string().max(500).optional(),
       masaAnchors: z.array(z.string().max(20_000)).max(16).default([]),
@@ -260,7 +286,12 @@ export const api = {
       ignoreIdevidLifetime: z.boolean().default(false),
       quirks: z.array(z.string().max(64)).max(64).default([]),
     }),
-    reply: ManufacturerView,
+    maxBody: 0x10_0000,
+    reply: ManufacturerView.extend({
+      warnings: z
+        .array(z.object({ rule: z.string(), subject: z.string(), message: z.string() }))
+        .describe('What to think about; the decision stands all the same'),
+    }),
   },
   manufacturerDistrust: {
     method: 'DELETE',
@@ -268,6 +299,7 @@ export const api = {
     summary: 'Stop trusting a manufacturer; its devices stay in the record',
     tag: 'trust',
     roles: administrators,
+    params: ManufacturerPath,
     reply: z.object({ removed: z.string() }),
   },
   manifestImport: {
@@ -276,7 +308,8 @@ export const api = {
     summary: 'Import the signed manifest of a purchase',
     tag: 'manifest',
     roles: operators,
-    body: z.object({ manifest: Base64.max(70_000_000).describe('The signed file, base64') }),
+    body: z.strictObject({ manifest: z.base64().max(70_000_000).describe('The signed file, base64') }),
+    maxBody: 70_001_000,
     reply: ManifestReport,
   },
   manifestList: {
@@ -294,7 +327,7 @@ export const api = {
     summary: 'Vouchers obtained',
     tag: 'voucher',
     roles: everyone,
-    query: Page.extend({ device: z.string().max(64).optional() }),
+    query: Page.extend({ device: DeviceId.optional() }),
     reply: pageOf(VoucherView),
   },
   credentialList: {
@@ -303,7 +336,7 @@ export const api = {
     summary: 'Credentials issued',
     tag: 'credential',
     roles: everyone,
-    query: Page.extend({ device: z.string().max(64).optional(), status: CredentialView.shape.status.optional() }),
+    query: Page.extend({ device: DeviceId.optional(), status: CredentialView.shape.status.optional() }),
     reply: pageOf(CredentialView),
   },
   credentialRevoke: {
@@ -312,7 +345,8 @@ export const api = {
     summary: 'Revoke a credential and publish a new CRL',
     tag: 'credential',
     roles: operators,
-    body: z.object({
+    params: CredentialPath,
+    body: z.strictObject({
       reason: z
         .enum([
           'unspecified',
@@ -332,7 +366,7 @@ export const api = {
     summary: 'Verify the ledger: nothing altered, nothing cut off',
     tag: 'audit',
     roles: everyone,
-    body: z.object({ anchor: Checkpoint.optional() }),
+    body: z.strictObject({ anchor: Checkpoint.optional() }),
     reply: Verdict,
   },
   auditCheckpoint: {
@@ -349,7 +383,7 @@ export const api = {
     summary: 'Events of the whole site after a cursor; with Accept: text/event-stream, live',
     tag: 'audit',
     roles: everyone,
-    query: z.object({
+    query: z.strictObject({
       cursor: z.string().max(2000).optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(100),
     }),
@@ -370,7 +404,11 @@ export const api = {
     summary: 'Make a token; it is shown this once',
     tag: 'token',
     roles: administrators,
-    body: z.object({ name: Name, role: z.enum(everyone), lifetimeDays: z.number().int().min(1).max(3650).optional() }),
+    body: z.strictObject({
+      name: Name,
+      role: z.enum(everyone),
+      lifetimeDays: z.number().int().min(1).max(3650).optional(),
+    }),
     reply: TokenView.extend({ token: z.string() }),
   },
   tokenRevoke: {
@@ -379,6 +417,7 @@ export const api = {
     summary: 'Revoke a token',
     tag: 'token',
     roles: administrators,
+    params: TokenPath,
     reply: TokenView,
   },
   errorList: {
@@ -408,3 +447,24 @@ export const api = {
     reply: z.object({ status: z.literal('ok') }),
   },
 } as const satisfies Contract
+
+/** What a handler or a client's caller hands over, after validation. */
+export type Input<O extends Operation> = Part<O, 'params'> & Part<O, 'query'> & Part<O, 'body'>
+
+/** What a caller writes: members with a default may be left out. */
+export type Given<O extends Operation> = GivenPart<O, 'params'> & GivenPart<O, 'query'> & GivenPart<O, 'body'>
+
+export type Reply<O extends Operation> = z.output<O['reply']>
+
+type PartName = 'params' | 'query' | 'body'
+type Part<O extends Operation, P extends PartName> = O[P] extends z.ZodType
+  ? { readonly [M in P]: z.output<O[P]> }
+  : unknown
+type GivenPart<O extends Operation, P extends PartName> = O[P] extends z.ZodType
+  ? Record<never, never> extends z.input<O[P]>
+    ? { readonly [M in P]?: z.input<O[P]> }
+    : { readonly [M in P]: z.input<O[P]> }
+  : unknown
+
+export type Api = typeof api
+export type OperationName = keyof Api

@@ -14,6 +14,12 @@ export const siteErrors = {
     action: 'Use a token with the role that the detail names.',
     status: 403,
   },
+  'too-many-attempts': {
+    title: 'Too many failed attempts',
+    cause: 'From this address came one wrong token after the other.',
+    action: 'Wait a minute, and check which program sends an old or mistyped token.',
+    status: 429,
+  },
   'input-invalid': {
     title: 'Input not valid',
     cause: 'A parameter, option or field has a value that cannot be used.',
@@ -43,6 +49,24 @@ export const siteErrors = {
     cause: 'Another program listens on the port.',
     action: 'Stop it, or choose another with --port.',
     status: 500,
+  },
+  'key-store-failed': {
+    title: 'Key store not usable',
+    cause: 'A private key could not be read, made or used.',
+    action: 'Do what the detail says; nothing was signed.',
+    status: 500,
+  },
+  'service-unreachable': {
+    title: 'Site does not answer',
+    cause: 'No Mooring site answers at that address.',
+    action: 'Start it with `mooring up`, or name it with --url.',
+    status: 503,
+  },
+  'service-answer-invalid': {
+    title: 'Not the answer of a site',
+    cause: 'Something answers at that address, but not as a Mooring site of this version does.',
+    action: 'Check the address in --url, and that CLI and site are of one version.',
+    status: 502,
   },
   internal: {
     title: 'A fault of ours',

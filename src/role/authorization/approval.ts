@@ -9,8 +9,8 @@ export interface Approval {
   grant(device: string, by: string): Promise<Device>
   /** Turns a device away for good, until granted. */
   deny(device: string, by: string): Promise<Device>
-  /** No onboarding from now on. Revoking its credential is the caller's next step. */
-  withdraw(device: string, by: string): Promise<Device>
+  /** No onboarding from now on. Revoking its credential is the caller's next step. `reason`: in words, for the record. */
+  withdraw(device: string, by: string, reason?: string): Promise<Device>
 }
 
 export function createApproval(store: Store): Approval {
@@ -38,7 +38,11 @@ export function createApproval(store: Store): Approval {
         if (device.standing === 'withdrawn') throw new OnboardingError('device-withdrawn', { device: id })
         return device.standing === 'denied' ? undefined : { kind: 'admission-denied', body: { by } }
       }),
-    withdraw: (id, by) =>
-      decide(id, device => (device.standing === 'withdrawn' ? undefined : { kind: 'device-withdrawn', body: { by } })),
+    withdraw: (id, by, reason = '') =>
+      decide(id, device =>
+        device.standing === 'withdrawn'
+          ? undefined
+          : { kind: 'device-withdrawn', body: reason === '' ? { by } : { by, reason } },
+      ),
   }
 }

@@ -1,0 +1,27 @@
+import { encodePem } from '../../../codec/pem.ts'
+import { errorCatalogue } from '../../../domain/error.ts'
+import { rungs } from '../../../domain/evidence.ts'
+import { buyerCard } from '../../../role/factory/sale.ts'
+import type { ApiServices, Handlers } from '../service.ts'
+
+/** What the site is, and what anybody may know. */
+export function siteHandlers({ store, site }: ApiServices): Pick<Handlers, 'siteShow' | 'errorList' | 'health'> {
+  const { network, owner, version, registrar, issuing, root, onboardingPort } = site
+  const certificates = [registrar, issuing, root].map(({ der }) => encodePem('CERTIFICATE', der))
+  // Without the registrar's own: its key is renewed every year, and what a manufacturer knows us by should last.
+  const { domains } = buyerCard({ id: owner, name: owner, certificates: [issuing, root] })
+  const errors = Object.entries(errorCatalogue).map(([code, entry]) => ({ code, ...entry }))
+  return {
+    async siteShow() {
+      const counts = await store.read(tables => Promise.all(rungs.map(rung => tables.device.count({ rung }))))
+      const devices = Object.fromEntries(rungs.map((rung, n) => [rung, counts[n]!]))
+      return { network, owner, version, domainIds: [...domains], certificates, onboardingPort, devices }
+    },
+    errorList: async () => ({ items: errors }),
+    async health() {
+      // Any row would do: what counts is that the record answers.
+      await store.read(tables => tables.setting.get('health'))
+      return { status: 'ok' }
+    },
+  }
+}

@@ -1,0 +1,44 @@
+import type { Certificate } from '../../codec/x509/certificate.ts'
+import type { Clock, Log, Random, Store } from '../../domain/port.ts'
+import type { Access } from '../../role/authorization/access.ts'
+import type { Approval } from '../../role/authorization/approval.ts'
+import type { Revocation } from '../../role/onboarding/revocation.ts'
+import type { Api, Input, OperationName, Reply } from './contract.ts'
+
+/** What the API needs of a site. */
+export interface ApiServices {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly access: Access
+  readonly approval: Approval
+  readonly revocation: Pick<Revocation, 'revoke'>
+  readonly site: SiteFacts
+}
+
+/** What a site says of itself. */
+export interface SiteFacts {
+  readonly network: string
+  /** Id under which manufacturers know the owner. */
+  readonly owner: string
+  readonly version: string
+  readonly registrar: Certificate
+  readonly issuing: Certificate
+  readonly root: Certificate
+  /** Where devices reach the registrar. */
+  readonly onboardingPort: number
+}
+
+/** One call of an operation, after authentication. */
+export interface Call {
+  /** Also in the answer's `x-request-id` and in the log. */
+  readonly id: string
+  /** Who calls, as the record names them; empty where nobody needs to say who they are. */
+  readonly by: string
+}
+
+export type Handler<N extends OperationName> = (input: Input<Api[N]>, call: Call) => Promise<Reply<Api[N]>>
+
+/** One for each operation of the contract: one missing, or one that answers something else, does not compile. */
+export type Handlers = { readonly [N in OperationName]: Handler<N> }

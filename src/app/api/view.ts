@@ -1,0 +1,131 @@
+import { hash } from 'node:crypto'
+import { encodePem } from '../../codec/pem.ts'
+import { decodeCertificate } from '../../codec/x509/certificate.ts'
+import { formatName } from '../../codec/x509/name.ts'
+import type { CredentialRecord } from '../../domain/credential.ts'
+import type { Device } from '../../domain/device.ts'
+import { errorCatalogue } from '../../domain/error.ts'
+import type { StoredEvent } from '../../domain/event.ts'
+import { possibleMoves } from '../../domain/lifecycle.ts'
+import type { AccessToken, ManifestRecord, TrustedManufacturer, VoucherRecord } from '../../domain/site.ts'
+import type {
+  CredentialView,
+  DeviceView,
+  EventView,
+  ManifestView,
+  ManufacturerView,
+  TokenView,
+  VoucherView,
+} from './contract.ts'
+
+/** Records as the API shows them: times in RFC 3339, certificates in PEM, and nothing that is not listed. */
+
+const instant = (at: number): string => new Date(at).toISOString()
+
+/** `{ [name]: instant }`, or nothing when there is no such time. */
+function instants<N extends string>(times: { readonly [K in N]: number | undefined }): { [K in N]?: string } {
+  const shown: { [K in N]?: string } = {}
+  for (const name in times) {
+    const at = times[name]
+    if (at !== undefined) shown[name] = instant(at)
+  }
+  return shown
+}
+
+export function deviceView(device: Device): DeviceView {
+  const { id, manufacturer, serial, model, lifecycle, rung, standing, owner, mudUrl, credential, refusal } = device
+  const { firstHeardAt, lastHeardAt, connectedAt } = device
+  return {
+    id,
+    manufacturer,
+    serial,
+    model,
+    lifecycle,
+    rung,
+    standing,
+    owner,
+    ...(mudUrl === undefined ? {} : { mudUrl }),
+    ...(credential === undefined ? {} : { credential }),
+    ...(refusal === undefined ? {} : { refusal: refusalView(refusal) }),
+    ...instants({ firstHeardAt, lastHeardAt, connectedAt }),
+    possible: possibleMoves(lifecycle).map(({ event }) => event),
+  }
+}
+
+function refusalView({ code, at }: NonNullable<Device['refusal']>) {
+  const { title, action } = errorCatalogue[code]
+  return { code, title, action, at: instant(at) }
+}
+
+export function eventView({ lane, sequence, stream, version, at, kind, body, hash }: StoredEvent): EventView {
+  return { lane, sequence, stream, version, at: instant(at), kind, body, hash }
+}
+
+export function manufacturerView(manufacturer: TrustedManufacturer): ManufacturerView {
+  const { name, anchors, masaUrl, masaAnchors, masaPrivateAddress, ignoreIdevidLifetime, quirks, addedAt } =
+    manufacturer
+  return {
+    name,
+    anchors: anchors.map(anchorView),
+    ...(masaUrl === undefined ? {} : { masaUrl }),
+    masaAnchors: masaAnchors.map(anchorView),
+    masaPrivateAddress,
+    ignoreIdevidLifetime,
+    quirks: [...quirks],
+    addedAt: instant(addedAt),
+  }
+}
+
+function anchorView(text: string) {
+  const der = Buffer.from(text, 'base64')
+  const { subject, validity } = decodeCertificate(der)
+  return { subject: formatName(subject), fingerprint: fingerprint(der), notAfter: validity.notAfter.toISOString() }
+}
+
+export function credentialView(record: CredentialRecord): CredentialView {
+  const { id, device, kind, status, serialHex, issuer, notBefore, notAfter } = record
+  const { certificate, revokedAt, revocationReason } = record
+  return {
+    id,
+    device,
+    kind,
+    status,
+    serialHex,
+    issuer,
+    notBefore: instant(notBefore),
+    notAfter: instant(notAfter),
+    ...(certificate === undefined ? {} : { certificate: encodePem('CERTIFICATE', Buffer.from(certificate, 'base64')) }),
+    ...instants({ revokedAt }),
+    ...(revocationReason === undefined ? {} : { revocationReason }),
+  }
+}
+
+export function voucherView({ id, device, assertion, nonce, contentType, obtainedAt }: VoucherRecord): VoucherView {
+  return { id, device, assertion, nonced: nonce !== '', contentType, obtainedAt: instant(obtainedAt) }
+}
+
+export function manifestView({ id, manufacturer, devices, importedAt, importedBy }: ManifestRecord): ManifestView {
+  return { id, manufacturer, devices, importedAt: instant(importedAt), importedBy }
+}
+
+export function tokenView({ id, name, role, createdAt, expiresAt, revokedAt }: AccessToken): TokenView {
+  return { id, name, role, createdAt: instant(createdAt), ...instants({ expiresAt, revokedAt }) }
+}
+
+/** A page of `limit` records, and where the next one begins when there may be more. */
+export function pageView<R, V>(
+  records: readonly R[],
+  {
+    view,
+    key,
+    limit,
+  }: { readonly view: (record: R) => V; readonly key: (record: R) => string; readonly limit: number },
+): { items: V[]; next?: string } {
+  const last = records.length < limit ? undefined : records.at(-1)
+  return { items: records.map(view), ...(last === undefined ? {} : { next: key(last) }) }
+}
+
+/** SHA-256 of the DER, as `openssl x509 -fingerprint -sha256` writes it: to be compared by people. */
+export function fingerprint(der: Uint8Array): string {
+  return hash('sha256', der).toUpperCase().match(/../g)!.join(':')
+}
