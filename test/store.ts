@@ -28,8 +28,8 @@ export const silentLog: Log = { info() {}, warn() {}, error() {} }
 export interface StorePlace {
   readonly url: string
   /** Runs SQL behind the back of the store, as somebody with access to the database would. */
-  execute(statement: string): Promise<void>
-  remove(): Promise<void>
+  readonly execute: (statement: string) => Promise<void>
+  readonly remove: () => Promise<void>
 }
 
 export async function sqlitePlace(): Promise<StorePlace> {

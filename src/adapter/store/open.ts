@@ -9,15 +9,16 @@ import { checkpointKeys, createStore, type StoreOptions } from './store.ts'
 /**
  * Opens the store at `url`, creating or bringing up to date what is there.
  * @param url `sqlite:PATH` for one process, `postgres://…` for any number
- * @throws OnboardingError `store-locked`, `store-version`, `store-unavailable`; TypeError for another kind of URL
+ * @throws OnboardingError `store-locked`, `store-version`, `store-unavailable`, `ledger-altered` for a damaged file; TypeError for another kind of URL
  */
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
-  const engine = await openEngine(url)
+  let engine: Engine | undefined
   try {
+    engine = await openEngine(url)
     return await createStore(engine, options)
   } catch (error) {
-    await engine.close()
-    throw error
+    await engine?.close()
+    throw storeError(error)
   }
 }
 
@@ -32,8 +33,9 @@ export async function restoreBackup(
   options: StoreOptions,
   anchor?: Checkpoint,
 ): Promise<LedgerVerdict> {
-  const engine = await openEngine(url)
+  let engine: Engine | undefined
   try {
+    engine = await openEngine(url)
     return await readBackup(file, engine, {
       keys: checkpointKeys(options),
       ...(anchor === undefined ? {} : { anchor }),
@@ -41,7 +43,7 @@ export async function restoreBackup(
   } catch (error) {
     throw storeError(error)
   } finally {
-    await engine.close()
+    await engine?.close()
   }
 }
 

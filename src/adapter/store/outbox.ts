@@ -1,6 +1,6 @@
 import type { Json } from '../../domain/event.ts'
 import type { Clock, OutboxItem } from '../../domain/port.ts'
-import type { Engine } from './sql.ts'
+import type { Engine, Row } from './sql.ts'
 import type { Writer } from './writer.ts'
 
 const dueSql = 'select 1 as due from outbox where topic = $1 and due_at <= $2 and leased_until <= $2 limit 1'
@@ -36,16 +36,12 @@ export class Outbox {
     if (due.length === 0) return []
     const args = [topic, now, now + this.#lease, limit]
     const rows = await this.#writer.submit((_, session) => session.rows(this.#claimSql, args))
-    return rows
-      .map(row => ({
-        id: row['id'] as string,
-        topic: row['topic'] as string,
-        body: JSON.parse(row['body'] as string) as Json,
-        attempt: row['attempt'] as number,
-        dueAt: row['due_at'] as number,
-      }))
-      .sort((a, b) => a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1))
-      .map(({ dueAt: _, ...item }) => item)
+    return rows.toSorted(byDue).map(row => ({
+      id: row['id'] as string,
+      topic: row['topic'] as string,
+      body: JSON.parse(row['body'] as string) as Json,
+      attempt: row['attempt'] as number,
+    }))
   }
 
   async settle(id: string, outcome: 'done' | { readonly retryAt: number }): Promise<void> {
@@ -53,4 +49,8 @@ export class Outbox {
       outcome === 'done' ? session.run(doneSql, [id]) : session.run(laterSql, [id, outcome.retryAt]),
     )
   }
+}
+
+function byDue(a: Row, b: Row): number {
+  return Number(a['due_at']) - Number(b['due_at']) || (`${a['id']}` < `${b['id']}` ? -1 : 1)
 }

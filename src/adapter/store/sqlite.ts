@@ -88,8 +88,13 @@ class SqliteWriter extends SqliteSession implements WriteSession {
   abandon(): void {}
 }
 
+export interface OpenSqlite extends Engine {
+  /** The writing connection. */
+  readonly database: DatabaseSync
+}
+
 /** Opens or creates the file, with its directory, closed to others. @throws OnboardingError `store-locked`, `store-version` */
-export async function openSqlite(path: string, steps?: readonly Migration[]): Promise<Engine> {
+export async function openSqlite(path: string, steps?: readonly Migration[]): Promise<OpenSqlite> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const lock = lockFile(`${path}-lock`)
   try {
@@ -142,11 +147,12 @@ function lockFile(path: string): DatabaseSync {
   }
 }
 
-function sqliteEngine(path: string, writer: SqliteWriter, lock: DatabaseSync): Engine {
+function sqliteEngine(path: string, writer: SqliteWriter, lock: DatabaseSync): OpenSqlite {
   const reader = new SqliteSession(new DatabaseSync(path, { readOnly: true, timeout: 2000 }))
   let turn: Promise<unknown> = Promise.resolve()
   return {
     dialect: 'sqlite',
+    database: writer.database,
     skipLocked: '',
     async writer() {
       return writer

@@ -21,7 +21,7 @@ export class Unit implements Gate {
   readonly events: StoredEvent[] = []
   /** Head of the lane after this unit's events. */
   head: LaneHead
-  failure: unknown
+  failure: Error | undefined
   /** Statements that are not answered yet. */
   waiting = 0
   #ended = false
@@ -134,9 +134,9 @@ export class Unit implements Gate {
     if (this.failure !== undefined) throw this.failure
   }
 
-  #fail(error: unknown): unknown {
+  #fail(error: unknown): Error {
     // The first one: what follows may only say that the transaction is in a failed state.
-    this.failure ??= error
+    this.failure ??= error instanceof Error ? error : new Error(String(error))
     return this.failure
   }
 }

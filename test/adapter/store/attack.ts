@@ -228,7 +228,7 @@ interface Victim {
   readonly lane: string
   readonly first: Checkpoint
   readonly anchor: Checkpoint
-  alter(statement: string): Promise<void>
+  readonly alter: (statement: string) => Promise<void>
 }
 
 async function fill(store: Store, serial: string): Promise<Checkpoint> {

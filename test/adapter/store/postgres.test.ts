@@ -1,10 +1,13 @@
 import { describe } from 'node:test'
 import { needsPostgres } from '../../postgres.ts'
-import { postgresPlace } from '../../store.ts'
+import { postgresPlace, sqlitePlace } from '../../store.ts'
 import { storeAttacks } from './attack.ts'
+import { storeBackups } from './backup.ts'
 import { storeContract } from './contract.ts'
 
 void describe('the store over PostgreSQL', needsPostgres(), () => {
   storeContract(postgresPlace)
   storeAttacks(postgresPlace)
+  storeBackups(postgresPlace, sqlitePlace)
+  storeBackups(sqlitePlace, postgresPlace)
 })
