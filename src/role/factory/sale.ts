@@ -70,8 +70,12 @@ export async function sellUnits(
   for await (const page of unitPages(store, selection)) {
     for (let first = 0; first < page.length; first += groupSize) {
       const group = page.slice(first, first + groupSize)
-      const outcomes = await Promise.all(group.map(unit => sellUnit(office, unit, sale)))
-      sold += outcomes.filter(Boolean).length
+      // All come to rest before an error is told: nothing is written behind the caller's back.
+      const outcomes = await Promise.allSettled(group.map(unit => sellUnit(office, unit, sale)))
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') throw outcome.reason
+        if (outcome.value) sold++
+      }
       done += group.length
       onProgress(done, total)
     }
