@@ -10,7 +10,9 @@ import { openSite, type Site } from '../../src/app/site.ts'
 import { encodePem } from '../../src/codec/pem.ts'
 import { type Device, deviceId } from '../../src/domain/device.ts'
 import type { StoredEvent } from '../../src/domain/event.ts'
+import type { Clock } from '../../src/domain/port.ts'
 import { makeUnits, type UnitPort } from '../../src/role/factory/line.ts'
+import type { Manufacturer } from '../../src/role/factory/manufacturer-setup.ts'
 import { buyerCard, sellUnits, shipmentManifest } from '../../src/role/factory/sale.ts'
 import { importManifest } from '../../src/role/supply-chain/import.ts'
 import { trustManufacturer } from '../../src/role/supply-chain/trust.ts'
@@ -31,6 +33,8 @@ export interface Lab {
   readonly read: (device: string, name: string) => Promise<Buffer>
   /** Makes devices whose keys openssl makes, sells them to the site's owner, and has the site expect them. */
   readonly make: (batch: string, count: number) => Promise<readonly string[]>
+  /** Has this site trust another manufacturer. */
+  readonly trust: (name: string, manufacturer: Manufacturer) => Promise<void>
   readonly deviceOf: (serial: string) => Promise<Device | undefined>
   readonly historyOf: (serial: string) => Promise<readonly StoredEvent[]>
   readonly close: () => Promise<void>
@@ -67,8 +71,8 @@ export async function run(
   }
 }
 
-export async function openLab(options: { readonly network?: string } = {}): Promise<Lab> {
-  const { network = 'lab' } = options
+export async function openLab(options: { readonly network?: string; readonly clock?: Clock } = {}): Promise<Lab> {
+  const { network = 'lab', clock = Date.now } = options
   const directory = await mkdtemp(join(tmpdir(), 'mooring-interop-'))
   // The place of the MASA stands in every birth certificate, so it is settled before the first one.
   const masaPort = await freePort()
@@ -86,11 +90,14 @@ export async function openLab(options: { readonly network?: string } = {}): Prom
     host: '127.0.0.1',
     port: 0,
     log: silentLog,
+    clock,
     masa: () => plainMasaClient(),
   })
-  const { manufacturer } = factory
-  const trust = { anchors: [manufacturer.deviceRoot.der], masaAnchors: [manufacturer.masaRoot.der] }
-  await trustManufacturer(site, { name: 'acme', masaPrivateAddress: true, ...trust }, 'test')
+  const trust = async (name: string, { deviceRoot, masaRoot }: Manufacturer) => {
+    const anchors = { anchors: [deviceRoot.der], masaAnchors: [masaRoot.der] }
+    await trustManufacturer(site, { name, masaPrivateAddress: true, ...anchors }, 'test')
+  }
+  await trust('acme', factory.manufacturer)
 
   const url = `https://127.0.0.1:${site.port}`
   const file = (device: string, name = '') => join(directory, 'device', device, name)
@@ -111,6 +118,7 @@ export async function openLab(options: { readonly network?: string } = {}): Prom
     },
     read: (device, name) => readFile(file(device, name)),
     make: (batch, count) => make({ factory, site, port: opensslUnit(file) }, batch, count),
+    trust,
     deviceOf: serial => site.store.read(tables => tables.device.get(deviceId('acme', serial))),
     historyOf,
     async close() {
