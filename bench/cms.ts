@@ -2,8 +2,6 @@
  * What a CMS voucher costs beyond its public-key operation: signing (digest, attributes, SignedData) and verifying (DER,
  * signer lookup, digest, attributes). The floors are crypto.sign and crypto.verify alone over the same signed attributes
  * with the same KeyObjects, in the same run, round by round beside the measured code.
- *
- * node bench/cms.ts -> JSON lines { bench, metric, value, unit, floor, ratio }
  */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto'
 import { CmsAttributes, cmsOid, decodeSignedData } from '../src/codec/cms.ts'
@@ -18,9 +16,7 @@ import {
 import { encodeName } from '../src/codec/x509/name.ts'
 import { signCms, verifyCms } from '../src/crypto/cms.ts'
 import { keySigner } from '../src/crypto/signer.ts'
-
-const ROUNDS = 61
-const PER_ROUND = 250
+import { type Line, line, takeTurns } from './measure.ts'
 
 function certificate(commonName: string, issuer: string, publicKey: KeyObject, issuerKey: KeyObject): Certificate {
   const tbs = encodeTbsCertificate({
@@ -52,45 +48,13 @@ const signerInfo = decodeSignedData(message).signedData.signerInfos[0]!
 const attributes = encode(CmsAttributes, signerInfo.signedAttrs!.value)
 const signature = Buffer.from(signerInfo.signature)
 
-/** CPU time of one call in microseconds. */
-async function cpu(work: () => unknown): Promise<number> {
-  const start = process.cpuUsage()
-  for (let i = 0; i < PER_ROUND; i++) await work()
-  const { user, system } = process.cpuUsage(start)
-  return (user + system) / PER_ROUND
+export async function* cmsSuite(): AsyncGenerator<Line, void, void> {
+  const [bareSign, signed, bareVerify, verified] = (await takeTurns([
+    () => sign('sha256', attributes, registrar.privateKey),
+    () => signCms({ content, contentType, signer, certificates }),
+    () => verify('sha256', attributes, registrar.publicKey, signature),
+    () => verifyCms(message),
+  ])) as [number, number, number, number]
+  yield line('cms', 'sign', { value: signed, unit: 'us', floor: bareSign, bar: { most: 1.4 } })
+  yield line('cms', 'verify', { value: verified, unit: 'us', floor: bareVerify, bar: { most: 1.35 } })
 }
-
-const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!
-
-async function compare(metric: string, work: () => unknown, bare: () => unknown): Promise<void> {
-  const measured: number[] = []
-  const floors: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    floors.push(await cpu(bare))
-    measured.push(await cpu(work))
-  }
-  const value = median(measured)
-  const floor = median(floors)
-  const line = {
-    bench: 'cms',
-    metric,
-    value: round2(value),
-    unit: 'us',
-    floor: round2(floor),
-    ratio: round2(value / floor),
-  }
-  console.log(JSON.stringify(line))
-}
-
-const round2 = (value: number) => Math.round(value * 100) / 100
-
-await compare(
-  'sign',
-  () => signCms({ content, contentType, signer, certificates }),
-  () => sign('sha256', attributes, registrar.privateKey),
-)
-await compare(
-  'verify',
-  () => verifyCms(message),
-  () => verify('sha256', attributes, registrar.publicKey, signature),
-)

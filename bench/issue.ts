@@ -1,17 +1,13 @@
 /**
  * What it costs to issue a certificate beyond the signature in it: name, TBSCertificate and certificate are encoded for
  * each. The floor is crypto.sign alone over the same bytes with the same KeyObject, in the same run.
- *
- * node bench/issue.ts -> JSON lines { bench, metric, value, unit, floor, ratio }
  */
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { ecdsaWithSHA256 } from '../src/codec/x509/algorithm.ts'
 import { decodeCertificate, encodeCertificate, encodeTbsCertificate } from '../src/codec/x509/certificate.ts'
 import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../src/codec/x509/extension.ts'
 import { encodeName } from '../src/codec/x509/name.ts'
-
-const ROUNDS = 41
-const PER_ROUND = 500
+import { type Line, line, takeTurns } from './measure.ts'
 
 const ca = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const device = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -57,31 +53,16 @@ function issue(unit: number): Buffer {
 const same = tbs(0)
 const certificate = issue(0)
 
-/** Microseconds of one call, and the same for each further one, in rounds that take turns so that noise hits all alike. */
-function compare(...calls: ((unit: number) => unknown)[]): number[] {
-  const times: number[][] = calls.map(() => [])
-  for (let round = -5; round < ROUNDS; round++) {
-    calls.forEach((call, which) => {
-      const start = process.hrtime.bigint()
-      for (let unit = 0; unit < PER_ROUND; unit++) call(unit)
-      const microseconds = Number(process.hrtime.bigint() - start) / 1000 / PER_ROUND
-      if (round >= 0) times[which]!.push(microseconds)
-    })
-  }
-  return times.map(list => list.sort((a, b) => a - b)[list.length >> 1]!)
+export async function* issueSuite(): AsyncGenerator<Line, void, void> {
+  const times = await takeTurns([
+    () => sign('sha256', same, ca.privateKey),
+    issue,
+    tbs,
+    () => decodeCertificate(certificate),
+  ])
+  const [floor, issued, encoded, decoded] = times as [number, number, number, number]
+  const unit = 'us'
+  yield line('issue', 'certificate issue', { value: issued, unit, floor, bar: { most: 1.7 } })
+  yield line('issue', 'TBSCertificate encode', { value: encoded, unit, floor })
+  yield line('issue', 'certificate decode', { value: decoded, unit, floor })
 }
-
-function report(metric: string, value: number, floor: number): void {
-  const line = { bench: 'issue', metric, value, unit: 'us', floor, ratio: value / floor }
-  console.log(JSON.stringify(line, (_, field) => (typeof field === 'number' ? Number(field.toFixed(3)) : field)))
-}
-
-const [signature, issued, encoded, decoded] = compare(
-  () => sign('sha256', same, ca.privateKey),
-  issue,
-  tbs,
-  () => decodeCertificate(certificate),
-) as [number, number, number, number]
-report('certificate issue', issued, signature)
-report('tbs encode', encoded, signature)
-report('certificate decode', decoded, signature)
