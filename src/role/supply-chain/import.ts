@@ -136,7 +136,7 @@ function recordManifest(store: Store, record: ManifestRecord): Promise<ManifestR
  * Expects one device that is on no manifest. A device that waits for approval is let in by it; one that is known stays as
  * it is. Throws OnboardingError `not-found` for a manufacturer that is not trusted, `input-invalid` for a serial number.
  */
-export function expectDevice(
+export async function expectDevice(
   store: Store,
   device: { readonly manufacturer: string; readonly serial: string; readonly model?: string },
   by: string,
