@@ -15,7 +15,7 @@ import {
   signedDataVersion,
 } from '../../src/codec/cms.ts'
 import { needs } from '../peer.ts'
-import { folder } from '../protocol/brski/vector/file.ts'
+import { folder, hex } from '../protocol/brski/vector/file.ts'
 import { refused, total } from './refused.ts'
 
 const published = folder('rfc8995-appendix-c')
@@ -33,10 +33,10 @@ test('a published message is written again byte for byte', () => {
 test('certs-only: sorted when written, in their own order when read', () => {
   const both = [registrar, registrarCa].toSorted((a, b) => Buffer.compare(a, b))
   const message = encodeCertsOnly({ certificates: both.toReversed() })
-  assert.deepEqual(decodeCertsOnly(message).certificates.map(Buffer.from), both.map(Buffer.from))
+  assert.deepEqual(decodeCertsOnly(message).certificates.map(hex), both.map(hex))
   const { signedData, sorted } = decodeSignedData(unsorted(message, both))
   assert.equal(sorted, false)
-  assert.deepEqual(signedData.certificates?.map(Buffer.from), both.toReversed().map(Buffer.from))
+  assert.deepEqual(signedData.certificates?.map(hex), both.toReversed().map(hex))
 })
 
 /** The two certificates of the message in the other order. */
