@@ -4,6 +4,7 @@ import { encodeCsrAttrs } from '../../codec/csrattrs.ts'
 import { encode } from '../../codec/der/codec.ts'
 import { oid } from '../../codec/der/oid.ts'
 import { ecdsaWithSHA256, keyOid } from '../../codec/x509/algorithm.ts'
+import { sameName } from '../../codec/x509/name.ts'
 import type { VerifiedCsr } from '../../crypto/csr.ts'
 import type { CredentialPlan } from '../../domain/credential.ts'
 import { type Device, deviceId } from '../../domain/device.ts'
@@ -123,7 +124,8 @@ async function reenroll(options: EnrollmentOptions, request: EndpointRequest): P
   const holder = await options.credentials.holder(request.peer)
   if (holder === undefined) throw new OnboardingError('credential-required')
   const csr = csrOf(request)
-  if (Buffer.compare(csr.request.subject.der, holder.certificate.subject.der) !== 0) {
+  // Another writer of the same name may choose other string types (RFC 5280 section 7.1).
+  if (!sameName(csr.request.subject, holder.certificate.subject)) {
     throw new OnboardingError('csr-invalid', { rule: 'subject-differs' })
   }
   const certificate = await options.issuer.issue({
