@@ -119,6 +119,7 @@ export const VoucherView = z.object({
   contentType: z.string(),
   obtainedAt: Instant,
 })
+export type VoucherView = z.infer<typeof VoucherView>
 
 export const ManifestView = z.object({
   id: z.string(),
@@ -127,6 +128,7 @@ export const ManifestView = z.object({
   importedAt: Instant,
   importedBy: z.string(),
 })
+export type ManifestView = z.infer<typeof ManifestView>
 
 export const ManifestReport = z.object({
   manifest: ManifestView,
@@ -135,6 +137,7 @@ export const ManifestReport = z.object({
   unchanged: z.number().int(),
   refused: z.array(z.object({ serial: z.string(), code: z.string() })),
 })
+export type ManifestReport = z.infer<typeof ManifestReport>
 
 export const TokenView = z.object({
   id: z.string(),
@@ -144,6 +147,7 @@ export const TokenView = z.object({
   expiresAt: Instant.optional(),
   revokedAt: Instant.optional(),
 })
+export type TokenView = z.infer<typeof TokenView>
 
 export const Checkpoint = z.strictObject({
   at: z.number(),
@@ -152,6 +156,7 @@ export const Checkpoint = z.strictObject({
   key: z.string(),
   signature: z.string(),
 })
+export type Checkpoint = z.infer<typeof Checkpoint>
 
 export const Verdict = z.object({
   integrity: z.enum(['pass', 'fail']),
@@ -160,6 +165,7 @@ export const Verdict = z.object({
   checkpoints: z.number().int(),
   firstBad: z.object({ lane: z.string(), sequence: z.number().int(), reason: z.string() }).optional(),
 })
+export type Verdict = z.infer<typeof Verdict>
 
 function pageOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), next: z.string().optional() })

@@ -2,6 +2,7 @@ import { OnboardingError } from '../../../domain/error.ts'
 import { streamName } from '../../../domain/event.ts'
 import type { Tables } from '../../../domain/port.ts'
 import { expectDevice } from '../../../role/supply-chain/import.ts'
+import { defined } from '../../defined.ts'
 import type { ApiServices, Handlers } from '../service.ts'
 import { deviceView, eventView, pageView } from '../view.ts'
 
@@ -10,7 +11,7 @@ type Names = 'deviceList' | 'deviceShow' | 'deviceHistory' | 'deviceExpect' | 'd
 export function deviceHandlers({ store, approval, revocation }: ApiServices): Pick<Handlers, Names> {
   return {
     async deviceList({ query: { after = '', limit, ...filter } }) {
-      const devices = await store.read(tables => tables.device.find(filter, { after, limit }))
+      const devices = await store.read(tables => tables.device.find(defined(filter), { after, limit }))
       return pageView(devices, { view: deviceView, key: ({ id }) => id, limit })
     },
     deviceShow: async ({ params: { id } }) => deviceView(await store.read(tables => knownDevice(tables, id))),

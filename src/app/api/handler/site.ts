@@ -8,8 +8,8 @@ import type { ApiServices, Handlers } from '../service.ts'
 export function siteHandlers({ store, site }: ApiServices): Pick<Handlers, 'siteShow' | 'errorList' | 'health'> {
   const { network, owner, version, registrar, issuing, root, onboardingPort } = site
   const certificates = [registrar, issuing, root].map(({ der }) => encodePem('CERTIFICATE', der))
-  // Without the registrar's own: its key is renewed every year, and what a manufacturer knows us by should last.
-  const { domains } = buyerCard({ id: owner, name: owner, certificates: [issuing, root] })
+  // By the root alone: the keys below it are renewed, and what a manufacturer knows us by should last.
+  const { domains } = buyerCard({ id: owner, name: owner, certificates: [root] })
   const errors = Object.entries(errorCatalogue).map(([code, entry]) => ({ code, ...entry }))
   return {
     async siteShow() {

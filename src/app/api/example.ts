@@ -1,0 +1,193 @@
+import type * as z from 'zod'
+import { OnboardingError, problem } from '../../domain/error.ts'
+import type { Api, OperationName } from './contract.ts'
+
+/** One example of each operation for the OpenAPI document: an operation without one does not compile. */
+
+type Example<O> = (O extends { readonly body: infer B extends z.ZodType } ? { readonly body: z.input<B> } : unknown) & {
+  readonly reply: O extends { readonly reply: infer R extends z.ZodType } ? z.input<R> : never
+}
+
+const at = '2026-11-20T09:30:00.000Z'
+const hash = '5f2b6a0c4d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a'
+const id = '8f14e45fceea167a5a36dedd'
+const pem = '-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n'
+const by = 'first-administrator (token/3f9a0c5b7d1e2f4a6b)'
+
+const device = {
+  id,
+  manufacturer: 'fjord',
+  serial: 'CL2-000001',
+  model: 'Climate 2',
+  lifecycle: 'US.COM',
+  rung: 'connected' as const,
+  standing: 'expected' as const,
+  owner: 'harbour',
+  credential: hash,
+  firstHeardAt: at,
+  lastHeardAt: at,
+  connectedAt: at,
+  possible: ['start-application-onboarding', 'execute'],
+}
+
+const waiting = {
+  id,
+  manufacturer: 'fjord',
+  serial: 'CL2-000009',
+  model: '',
+  lifecycle: 'SC.SHL',
+  rung: 'authenticated' as const,
+  standing: 'waiting' as const,
+  owner: '',
+  refusal: {
+    code: 'device-unexpected',
+    title: 'Nobody expects this device',
+    action: 'Approve it with `mooring approval grant`, or import the manifest of your purchase.',
+    at,
+  },
+  firstHeardAt: at,
+  lastHeardAt: at,
+  possible: ['acquire', 'acquire-onboard-first'],
+}
+
+const event = {
+  lane: 'main',
+  sequence: 42,
+  stream: `device/${id}`,
+  version: 7,
+  at,
+  kind: 'device-connected',
+  body: { credential: hash, at: 1795167000000 },
+  hash,
+}
+
+const manufacturer = {
+  name: 'fjord',
+  anchors: [{ subject: 'CN=Fjord Sensors device root,O=Fjord Sensors', fingerprint: 'AB:CD:…', notAfter: at }],
+  masaUrl: 'https://masa.fjord.example',
+  masaAnchors: [{ subject: 'CN=Fjord Sensors MASA root,O=Fjord Sensors', fingerprint: '12:34:…', notAfter: at }],
+  masaPrivateAddress: false,
+  ignoreIdevidLifetime: false,
+  quirks: [],
+  addedAt: at,
+}
+
+const credential = {
+  id: hash,
+  device: id,
+  kind: 'network' as const,
+  status: 'issued' as const,
+  serialHex: '5b7d1e2f4a6b',
+  issuer: 'issuing-1',
+  notBefore: at,
+  notAfter: '2027-11-20T09:30:00.000Z',
+  certificate: pem,
+}
+
+const manifest = { id: hash, manufacturer: 'fjord', devices: 12, importedAt: at, importedBy: by }
+const checkpoint = {
+  at: 1795167000000,
+  lanes: [{ lane: 'main', sequence: 42, hash }],
+  previous: hash,
+  key: 'MFkw…',
+  signature: 'MEUC…',
+}
+const token = { id: '3f9a0c5b7d1e2f4a6b', name: 'night-shift', role: 'auditor' as const, createdAt: at }
+
+export const examples: {
+  readonly operations: { readonly [N in OperationName]: Example<Api[N]> }
+  readonly problem: object
+  readonly eventStream: string
+} = {
+  operations: {
+    siteShow: {
+      reply: {
+        network: 'harbour-iot',
+        owner: 'harbour',
+        version: '0.1.0',
+        domainIds: ['q83vEjRWeJC7zN3uAAECAwQFBgc='],
+        certificates: [pem, pem, pem],
+        onboardingPort: 8443,
+        devices: { expected: 3, heard: 0, authenticated: 1, authorized: 0, credentialed: 0, connected: 8 },
+      },
+    },
+    deviceList: { reply: { items: [device], next: id } },
+    deviceShow: { reply: device },
+    deviceHistory: { reply: { items: [event] } },
+    deviceExpect: {
+      body: { manufacturer: 'fjord', serial: 'CL2-000009' },
+      reply: { ...waiting, rung: 'expected', standing: 'expected' },
+    },
+    deviceWithdraw: { body: { reason: 'stolen' }, reply: { ...device, rung: 'authenticated', standing: 'withdrawn' } },
+    approvalList: { reply: { items: [waiting] } },
+    approvalGrant: { reply: { ...waiting, standing: 'approved' } },
+    approvalDeny: { reply: { ...waiting, standing: 'denied' } },
+    manufacturerList: { reply: { items: [manufacturer] } },
+    manufacturerTrust: {
+      body: { anchors: [pem], masaUrl: 'https://masa.fjord.example', masaAnchors: [pem] },
+      reply: { ...manufacturer, warnings: [] },
+    },
+    manufacturerDistrust: { reply: { removed: 'fjord' } },
+    manifestImport: {
+      body: { manifest: 'eyJ0eXAiOiJkZXZpY2UtbWFuaWZlc3Qrandz' },
+      reply: {
+        manifest,
+        new: 11,
+        updated: 0,
+        unchanged: 0,
+        refused: [{ serial: 'CL2-000004', code: 'declaration-stale' }],
+      },
+    },
+    manifestList: { reply: { items: [manifest] } },
+    voucherList: {
+      reply: {
+        items: [
+          {
+            id: hash,
+            device: id,
+            assertion: 'proximity',
+            nonced: true,
+            contentType: 'application/voucher-cms+json',
+            obtainedAt: at,
+          },
+        ],
+      },
+    },
+    credentialList: { reply: { items: [credential] } },
+    credentialRevoke: {
+      body: { reason: 'keyCompromise' },
+      reply: { ...credential, status: 'revoked', revokedAt: at, revocationReason: 'keyCompromise' },
+    },
+    auditVerify: {
+      body: { anchor: checkpoint },
+      reply: { integrity: 'pass', completeness: 'pass', events: 42, checkpoints: 3 },
+    },
+    auditCheckpoint: { reply: checkpoint },
+    eventList: { reply: { items: [event], cursor: 'eyJtYWluIjo0Mn0' } },
+    tokenList: { reply: { items: [token] } },
+    tokenCreate: {
+      body: { name: 'night-shift', role: 'auditor', lifetimeDays: 30 },
+      reply: { ...token, expiresAt: '2026-12-20T09:30:00.000Z', token: `mrg_${'x'.repeat(43)}` },
+    },
+    tokenRevoke: { reply: { ...token, revokedAt: at } },
+    errorList: {
+      reply: {
+        items: [
+          {
+            code: 'not-permitted',
+            title: 'Not permitted',
+            cause: 'The role of this token does not include the operation.',
+            action: 'Use a token with the role that the detail names.',
+            status: 403,
+          },
+        ],
+      },
+    },
+    health: { reply: { status: 'ok' } },
+  },
+  problem: {
+    ...problem(new OnboardingError('device-not-found', { device: id })),
+    instance: 'urn:mooring:request:4c1f0a9b2d3e5f6071',
+  },
+  eventStream: `id: eyJtYWluIjo0Mn0\ndata: ${JSON.stringify(event)}\n\n`,
+}

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import type * as z from 'zod'
+import { memoryKeyStore } from '../../../src/adapter/key/memory.ts'
+import { api, type Given, type Operation, type OperationName, type Reply } from '../../../src/app/api/contract.ts'
+import { type ApiOptions, type ApiServer, createApi, type From } from '../../../src/app/api/server.ts'
+import type { ApiServices } from '../../../src/app/api/service.ts'
+import type { Log } from '../../../src/domain/port.ts'
+import type { AccessRole } from '../../../src/domain/site.ts'
+import { createAccess } from '../../../src/role/authorization/access.ts'
+import { createApproval } from '../../../src/role/authorization/approval.ts'
+import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
+import { createRevocation, defaultCrlValidity } from '../../../src/role/onboarding/revocation.ts'
+import { openTestStore } from '../../store.ts'
+
+export const start = Date.parse('2026-11-20T08:00:00Z')
+
+/** What was logged, as text that a search for secrets can read. */
+export interface Lines extends Log {
+  readonly lines: { readonly level: string; readonly facts: Record<string, unknown>; readonly message: string }[]
+}
+
+export function recordingLog(): Lines {
+  const lines: Lines['lines'] = []
+  const at = (level: string) => (facts: Readonly<Record<string, unknown>>, message: string) => {
+    lines.push({ level, facts: { ...facts }, message })
+  }
+  return { lines, info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly json: Record<string, unknown>
+}
+
+/** A site without sockets: everything that the API needs, over a store of its own. */
+export interface World {
+  readonly services: ApiServices
+  readonly server: ApiServer
+  readonly log: Lines
+  readonly tokens: Readonly<Record<AccessRole, string>>
+  /** Milliseconds. */
+  pass(time: number): void
+  makeToken(role: AccessRole, lifetimeDays?: number): Promise<{ readonly id: string; readonly text: string }>
+  /** One request, as it stands. */
+  ask(path: string, init?: RequestInit & { readonly token?: string | undefined; readonly from?: From }): Promise<Answer>
+  /** A call that must succeed, and whose reply must be what the contract says and not a member more. */
+  call<N extends OperationName>(name: N, given: Given<(typeof api)[N]>, token?: string): Promise<Reply<(typeof api)[N]>>
+  close(): Promise<void>
+}
+
+export async function openWorld(
+  options: ApiOptions & { readonly services?: Partial<ApiServices> } = {},
+): Promise<World> {
+  let now = start
+  const clock = () => now
+  const opened = await openTestStore({ clock })
+  const { store } = opened
+  const log = recordingLog()
+  const authority = await setUpAuthority({
+    store,
+    keys: memoryKeyStore(),
+    clock,
+    network: 'harbour-iot',
+    hosts: ['registrar.harbour.example'],
+    curve: 'P-256',
+  })
+  const access = createAccess({ store, clock, random: randomBytes })
+  const services: ApiServices = {
+    store,
+    clock,
+    random: randomBytes,
+    log,
+    access,
+    approval: createApproval(store),
+    revocation: createRevocation({ store, clock, issuing: authority.issuing, crlValidity: defaultCrlValidity }),
+    site: {
+      network: 'harbour-iot',
+      owner: 'harbour',
+      version: '0.1.0',
+      registrar: authority.registrar.certificate,
+      issuing: authority.issuing.certificate,
+      root: authority.root,
+      onboardingPort: 8443,
+    },
+    ...options.services,
+  }
+  const server = createApi(services, options)
+  const makeToken = async (role: AccessRole, lifetimeDays?: number) => {
+    const terms = { name: `${role}-1`, role, by: 'test' }
+    const made = await access.create(lifetimeDays === undefined ? terms : { ...terms, lifetimeDays })
+    return { id: made.token.id, text: made.secret.revealText() }
+  }
+  const tokens = {
+    administrator: (await makeToken('administrator')).text,
+    operator: (await makeToken('operator')).text,
+    auditor: (await makeToken('auditor')).text,
+  }
+  const ask: World['ask'] = async (path, { token, from = { address: '192.0.2.7:4711' }, ...init } = {}) => {
+    const headers = new Headers(init.headers)
+    if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+    const response = await server.fetch(new Request(`http://site.test${path}`, { ...init, headers }), from)
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, text, json: text === '' ? {} : JSON.parse(text) }
+  }
+  return {
+    services,
+    server,
+    log,
+    tokens,
+    pass(time) {
+      now += time
+    },
+    makeToken,
+    ask,
+    async call(name, given, token = tokens.administrator) {
+      const answer = await ask(...requestOf(name, given as Sent, token))
+      assert.equal(answer.status, 200, answer.text)
+      return strictly(api[name].reply).parse(answer.json) as never
+    },
+    async close() {
+      server.close()
+      await opened.close()
+    },
+  }
+}
+
+export async function withWorld(
+  work: (world: World) => Promise<void>,
+  options: Parameters<typeof openWorld>[0] = {},
+): Promise<void> {
+  const world = await openWorld(options)
+  try {
+    await work(world)
+  } finally {
+    await world.close()
+  }
+}
+
+/** The parts of an input, of whatever operation. */
+export interface Sent {
+  readonly params?: object
+  readonly query?: object
+  readonly body?: unknown
+}
+
+/** Path, query and body of an operation as a request. */
+export function requestOf(name: OperationName, given: Sent, token?: string): Parameters<World['ask']> {
+  const { method, path }: Operation = api[name]
+  const params = given.params as Readonly<Record<string, string>> | undefined
+  const place = path.replace(/\{(\w+)\}/g, (_, member: string) => encodeURIComponent(params?.[member] ?? ''))
+  const query = new URLSearchParams(given.query as Record<string, string>).toString()
+  const body =
+    given.body === undefined
+      ? {}
+      : { body: JSON.stringify(given.body), headers: { 'content-type': 'application/json' } }
+  return [query === '' ? place : `${place}?${query}`, { method, token, ...body }]
+}
+
+/** The schema with every object closed, so that a member that is in no contract, a hash say, shows. */
+export function strictly(schema: z.ZodType): z.ZodType {
+  const { def } = schema as unknown as {
+    def: { type: string; shape?: Record<string, z.ZodType>; [member: string]: unknown }
+  }
+  const rebuild = (changes: object) => {
+    const Kind = schema.constructor as new (definition: object) => z.ZodType
+    return new Kind({ ...def, ...changes })
+  }
+  if (def.type === 'object') {
+    const shape = Object.fromEntries(Object.entries(def.shape ?? {}).map(([name, each]) => [name, strictly(each)]))
+    return (rebuild({ shape }) as z.ZodObject).strict()
+  }
+  if (def.type === 'array') return rebuild({ element: strictly(def['element'] as z.ZodType) })
+  if (def.type === 'optional') return rebuild({ innerType: strictly(def['innerType'] as z.ZodType) })
+  return schema
+}
