@@ -1,6 +1,6 @@
 /** The records that a manufacturer keeps: units made, batches, vouchers given. */
 
-/** One device as the factory knows it. Never holds the device's private key. */
+/** One finished device, with its birth certificate in it, as the factory knows it. Never holds the device's private key. */
 export interface UnitRecord {
   /** Unique within the manufacturer. */
   readonly serial: string
@@ -24,8 +24,6 @@ export interface UnitRecord {
   readonly declaration: string
   readonly declarationVersion: number
   readonly madeAt: number
-  /** When the device had stored its IDevID; absent between the signature and that. */
-  readonly installedAt?: number
   readonly withdrawnAt?: number
   /** Version of the stream `unit/<serial>`. */
   readonly version: number

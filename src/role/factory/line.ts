@@ -1,7 +1,7 @@
 import { OnboardingError } from '../../domain/error.ts'
 import type { BatchRecord } from '../../domain/manufacture.ts'
 import { type BatchTerms, openBatch, recordProgress, serialOf } from './batch.ts'
-import { type Line, makeUnit, recordInstalled } from './unit.ts'
+import { certifyUnit, finishedUnit, type Line, recordFinished } from './unit.ts'
 
 /**
  * The device's side of the line: a device under test, a directory of CSR files, a hardware token. The private key never
@@ -69,11 +69,14 @@ export async function* workBatch(order: BatchOrder): AsyncGenerator<BatchProgres
     const last = Math.min(count, first + concurrency - 1)
     const serials = Array.from({ length: last - first + 1 }, (_, i) => serialOf(order, first + i))
     // All of a group come to rest before an error ends the line: no unit is left in the hands of nobody.
-    const outcomes = await Promise.allSettled(serials.map(serial => makeUnit(order, serial)))
+    const outcomes = await Promise.allSettled(serials.map(serial => certifyUnit(order, serial)))
     refused.push(...refusals(serials, outcomes))
-    const made = serials.filter((_, i) => outcomes[i]?.status === 'fulfilled')
+    const certified = outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+    const finished = await Promise.all(
+      certified.filter(unit => unit !== undefined).map(unit => finishedUnit(order, unit)),
+    )
     batch = await store.transaction(async tx => {
-      await recordInstalled(tx, clock(), made)
+      await recordFinished(tx, finished)
       // Each run walks the whole batch, so what it has passed and not refused is the count.
       return recordProgress(tx, batch.id, last - refused.length, clock())
     })
@@ -82,7 +85,7 @@ export async function* workBatch(order: BatchOrder): AsyncGenerator<BatchProgres
   return { batch, refused }
 }
 
-function refusals(serials: readonly string[], outcomes: readonly PromiseSettledResult<void>[]): UnitRefusal[] {
+function refusals(serials: readonly string[], outcomes: readonly PromiseSettledResult<unknown>[]): UnitRefusal[] {
   return outcomes.flatMap((outcome, i) => {
     if (outcome.status === 'fulfilled') return []
     const error: unknown = outcome.reason

@@ -26,52 +26,48 @@ export interface Line {
 
 type Work = BatchTerms & Line
 
-/**
- * One unit, from wherever it was left: certificate planned, signed and recorded, then handed to the device. Each step is
- * on record before the next can be seen by anybody. The caller records the installation: until then it is repeated.
- */
-export async function makeUnit(work: Work, serial: string): Promise<void> {
-  const { store, port, manufacturer } = work
-  const known = await store.read(tables => tables.unit.get(serial))
-  const unit = known ?? (await certifyUnit(work, serial))
-  if (unit.installedAt !== undefined) return
-  const anchors = [manufacturer.masaRoot.der]
-  await port.install(serial, fromBase64(unit.idevid), unit.chain.map(fromBase64), anchors)
+/** A unit that holds its birth certificate, and is not on record as finished yet. */
+export interface CertifiedUnit {
+  readonly credential: CredentialRecord
+  /** DER. */
+  readonly idevid: Uint8Array
+  /** Version of the unit's stream. */
+  readonly version: number
 }
 
-async function certifyUnit(work: Work, serial: string): Promise<UnitRecord> {
-  const { manufacturer, store, clock, model, port } = work
+/**
+ * One unit, from wherever it was left: certificate planned, signed and recorded, then handed to the device. Each step is
+ * on record before the next can be seen by anybody. The caller records the unit as finished; until then the handing over
+ * is repeated. Undefined: finished before.
+ */
+export async function certifyUnit(work: Work, serial: string): Promise<CertifiedUnit | undefined> {
+  const { store, port, manufacturer } = work
+  const known = await store.read(async tables => {
+    if ((await tables.unit.get(serial)) !== undefined) return 'finished'
+    const plans = await tables.credential.find({ device: serial })
+    return issuedOf(plans)
+  })
+  if (known === 'finished') return undefined
+  const unit = known ?? (await issueIdevid(work, serial))
+  const chain = manufacturer.idevid.chain.map(({ der }) => der)
+  await port.install(serial, unit.idevid, chain, [manufacturer.masaRoot.der])
+  return unit
+}
+
+function issuedOf(plans: readonly CredentialRecord[]): CertifiedUnit | undefined {
+  const credential = plans.find(({ status }) => status === 'issued')
+  if (credential?.certificate === undefined) return undefined
+  return { credential, idevid: Buffer.from(credential.certificate, 'base64'), version: plans.length + 1 }
+}
+
+async function issueIdevid(work: Work, serial: string): Promise<CertifiedUnit> {
+  const { manufacturer, store, model, port } = work
   const request = openUnitCsr(await port.csr(serial, model.name), serial)
   const plan = await store.transaction(tx => planUnit(tx, work, serial, request))
-  if ('unit' in plan) return plan.unit
-  const { idevid, manifest } = manufacturer
-  const declared = newDeclaration({
-    manufacturer: manufacturer.name,
-    serial,
-    model: model.name,
-    owner: manufacturer.party,
-    at: clock(),
-  })
-  const [certificate, declaration] = await Promise.all([
-    signCertificate(preparedAgain(plan.record, manufacturer), idevid.signer),
-    signDeclaration(declared, manifest),
-  ])
-  const made: UnitRecord = {
-    serial,
-    model: model.name,
-    batch: work.batch,
-    idevid: certificate.toString('base64'),
-    chain: idevid.chain.map(({ der }) => Buffer.from(der).toString('base64')),
-    keyHash: plan.record.keyHash,
-    keyOrigin: work.keyOrigin,
-    owner: declared.owner.id,
-    domains: declaredDomains(declared),
-    declaration: declaration.toString('utf8'),
-    declarationVersion: declared.version,
-    madeAt: clock(),
-    version: plan.version + 1,
-  }
-  return store.transaction(tx => recordMade(tx, plan, made, hash('sha256', certificate)))
+  if ('idevid' in plan) return plan
+  const { signer } = manufacturer.idevid
+  const certificate = await signCertificate(preparedAgain(plan.record, manufacturer), signer)
+  return store.transaction(tx => recordIssued(tx, plan, certificate))
 }
 
 interface UnitRequest {
@@ -110,14 +106,10 @@ interface Plan {
 }
 
 /** Serial number, key and the bytes to sign go on record before the signature (persist before sign). */
-async function planUnit(
-  tx: Tx,
-  work: Work,
-  serial: string,
-  request: UnitRequest,
-): Promise<Plan | { readonly unit: UnitRecord }> {
+async function planUnit(tx: Tx, work: Work, serial: string, request: UnitRequest): Promise<Plan | CertifiedUnit> {
   const plans = await tx.credential.find({ device: serial })
-  if (plans.some(({ status }) => status === 'issued')) return { unit: await madeUnit(tx, serial) }
+  const issued = issuedOf(plans)
+  if (issued !== undefined) return issued
   const open = plans.find(({ status }) => status === 'planned')
   if (open?.keyHash === request.keyHash) return { record: open, version: plans.length }
   const [holder] = await tx.credential.find({ keyHash: request.keyHash }, { limit: 1 })
@@ -163,38 +155,52 @@ function preparedAgain({ id, tbs, serialHex }: CredentialRecord, { idevid }: Man
   }
 }
 
-async function recordMade(tx: Tx, plan: Plan, made: UnitRecord, certificateHash: string): Promise<UnitRecord> {
-  const { serial } = made
-  const current = await tx.credential.get(plan.record.id)
+async function recordIssued(tx: Tx, plan: Plan, certificate: Buffer): Promise<CertifiedUnit> {
+  const { id, device } = plan.record
+  const current = await tx.credential.get(id)
   // Two lines on one batch: the first signature stays, the other was seen by nobody.
-  if (current?.status === 'issued') return madeUnit(tx, serial)
-  if (current?.status !== 'planned') throw new OnboardingError('unit-key-changed', { serial })
-  await tx.credential.put(issueCredential(current, made.idevid))
-  await tx.unit.insert(made)
-  const { keyHash, keyOrigin, owner, declarationVersion } = made
-  await tx.append(streamName('unit', serial), plan.version, [
-    { kind: 'unit-made', body: { certificateHash, keyHash, keyOrigin, owner, declarationVersion } },
-  ])
-  return made
+  if (current?.certificate !== undefined) {
+    return { credential: current, idevid: Buffer.from(current.certificate, 'base64'), version: plan.version + 1 }
+  }
+  if (current?.status !== 'planned') throw new OnboardingError('unit-key-changed', { serial: device })
+  const credential = issueCredential(current, certificate.toString('base64'))
+  await tx.credential.put(credential)
+  const body = { credential: id, certificateHash: hash('sha256', certificate) }
+  const version = await tx.append(streamName('unit', device), plan.version, [{ kind: 'unit-certified', body }])
+  return { credential, idevid: certificate, version }
 }
 
-async function madeUnit(tx: Tx, serial: string): Promise<UnitRecord> {
-  const unit = await tx.unit.get(serial)
-  if (unit === undefined) throw new OnboardingError('internal', { serial })
-  return unit
-}
-
-/** What `makeUnit` handed over is now known to be on the device. One transaction for a group. */
-export async function recordInstalled(tx: Tx, at: number, serials: readonly string[]): Promise<void> {
-  for (const serial of serials) {
-    const unit = await madeUnit(tx, serial)
-    if (unit.installedAt !== undefined) continue
-    const event = { kind: 'unit-installed', body: {} }
-    const version = await tx.append(streamName('unit', serial), unit.version, [event])
-    await tx.unit.put({ ...unit, installedAt: at, version })
+/** The record of a unit that holds its certificate, with the first declaration: the manufacturer owns it. */
+export async function finishedUnit(work: Work, certified: CertifiedUnit): Promise<UnitRecord> {
+  const { manufacturer, model, clock } = work
+  const { credential, idevid, version } = certified
+  const at = clock()
+  const { name, party: owner, manifest } = manufacturer
+  const declared = newDeclaration({ manufacturer: name, serial: credential.device, model: model.name, owner, at })
+  const declaration = await signDeclaration(declared, manifest)
+  return {
+    serial: credential.device,
+    model: model.name,
+    batch: work.batch,
+    idevid: Buffer.from(idevid).toString('base64'),
+    chain: manufacturer.idevid.chain.map(({ der }) => Buffer.from(der).toString('base64')),
+    keyHash: credential.keyHash,
+    keyOrigin: work.keyOrigin,
+    owner: owner.id,
+    domains: declaredDomains(declared),
+    declaration: declaration.toString('utf8'),
+    declarationVersion: declared.version,
+    madeAt: at,
+    version: version + 1,
   }
 }
 
-function fromBase64(text: string): Buffer {
-  return Buffer.from(text, 'base64')
+export async function recordFinished(tx: Tx, units: readonly UnitRecord[]): Promise<void> {
+  for (const unit of units) {
+    const { serial, batch, owner, declarationVersion, keyHash, keyOrigin, version } = unit
+    if ((await tx.unit.get(serial)) !== undefined) continue
+    await tx.unit.insert(unit)
+    const body = { batch, owner, declarationVersion, keyHash, keyOrigin }
+    await tx.append(streamName('unit', serial), version - 1, [{ kind: 'unit-made', body }])
+  }
 }

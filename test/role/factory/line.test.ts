@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { memoryKeyStore } from '../../../src/adapter/key/memory.ts'
 import { NO_EXPIRY } from '../../../src/codec/der/time.ts'
 import { encodePem } from '../../../src/codec/pem.ts'
 import { decodeCertificate } from '../../../src/codec/x509/certificate.ts'
@@ -20,6 +21,7 @@ import { declarationReader } from '../../../src/domain/declaration-jws.ts'
 import { OnboardingError } from '../../../src/domain/error.ts'
 import type { UnitRecord } from '../../../src/domain/manufacture.ts'
 import type { Store } from '../../../src/domain/port.ts'
+import { keyStoreUnits } from '../../../src/role/factory/key-store-port.ts'
 import { type BatchOrder, makeUnits, workBatch } from '../../../src/role/factory/line.ts'
 import { needs } from '../../peer.ts'
 import { Crash, type Factory, now, openFactory, PowerCut, withFactory } from './factory.ts'
@@ -54,7 +56,7 @@ async function assertExactlyOnce({ store, bench, manufacturer }: Factory, { batc
     const events = await store.history(`unit/${unit.serial}`)
     assert.deepEqual(
       events.map(({ kind }) => kind),
-      ['unit-planned', 'unit-made', 'unit-installed'],
+      ['unit-planned', 'unit-certified', 'unit-made'],
     )
     assert.equal(unit.version, 3)
     validatePath({
@@ -183,6 +185,26 @@ describe('a batch', () => {
       { curve: 'P-384' },
     ))
 })
+
+test('keys that are made in a key store stay there, and are made once', () =>
+  withFactory(async factory => {
+    const keys = memoryKeyStore()
+    const handed = new Map<string, Uint8Array>()
+    const install = async (serial: string, idevid: Uint8Array) => void handed.set(serial, idevid)
+    const failing = keyStoreUnits({ keys, install: async () => Promise.reject(new Crash()) })
+    await assert.rejects(makeUnits(factory.order({ port: failing, keyOrigin: 'pkcs11' })), Crash)
+    const { batch } = await makeUnits(factory.order({ port: keyStoreUnits({ keys, install }), keyOrigin: 'pkcs11' }))
+    assert.equal(batch.made, 3)
+    assert.deepEqual(await keys.list(), ['B1-000001', 'B1-000002', 'B1-000003'])
+    for (const [serial, idevid] of handed) {
+      const signer = await keys.open(serial)
+      assert.ok(signer?.spkiDer.equals(decodeCertificate(idevid).spkiDer))
+    }
+    assert.deepEqual(
+      (await unitsOf(factory.store)).map(({ keyOrigin }) => keyOrigin),
+      ['pkcs11', 'pkcs11', 'pkcs11'],
+    )
+  }))
 
 describe('a line that is cut off', () => {
   test('at any step, any number of times: exactly once', async () => {

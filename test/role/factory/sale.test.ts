@@ -122,7 +122,10 @@ describe('a sale', () => {
     withFactory(async factory => {
       const port = { csr: factory.bench.csr.bind(factory.bench), install: async () => Promise.reject(new Crash()) }
       await assert.rejects(makeUnits(factory.order({ count: 1, port })), Crash)
-      await assert.rejects(sellUnits(factory, { batch: 'B1' }, { buyer: aBuyer() }), { code: 'unit-not-found' })
+      await assert.rejects(sellUnits(factory, { batch: 'B1' }, { buyer: aBuyer() }), { code: 'not-found' })
+      await assert.rejects(sellUnits(factory, { serials: ['B1-000001'] }, { buyer: aBuyer() }), {
+        code: 'unit-not-found',
+      })
     }))
 })
 
