@@ -1,6 +1,7 @@
 import { brskiErrors } from './catalogue/brski.ts'
 import { deviceErrors } from './catalogue/device.ts'
 import { factoryErrors } from './catalogue/factory.ts'
+import { httpErrors } from './catalogue/http.ts'
 import { pledgeErrors } from './catalogue/pledge.ts'
 import { siteErrors } from './catalogue/site.ts'
 import { storeErrors } from './catalogue/store.ts'
@@ -13,6 +14,7 @@ export const errorCatalogue = {
   ...brskiErrors,
   ...deviceErrors,
   ...factoryErrors,
+  ...httpErrors,
   ...pledgeErrors,
   ...siteErrors,
   ...storeErrors,

@@ -158,6 +158,8 @@ export interface Peer {
   readonly address: string
   /** The chain that the client sent, leaf first, DER. Empty when it sent none. */
   readonly certificates: readonly Uint8Array[]
+  /** `certificates[0]`, where it can be had without the cost of the others (0.005 ms against 0.12). */
+  readonly certificate?: Uint8Array | undefined
   /** Our own end-entity certificate on this connection, DER. */
   readonly localCertificate: Uint8Array
   /** Unique per connection. */
@@ -177,6 +179,8 @@ export interface EndpointReply {
 /** One protocol endpoint set. Answers undefined for a path that is not its own. */
 export interface Endpoint {
   handle(request: EndpointRequest): Promise<EndpointReply | undefined>
+  /** Methods that a path of its own takes, so that another method gets 405 and not 404; undefined for any other path. */
+  methods?(path: string): readonly string[] | undefined
 }
 
 /** Structured log. Secrets have a type that prints as `[secret]`. */
