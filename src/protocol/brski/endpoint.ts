@@ -61,10 +61,10 @@ export function acceptedFormats(accept: string | undefined, fallback: ArtifactFo
 export function masaBaseUrl(value: string | undefined): string {
   if (value === undefined || value === '') throw new OnboardingError('masa-unknown')
   const text = value.includes('/') ? value : `https://${value}${brskiRoot}`
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const sound = url !== undefined && url.protocol === 'https:' && url.hostname !== ''
+  // URL forgives white space, backslashes and a missing host; a certificate has no need of that.
+  const url = /^https:\/\/[^/\\\s][^\\\s]*$/.test(text) && URL.canParse(text) ? new URL(text) : undefined
   // No user, query or fragment: paths are appended, and a secret does not belong in a certificate.
-  if (!sound || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+  if (url === undefined || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw new OnboardingError('masa-address-refused', { url: value.slice(0, 200) })
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
