@@ -1,12 +1,11 @@
+import type { CertificateList } from '../../codec/crl.ts'
 import { CodecError } from '../../codec/error.ts'
 import type { Certificate } from '../../codec/x509/certificate.ts'
 import { extendedKeyUsageOid } from '../../codec/x509/extension.ts'
 import { sameName } from '../../codec/x509/name.ts'
 import { CryptoError } from '../../crypto/error.ts'
-import { publicKeyOf } from '../../crypto/key.ts'
 import { PathError, validatePath } from '../../crypto/path.ts'
 import type { TrustAnchor } from '../../crypto/trust.ts'
-import { verifySignature } from '../../crypto/verify.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { coded, requestFailure } from '../../domain/failure.ts'
 import { type OpenedArtifact, openVoucherArtifact } from './artifact.ts'
@@ -21,6 +20,8 @@ export interface RegistrarRequestContext {
   readonly deviceAnchors: readonly TrustAnchor[]
   /** Device certificates to look among for the signer of a prior request that carries none (constrained BRSKI). */
   readonly deviceCertificates?: readonly Certificate[]
+  /** RFC 8995 section 5.5.3: what is known of revocation in the registrar's domain. */
+  readonly crls?: readonly CertificateList[]
   readonly quirks?: readonly Quirk[]
 }
 
@@ -67,14 +68,14 @@ export function checkRegistrarRequest(
 ): CheckedRegistrarRequest {
   const request = artifact.value
   const tolerance = new Tolerance(context.quirks)
-  const registrarChain = checkRegistrar(artifact, context.at)
+  const chain = checkRegistrar(artifact, context)
   // RFC 8366bis section 6.1: MUST be there.
   if (request['idevid-issuer'] === undefined && !tolerance.accepts('rvr-no-idevid-issuer'))
     throw malformed('idevid-issuer', 'missing')
   const prior = openPrior(artifact, context)
   const deviceCertificate = prior && checkDevice(request, prior, context, tolerance)
   if (prior !== undefined) checkNonce(request, prior.value)
-  const loggedReason = reasonForLogged(prior?.value, registrarChain)
+  const loggedReason = reasonForLogged(prior?.value, chain)
   return {
     serialNumber: request['serial-number'],
     ...(request.nonce !== undefined && { nonce: request.nonce }),
@@ -84,7 +85,7 @@ export function checkRegistrarRequest(
     ...(prior !== undefined && { prior }),
     ...(deviceCertificate !== undefined && { deviceCertificate }),
     registrarCertificate: artifact.signerCertificate,
-    registrarChain,
+    registrarChain: chain,
     request,
     quirksUsed: [...new Set([...artifact.quirksUsed, ...(prior?.quirksUsed ?? []), ...tolerance.used])],
   }
@@ -94,16 +95,57 @@ function malformed(rule: string, reason: string): OnboardingError {
   return new OnboardingError('request-malformed', { rule, reason })
 }
 
+interface AcceptedRegistrar {
+  readonly bag: readonly Certificate[]
+  readonly chain: readonly Certificate[]
+  readonly from: number
+  readonly until: number
+}
+
+/** The same registrar asks for device after device: its chain is validated once, and again when something differs. */
+const accepted = new WeakMap<Certificate, AcceptedRegistrar>()
+
+function checkRegistrar(
+  { signatures, certificates: bag }: OpenedArtifact<'request'>,
+  { at, crls }: RegistrarRequestContext,
+): readonly Certificate[] {
+  if (signatures.length !== 1) throw malformed('signature', `${signatures.length} of them`)
+  // Revocation may change while the chain stays the same.
+  if (crls !== undefined) return registrarChain(bag, at, crls)
+  const known = accepted.get(bag[0]!)
+  const now = at.getTime()
+  if (known !== undefined && sameList(known.bag, bag) && now >= known.from && now <= known.until) return known.chain
+  const chain = registrarChain(bag, at)
+  const from = Math.max(...chain.map(({ validity }) => validity.notBefore.getTime()))
+  const until = Math.min(...chain.map(({ validity }) => validity.notAfter.getTime()))
+  accepted.set(bag[0]!, { bag, chain, from, until })
+  return chain
+}
+
+/** The very same objects: `certificateOf` gives equal certificates one object. */
+function sameList(a: readonly Certificate[], b: readonly Certificate[]): boolean {
+  return a.length === b.length && a.every((certificate, i) => certificate === b[i])
+}
+
 /**
  * RFC 8995 section 5.5.2: the MASA cannot know every domain; the CA that came along is a temporary anchor. Section 5.5.4:
- * the signer has id-kp-cmcRA. Answers the registrar's chain with that anchor.
+ * the signer has id-kp-cmcRA. Answers the registrar's chain with that anchor; strangers in the bag are left out.
  */
-function checkRegistrar({ signatures, certificates }: OpenedArtifact<'request'>, at: Date): readonly Certificate[] {
-  if (signatures.length !== 1) throw malformed('signature', `${signatures.length} of them`)
-  const chain = chainWithin(certificates)
-  const anchor = { name: 'domain', certificate: chain.at(-1)! }
+function registrarChain(
+  bag: readonly Certificate[],
+  at: Date,
+  crls?: readonly CertificateList[],
+): readonly Certificate[] {
+  const anchors = bag.filter(certificate => isTop(certificate, bag))
   try {
-    validatePath({ chain, anchors: [anchor], at, purpose: [extendedKeyUsageOid.cmcRA] })
+    const { path, anchor } = validatePath({
+      chain: bag,
+      anchors: anchors.map(certificate => ({ name: 'domain', certificate })),
+      at,
+      purpose: [extendedKeyUsageOid.cmcRA],
+      crls,
+    })
+    return path.includes(anchor.certificate) ? path : [...path, anchor.certificate]
   } catch (error) {
     if (!(error instanceof PathError)) throw error
     throw new OnboardingError(
@@ -112,31 +154,14 @@ function checkRegistrar({ signatures, certificates }: OpenedArtifact<'request'>,
       { cause: error },
     )
   }
-  return chain
 }
 
-/** The first certificate and those that issued it, as far as the bag goes. Strangers in the bag are left out. */
-function chainWithin(bag: readonly Certificate[]): readonly Certificate[] {
-  const chain = [bag[0]!]
-  while (chain.length < MAX_CHAIN) {
-    const last = chain.at(-1)!
-    const issuer = bag.find(candidate => !chain.includes(candidate) && isIssuer(candidate, last))
-    if (issuer === undefined) break
-    chain.push(issuer)
-  }
-  return chain
+/** Self-issued, or issued by nobody in the bag. */
+function isTop(certificate: Certificate, bag: readonly Certificate[]): boolean {
+  return isNamedIssuer(certificate, certificate) || !bag.some(other => isNamedIssuer(other, certificate))
 }
 
-function isIssuer(issuer: Certificate, certificate: Certificate): boolean {
-  if (!sameName(issuer.subject, certificate.issuer)) return false
-  try {
-    verifySignature(certificate.signatureAlgorithm, publicKeyOf(issuer), certificate.tbsDer, certificate.signature)
-    return true
-  } catch (error) {
-    if (error instanceof CryptoError) return false
-    throw error
-  }
-}
+const isNamedIssuer = (issuer: Certificate, { issuer: name }: Certificate) => sameName(issuer.subject, name)
 
 /** RFC 8995 section 5.5.5: the pledge's request as the registrar got it, and its signature. */
 function openPrior(
@@ -145,13 +170,31 @@ function openPrior(
 ): OpenedArtifact<'request'> | undefined {
   const bytes = artifact.value['prior-signed-voucher-request']
   if (bytes === undefined) return undefined
-  const signers = [...deviceCertificates, ...artifact.certificates.slice(1)]
   try {
-    const prior = openVoucherArtifact(bytes, { kind: 'request', quirks, signers })
+    const prior = openWith(bytes, quirks, () => [
+      ...deviceCertificates,
+      ...artifact.certificates.slice(1).filter(isEndEntity),
+    ])
     if (prior.signatures.length !== 1) throw malformed('prior-signed-voucher-request', 'more than one signature')
     return prior
   } catch (error) {
     throw coded(error, requestFailure)
+  }
+}
+
+const isEndEntity = ({ basicConstraints }: Certificate) => basicConstraints?.cA !== true
+
+/** A constrained pledge sends no certificate; who else may have signed is looked at only then. */
+function openWith(
+  bytes: Uint8Array,
+  quirks: readonly Quirk[],
+  others: () => readonly Certificate[],
+): OpenedArtifact<'request'> {
+  try {
+    return openVoucherArtifact(bytes, { kind: 'request', quirks })
+  } catch (error) {
+    if (!(error instanceof CryptoError) || error.code !== 'key-mismatch') throw error
+    return openVoucherArtifact(bytes, { kind: 'request', quirks, signers: others() })
   }
 }
 
@@ -198,14 +241,11 @@ function checkNonce({ nonce }: VoucherRequest, prior: VoucherRequest): void {
  * RFC 8995 section 5.5.5: proximity is proven when the pledge saw, in TLS, a key of the chain that the registrar signs
  * with; anything less is worth `logged`.
  */
-function reasonForLogged(
-  prior: VoucherRequest | undefined,
-  registrarChain: readonly Certificate[],
-): LoggedReason | undefined {
+function reasonForLogged(prior: VoucherRequest | undefined, chain: readonly Certificate[]): LoggedReason | undefined {
   if (prior === undefined) return 'no-prior-request'
   if (prior.assertion !== 'proximity') return 'no-proximity-assertion'
   if (!namesRegistrar(prior)) return 'no-proximity-certificate'
-  return registrarChain.some(({ spkiDer }) => proves(prior, spkiDer)) ? undefined : 'proximity-mismatch'
+  return chain.some(({ spkiDer }) => proves(prior, spkiDer)) ? undefined : 'proximity-mismatch'
 }
 
 function proves(prior: VoucherRequest, spkiDer: Uint8Array): boolean {

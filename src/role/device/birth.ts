@@ -7,7 +7,7 @@ import { formatName } from '../../codec/x509/name.ts'
 import type { TrustAnchor } from '../../crypto/trust.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { coded } from '../../domain/failure.ts'
-import { deviceSerialNumber } from '../../protocol/brski/check.ts'
+import { deviceSerialNumber } from '../../protocol/brski/idevid.ts'
 import type { DeviceStore } from './port.ts'
 
 /** Label of the birth key; made on the line, and kept by a factory reset. */

@@ -10,8 +10,8 @@ import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store } from '../../domain/port.ts'
 import { type ArtifactFormat, openVoucherArtifact, signVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import { type AuditEvent, domainId, encodeAuditLog } from '../../protocol/brski/audit-log.ts'
-import { type CheckedRegistrarRequest, checkRegistrarRequest } from '../../protocol/brski/check.ts'
 import { acceptedFormats, brskiMediaType, brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
+import { type CheckedRegistrarRequest, checkRegistrarRequest } from '../../protocol/brski/masa-check.ts'
 import { createRateLimit } from './rate-limit.ts'
 
 export interface MasaOptions {

@@ -6,7 +6,7 @@ import type { ProvenIdentity } from '../../domain/admission.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
 import type { Clock, Peer } from '../../domain/port.ts'
-import { deviceSerialNumber } from '../../protocol/brski/check.ts'
+import { deviceSerialNumber } from '../../protocol/brski/idevid.ts'
 import type { DirectoryEntry, DirectorySnapshot, ManufacturerDirectory } from './manufacturer-directory.ts'
 
 export interface BirthIdentity {

@@ -10,8 +10,8 @@ import {
   openVoucherArtifact,
   signVoucherArtifact,
 } from '../../protocol/brski/artifact.ts'
-import { type CheckedPledgeRequest, checkMasaAnswer } from '../../protocol/brski/check.ts'
 import { formatOf, masaBaseUrl, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
+import { type CheckedPledgeRequest, checkMasaAnswer } from '../../protocol/brski/registrar-check.ts'
 import type { Voucher, VoucherRequest } from '../../protocol/brski/voucher.ts'
 import type { BirthIdentity } from './device-identity.ts'
 

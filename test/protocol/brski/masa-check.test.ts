@@ -10,6 +10,7 @@ import { certify, type Entity, eku, now } from '../../crypto/pki.ts'
 import {
   anchor,
   certificatesOf,
+  crlOf,
   formats,
   nonce,
   type Parties,
@@ -138,6 +139,36 @@ describe('the registrar', () => {
     await refused(asked({}, [await registrarOf(ca), ca, all.domain]), 'registrar-not-authorized', 'not-yet-valid')
     const notCa = await certify({ subject: 'No CA', issuer: all.domain })
     await refused(asked({}, [await registrarOf(notCa), notCa, all.domain]), 'registrar-not-authorized', 'not-a-ca')
+  })
+
+  test('is not revoked, as far as it is known', async () => {
+    const artifact = await asked()
+    assert.ok(check(artifact))
+    const revoked = [await crlOf(all.issuing, all.registrar.certificate.serialNumber)]
+    assert.throws(() => check(artifact, { crls: revoked }), { code: 'registrar-not-authorized' })
+    assert.ok(check(artifact, { crls: [await crlOf(all.issuing)] }))
+  })
+
+  test('is judged anew when time has passed or its certificates are others', async () => {
+    const artifact = await asked()
+    assert.ok(check(artifact))
+    const late = new Date(all.registrar.certificate.validity.notAfter.getTime() + 1000)
+    assert.throws(() => check(artifact, { at: late }), { code: 'registrar-not-authorized' })
+    assert.throws(() => check(artifact, { at: new Date('2024-01-01T00:00:00Z') }), { code: 'registrar-not-authorized' })
+    assert.throws(() => check(artifact, { at: new Date(Number.NaN) }), { code: 'registrar-not-authorized' })
+    const fewer = await asked({}, [all.registrar])
+    assert.equal(check(fewer).registrarChain.length, 1)
+    assert.equal(check(artifact).registrarChain.length, 3)
+  })
+
+  test('may send a bag with strangers, and a CA with the name of its own', async () => {
+    const stranger = await certify({ subject: 'Stranger', ca: true })
+    const twin = await certify({ subject: 'Domain Root', ca: true })
+    const { registrarChain } = check(await asked({}, [all.registrar, stranger, twin, all.issuing, all.domain]))
+    assert.deepEqual(
+      registrarChain.map(({ der }) => der),
+      certificatesOf(...chain()).map(({ der }) => der),
+    )
   })
 
   test('signs alone', async () => {

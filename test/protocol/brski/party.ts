@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { type CertificateList, decodeCertificateList } from '../../../src/codec/crl.ts'
 import type { Certificate } from '../../../src/codec/x509/certificate.ts'
 import { extendedKeyUsageOid } from '../../../src/codec/x509/extension.ts'
+import { prepareCrl, signCrl } from '../../../src/crypto/crl.ts'
 import type { TrustAnchor } from '../../../src/crypto/trust.ts'
 import {
   type ArtifactFormat,
@@ -10,7 +12,7 @@ import {
 } from '../../../src/protocol/brski/artifact.ts'
 import { idevidIssuer } from '../../../src/protocol/brski/idevid.ts'
 import type { ArtifactKind, ArtifactValue, Voucher, VoucherRequest } from '../../../src/protocol/brski/voucher.ts'
-import { type Certified, certify, type Entity, eku, now } from '../../crypto/pki.ts'
+import { type Certified, certify, type Entity, eku, end, now } from '../../crypto/pki.ts'
 
 export const serial = 'JADA123456789'
 export const formats: readonly ArtifactFormat[] = ['voucher-cms+json', 'voucher-jws+json', 'voucher+cose']
@@ -100,4 +102,11 @@ export function voucherValue({ domain }: Parties, change: Partial<Record<keyof V
     'pinned-domain-cert': domain.certificate.der,
     ...(change as Partial<Voucher>),
   }
+}
+
+/** A CRL of `issuer`, in force, that lists these serial numbers. */
+export async function crlOf(issuer: Entity, ...serials: readonly Uint8Array[]): Promise<CertificateList> {
+  const revoked = serials.map(serialNumber => ({ serialNumber, revocationDate: now, reason: 'keyCompromise' as const }))
+  const prepared = prepareCrl({ issuer, number: 1n, thisUpdate: now, nextUpdate: end, revoked })
+  return decodeCertificateList(await signCrl(prepared, issuer.signer))
 }

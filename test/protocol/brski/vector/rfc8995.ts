@@ -1,9 +1,14 @@
 /** Folder rfc8995-appendix-c. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'node:test'
 import { decodeSignedData } from '../../../../src/codec/cms.ts'
 import { CodecError } from '../../../../src/codec/error.ts'
 import { decodeJson, decodeJsonObject } from '../../../../src/codec/json.ts'
+import { encodePem } from '../../../../src/codec/pem.ts'
 import { type Certificate, decodeCertificate } from '../../../../src/codec/x509/certificate.ts'
 import { extendedKeyUsageOid } from '../../../../src/codec/x509/extension.ts'
 import { PathError, validatePath } from '../../../../src/crypto/path.ts'
@@ -16,6 +21,7 @@ import { Tolerance } from '../../../../src/protocol/brski/quirk.ts'
 import { checkMasaAnswer, checkPledgeRequest } from '../../../../src/protocol/brski/registrar-check.ts'
 import { decodeTelemetry } from '../../../../src/protocol/brski/telemetry.ts'
 import { decodeJsonContent } from '../../../../src/protocol/brski/voucher-content.ts'
+import { needs } from '../../../peer.ts'
 import { anchors, folder, hex, spkiOf } from './file.ts'
 
 const { bytes, text, certificate, key, base64 } = folder('rfc8995-appendix-c')
@@ -153,6 +159,40 @@ test('RFC 8995 C.2.3: voucher, logged although proximity is proven, pinning the 
   })
   assert.deepEqual(accepted.pin, { type: 'certificate', certificate: decodeCertificate(registrar.der) })
   assert.equal(verifyPinned([registrar, registrarCa], accepted, { at, clockTrusted: true }), registrar)
+})
+
+test('RFC 8995 C.2: openssl agrees, with purpose any for the registrar', needs('openssl'), () => {
+  const rows = [
+    ['pledge-voucher-request', manufacturerCa],
+    ['registrar-voucher-request', registrarCa],
+    ['voucher', manufacturerCa],
+  ] as const
+  const directory = mkdtempSync(join(tmpdir(), 'mooring-vector-'))
+  try {
+    for (const [name, { der }] of rows) {
+      const message = join(directory, 'message')
+      writeFileSync(message, bytes(`messages/${name}.cms.der`))
+      writeFileSync(join(directory, 'ca'), encodePem('CERTIFICATE', der))
+      const options = [
+        '-inform',
+        'DER',
+        '-in',
+        message,
+        '-CAfile',
+        join(directory, 'ca'),
+        '-attime',
+        `${at.getTime() / 1000}`,
+      ]
+      options.push('-certfile', join(directory, 'masa'))
+      writeFileSync(join(directory, 'masa'), text('certs/masa-voucher-signer.cert.pem'))
+      const verify = (...more: string[]) =>
+        execFileSync('openssl', ['cms', '-verify', ...options, ...more], { stdio: 'pipe' })
+      assert.deepEqual(verify('-purpose', 'any'), bytes(`messages/${name}.payload.json`))
+      if (name === 'registrar-voucher-request') assert.throws(() => verify())
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 })
 
 test('RFC 8995 C.2.3: JSON wrapped at 60 columns, as printed, is not JSON', () => {
