@@ -4,7 +4,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { coded, withCodes } from '../../domain/failure.ts'
 import { type HttpReply, type HttpRequest, mediaType, retryAfter } from '../http.ts'
 import { openVoucherArtifact } from './artifact.ts'
-import { checkVoucher, verifyPinned } from './check.ts'
+import { checkVoucher, verifyPinned } from './pledge-check.ts'
 import { brskiPath, formatOf, mediaTypeOf } from './endpoint.ts'
 import { beginEnrolment, resumeEnrolment } from './pledge-enrolment.ts'
 import { type Attempt, withAttempt } from './pledge-record.ts'
@@ -180,7 +180,7 @@ function redirect(state: Requested, reply: HttpReply, moment: Moment): Transitio
     refuse(base, candidate, { code: 'registrar-answer-invalid', detail: { rule, status: reply.status } }, moment)
   if (state.redirected || origin !== candidate) return wrong('second-redirect')
   const location = reply.headers['location'] ?? ''
-  if (location.length > 1000 || !URL.canParse(location, origin)) return wrong('location')
+  if (location === '' || location.length > 1000 || !URL.canParse(location, origin)) return wrong('location')
   const target = new URL(location, origin)
   if (target.protocol !== 'https:' || target.username !== '' || target.password !== '') return wrong('location')
   if (target.origin === origin) {

@@ -7,11 +7,11 @@ import { encodeName } from '../../../src/codec/x509/name.ts'
 import { verifyCsr } from '../../../src/crypto/csr.ts'
 import { issueCertificate } from '../../../src/crypto/issue.ts'
 import { openVoucherArtifact, signVoucherArtifact } from '../../../src/protocol/brski/artifact.ts'
-import { checkPledgeRequest } from '../../../src/protocol/brski/check.ts'
+import { checkPledgeRequest } from '../../../src/protocol/brski/registrar-check.ts'
 import { decodeTelemetry, type Telemetry } from '../../../src/protocol/brski/telemetry.ts'
 import type { Voucher } from '../../../src/protocol/brski/voucher.ts'
 import type { HttpReply, HttpRequest } from '../../../src/protocol/http.ts'
-import { day, type Domain, type Maker } from './world.ts'
+import { type Domain, day, type Maker } from './world.ts'
 
 /** One exchange as the double saw it. */
 export interface Seen {
@@ -76,8 +76,13 @@ export class RegistrarDouble {
   }
 
   /** Bodies sent to a path, in order. */
-  bodies(name: string): Uint8Array[] {
-    return this.seen.filter(seen => seen.path === path(name)).map(({ body }) => body)
+  bodies(name: string): Buffer[] {
+    return this.seen.filter(seen => seen.path === path(name)).map(({ body }) => Buffer.from(body))
+  }
+
+  /** How many different ones. */
+  distinct(name: string): number {
+    return new Set(this.bodies(name).map(body => body.toString('base64'))).size
   }
 
   #note({ path, body = new Uint8Array() }: HttpRequest, client: Certificate | undefined, status: number): void {
@@ -131,7 +136,13 @@ export class RegistrarDouble {
 
   sign(value: Voucher, by = this.maker.voucherSigner): Promise<Buffer> {
     const { signer, certificate } = by
-    return signVoucherArtifact({ format: 'voucher-cms+json', kind: 'voucher', value, signer, certificates: [certificate] })
+    return signVoucherArtifact({
+      format: 'voucher-cms+json',
+      kind: 'voucher',
+      value,
+      signer,
+      certificates: [certificate],
+    })
   }
 
   async enroll(body: Uint8Array): Promise<Certificate> {

@@ -1,10 +1,15 @@
+import { memoryKeyStore } from '../../../src/adapter/key/memory.ts'
 import { type Certificate, decodeCertificate } from '../../../src/codec/x509/certificate.ts'
-import { type Extension, extendedKeyUsageOid, extensionKinds, makeExtension } from '../../../src/codec/x509/extension.ts'
+import {
+  type Extension,
+  extendedKeyUsageOid,
+  extensionKinds,
+  makeExtension,
+} from '../../../src/codec/x509/extension.ts'
 import { encodeName } from '../../../src/codec/x509/name.ts'
 import { caExtensions, type Issuer, issueCertificate } from '../../../src/crypto/issue.ts'
 import { generateKey } from '../../../src/crypto/key.ts'
 import { type Curve, keySigner, type Signer } from '../../../src/crypto/signer.ts'
-import { memoryKeyStore } from '../../../src/adapter/key/memory.ts'
 import type { DeviceModel } from '../../../src/role/device/model.ts'
 import { memoryDeviceStore } from '../../../src/role/device/store.ts'
 import { simulatedUnit } from '../../../src/role/device/unit.ts'
