@@ -138,6 +138,9 @@ export interface VerifiedCms {
   readonly notes: readonly CmsNote[]
 }
 
+/** Each has to be read; no path is longer than 10. */
+const MAX_CERTIFICATES = 16
+
 /**
  * Reads a SignedData with content and one signer, and verifies signature, digest and content type. The path of the
  * signer's certificate is not looked at. Throws CodecError (malformed) or CryptoError (does not verify).
@@ -152,7 +155,9 @@ export function verifyCms(der: Uint8Array, options: VerifyCms = {}): VerifiedCms
   if (signerInfo === undefined || signerInfos.length > 1) {
     throw new CodecError('unsupported', `CMS message with ${signerInfos.length} signers`)
   }
-  const bag = (signedData.certificates ?? []).map(x509Certificate)
+  const { certificates = [] } = signedData
+  if (certificates.length > MAX_CERTIFICATES) throw new CodecError('too-many', 'too many certificates in a CMS message')
+  const bag = certificates.map(x509Certificate)
   const signerCertificate = findSigner(signerInfo.sid, bag, options.signers)
   const attributes = verifySignerInfo(signerInfo, signerCertificate, encapContentInfo.eContentType, content)
   const notes: CmsNote[] = []

@@ -228,6 +228,11 @@ describe('what we refuse', () => {
     refused('unsupported-algorithm', await signed({ digest: '2.16.840.1.101.3.4.2.2' }))
   })
 
+  test('too many certificates', async () => {
+    const certificates = Array.from({ length: 17 }, () => alice.certificate.der)
+    refused('too-many', await signed({ data: { certificates } }))
+  })
+
   test('what is no certificate in the bag', async () => {
     refused('unsupported', await signed({ data: { certificates: [Buffer.from('a000', 'hex')] } }))
     refused('bad-tag', await signed({ data: { certificates: [Buffer.from('30020500', 'hex')] } }))

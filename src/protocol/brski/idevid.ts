@@ -11,13 +11,14 @@ import { type Quirk, Tolerance } from './quirk.ts'
  * RFC 8995 section 2.3.1: the serialNumber attribute (2.5.4.5) of the subject, else the serial number of a
  * hardwareModuleName: as text when it is printable ASCII, else in upper-case hexadecimal. Throws OnboardingError
  * `idevid-serial-missing`, also when there are several to choose from.
+ * @param quirks a Tolerance to have used ones noted in it
  */
-export function deviceSerialNumber(certificate: Certificate, quirks: readonly Quirk[] = []): string {
-  const tolerance = new Tolerance(quirks)
+export function deviceSerialNumber(certificate: Certificate, quirks: readonly Quirk[] | Tolerance = []): string {
+  const tolerance = quirks instanceof Tolerance ? quirks : new Tolerance(quirks)
   const named = attributeValues(certificate.subject, 'serialNumber')
   if (named.length > 0) return productSerial(only(named), tolerance)
-  const modules = tolerance.accepts('serial-hwmodule') ? hardwareSerials(certificate) : []
-  return only(modules)
+  const modules = hardwareSerials(certificate)
+  return only(modules.length > 0 && tolerance.accepts('serial-hwmodule') ? modules : [])
 }
 
 function only(values: readonly string[]): string {

@@ -202,7 +202,7 @@ function openWith(
 function checkDevice(
   request: VoucherRequest,
   prior: OpenedArtifact<'request'>,
-  { at, deviceAnchors, quirks }: RegistrarRequestContext,
+  { at, deviceAnchors }: RegistrarRequestContext,
   tolerance: Tolerance,
 ): Certificate {
   const device = prior.signerCertificate
@@ -213,7 +213,7 @@ function checkDevice(
     throw untrustedDevice(error)
   }
   if (device.validity.notAfter < at) tolerance.accepts('idevid-finite-life')
-  const serialNumber = deviceSerialNumber(device, quirks)
+  const serialNumber = deviceSerialNumber(device, tolerance)
   for (const message of [request['serial-number'], prior.value['serial-number']]) {
     if (message !== serialNumber)
       throw new OnboardingError('serial-mismatch', { certificate: serialNumber, message: message.slice(0, 80) })

@@ -5,7 +5,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import type { OpenedArtifact } from './artifact.ts'
 import { deviceSerialNumber, idevidIssuer } from './idevid.ts'
 import { namesKey, same, spkiDigest } from './proximity.ts'
-import type { Quirk } from './quirk.ts'
+import { type Quirk, Tolerance } from './quirk.ts'
 import type { Voucher, VoucherRequest } from './voucher.ts'
 
 export interface PledgeRequestContext {
@@ -23,6 +23,8 @@ export interface CheckedPledgeRequest {
   /** For the registrar's own request: AuthorityKeyIdentifier of the IDevID, or its stand-in. */
   readonly idevidIssuer: Uint8Array
   readonly request: VoucherRequest
+  /** Of the request and of the IDevID; to be logged by name. */
+  readonly quirksUsed: readonly Quirk[]
 }
 
 /**
@@ -37,13 +39,15 @@ export function checkPledgeRequest(
   const request = artifact.value
   checkSigner(artifact, clientCertificate)
   checkProximity(request, localCertificate)
-  const serialNumber = deviceSerialNumber(clientCertificate, quirks)
+  const tolerance = new Tolerance(quirks)
+  const serialNumber = deviceSerialNumber(clientCertificate, tolerance)
   checkSerial(request, serialNumber)
   return {
     serialNumber,
     nonce: checkedNonce(request),
     idevidIssuer: idevidIssuer(clientCertificate),
     request,
+    quirksUsed: [...artifact.quirksUsed, ...tolerance.used],
   }
 }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { before, describe, test } from 'node:test'
+import { extensionKinds, makeExtension } from '../../../src/codec/x509/extension.ts'
+import { hardwareModuleName, otherName } from '../../../src/codec/x509/general-name.ts'
 import { type OpenedArtifact, openVoucherArtifact, signVoucherArtifact } from '../../../src/protocol/brski/artifact.ts'
 import { idevidIssuer } from '../../../src/protocol/brski/idevid.ts'
 import { checkMasaAnswer, checkPledgeRequest } from '../../../src/protocol/brski/registrar-check.ts'
@@ -41,6 +43,7 @@ describe('a pledge voucher request', () => {
     assert.deepEqual(Buffer.from(checked.nonce), nonce)
     assert.deepEqual(checked.idevidIssuer, idevidIssuer(all.pledge.certificate))
     assert.equal(checked.request, request.value)
+    assert.deepEqual(checked.quirksUsed, [])
   })
 
   test('signed by another than the TLS client', async () => {
@@ -87,6 +90,14 @@ describe('a pledge voucher request', () => {
     })
     const nameless = await certify({ subject: 'Sensor', issuer: all.manufacturer, signer: all.pledge.signer })
     assert.throws(() => check(request, nameless), { code: 'idevid-serial-missing' })
+  })
+
+  test('of a device with its serial number in another place, which is noted', async () => {
+    const module = otherName(hardwareModuleName, { hwType: '1.3.6.1.4.1.9', hwSerialNum: Buffer.from(serial) })
+    const extensions = [makeExtension(extensionKinds.subjectAltName, [module])]
+    const device = await certify({ subject: 'Sensor', issuer: all.manufacturer, extensions })
+    const checked = check(await sealed('request', pledgeRequestValue(all), [device]), device)
+    assert.deepEqual([checked.serialNumber, checked.quirksUsed], [serial, ['serial-hwmodule']])
   })
 
   test('without a nonce', async () => {
