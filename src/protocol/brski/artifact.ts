@@ -44,7 +44,7 @@ export interface ArtifactSignature {
 
 /**
  * A voucher or a request whose every signature verifies with the key of its signer's certificate. Nothing is said about
- * who that signer is: validate the path (`check.ts`).
+ * who that signer is: validate the path (`registrar-check.ts`, `masa-check.ts`, `pledge-check.ts`).
  */
 export interface OpenedArtifact<K extends ArtifactKind> {
   readonly kind: K
