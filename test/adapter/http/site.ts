@@ -188,3 +188,14 @@ export function post(path: string, body: string, ...fields: readonly string[]): 
     body,
   ].join('\r\n')
 }
+
+/** Lets nobody on until so many have come. */
+export function barrier(count: number): { readonly arrive: () => Promise<void>; readonly complete: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let left = count
+  const arrive = () => {
+    if (--left === 0) resolve()
+    return promise
+  }
+  return { arrive, complete: promise }
+}

@@ -126,34 +126,32 @@ describe('who the peer is', () => {
     assert.equal(seen[0]!.address, `127.0.0.1:${first.localPort}`)
   })
 
-  test('the binding of a connection that is gone is nobody’s', async t => {
-    let leave = () => {}
-    const gone = new Promise<void>(resolve => {
-      leave = resolve
+  test('a connection that is gone has no identity, rather than an empty one', async t => {
+    const asked = Promise.withResolvers<Peer>()
+    const gone = Promise.withResolvers<void>()
+    const slow = site.endpoint(async ({ peer }) => {
+      asked.resolve(peer)
+      await gone.promise
+      peer.channelBinding()
+      return { status: 204 }
     })
-    const outcome = new Promise<unknown>(resolve => {
-      const slow = site.endpoint(async ({ peer }) => {
-        await gone
-        try {
-          resolve(peer.channelBinding())
-        } catch (error) {
-          resolve(error)
-          throw error
-        }
-        return { status: 204 }
-      })
-      void (async () => {
-        const log = site.recordingLog()
-        const listener = await site.site(t, { endpoints: [slow], log })
-        const socket = await site.dial(t, listener.port)
-        socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-        while (listener.counters.requests === 0) await new Promise(setImmediate)
-        socket.destroy()
-        await listener.close()
-        leave()
-      })()
-    })
-    assert.equal(((await outcome) as Error).name, 'ConnectionGone')
+    const log = site.recordingLog()
+    const listener = await site.site(t, { endpoints: [slow], log })
+    const socket = await site.dial(t, listener.port, { credential: site.idevid })
+    socket.write('GET / HTTP/1.1\r\nHost: registrar\r\n\r\n')
+    const peer = await asked.promise
+    const known = peer.certificate
+    socket.destroy()
+    await listener.close()
+    assert.throws(() => peer.certificates, { name: 'ConnectionGone' })
+    assert.throws(() => peer.channelBinding(), { name: 'ConnectionGone' })
+    assert.equal(peer.certificate, known)
+    gone.resolve()
+    await gone.promise
+    assert.deepEqual(
+      log.lines.filter(({ level }) => level !== 'info'),
+      [],
+    )
   })
 })
 
