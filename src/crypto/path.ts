@@ -165,19 +165,15 @@ function signatureFailure(certificate: Certificate, issuer: Certificate): PathEr
   }
 }
 
-/** Signatures of CAs that were found good: the same intermediates come with every device. Least recently used goes. */
+/**
+ * Signatures that were found good: the same CAs, registrars and MASA signers come with every device, and registrar and MASA
+ * of one process look at the same device. Least recently used goes.
+ */
 const goodSignatures = new Set<string>()
-const maxGoodSignatures = 512
+const maxGoodSignatures = 1024
 
-function verifyIssued(
-  { der, tbsDer, signature, signatureAlgorithm, basicConstraints }: Certificate,
-  issuer: Certificate,
-): void {
+function verifyIssued({ der, tbsDer, signature, signatureAlgorithm }: Certificate, issuer: Certificate): void {
   const publicKey = publicKeyFor(issuer)
-  if (basicConstraints?.cA !== true) {
-    verifySignature(signatureAlgorithm, publicKey, tbsDer, signature)
-    return
-  }
   const memo = `${hash('sha256', der, 'base64')} ${hash('sha256', issuer.spkiDer, 'base64')}`
   if (!goodSignatures.delete(memo)) verifySignature(signatureAlgorithm, publicKey, tbsDer, signature)
   goodSignatures.add(memo)
