@@ -48,7 +48,7 @@ export type ApiClient = { readonly [N in OperationName]: Call<N> } & {
 
 interface Sent {
   readonly params?: Readonly<Record<string, string>>
-  readonly query?: Readonly<Record<string, unknown>>
+  readonly query?: Readonly<Record<string, string | number | undefined>>
   readonly body?: unknown
 }
 
@@ -80,7 +80,7 @@ async function send(
   const headers = new Headers(init.headers)
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   if (body !== undefined) headers.set('content-type', 'application/json')
-  const response = await request(search.size === 0 ? target : `${target}?${search}`, {
+  const response = await request(search.size === 0 ? target : `${target}?${search.toString()}`, {
     ...init,
     method,
     headers,

@@ -34,7 +34,7 @@ export interface EventStreams {
 }
 
 export function createEventStreams(options: {
-  readonly store: Store
+  readonly store: Pick<Store, 'feed' | 'onCommit'>
   readonly log: Log
   readonly limits?: Partial<StreamLimits>
 }): EventStreams {
@@ -67,7 +67,7 @@ export function createEventStreams(options: {
 }
 
 interface StreamOptions {
-  readonly store: Store
+  readonly store: Pick<Store, 'feed'>
   readonly log: Log
   readonly limits: StreamLimits
   readonly cursor: FeedCursor

@@ -92,7 +92,7 @@ describe('the client', () => {
     withWorld(async world => {
       const urls: string[] = []
       const send: typeof fetch = async input => {
-        urls.push(String(input))
+        urls.push(input as string)
         return new Response('{}')
       }
       const client = clientOf(world, { fetch: send, url: 'http://site.test/behind/a/proxy/' })

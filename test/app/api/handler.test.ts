@@ -173,7 +173,7 @@ describe('trust', () => {
       assert.deepEqual(trusted.warnings, [])
       const fingerprints = trusted.anchors.map(({ fingerprint }) => fingerprint)
       assert.match(fingerprints[0]!, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/)
-      const { warnings, ...listed } = await call('manufacturerTrust', {
+      const { warnings: _, ...listed } = await call('manufacturerTrust', {
         params: { name: 'fjord' },
         body: { ...roots, masaUrl: 'https://masa.fjord.example', masaPrivateAddress: true },
       })

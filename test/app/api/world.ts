@@ -42,13 +42,23 @@ export interface World {
   readonly log: Lines
   readonly tokens: Readonly<Record<AccessRole, string>>
   /** Milliseconds. */
-  pass(time: number): void
-  makeToken(role: AccessRole, lifetimeDays?: number): Promise<{ readonly id: string; readonly text: string }>
+  readonly pass: (time: number) => void
+  readonly makeToken: (
+    role: AccessRole,
+    lifetimeDays?: number,
+  ) => Promise<{ readonly id: string; readonly text: string }>
   /** One request, as it stands. */
-  ask(path: string, init?: RequestInit & { readonly token?: string | undefined; readonly from?: From }): Promise<Answer>
+  readonly ask: (
+    path: string,
+    init?: RequestInit & { readonly token?: string | undefined; readonly from?: From },
+  ) => Promise<Answer>
   /** A call that must succeed, and whose reply must be what the contract says and not a member more. */
-  call<N extends OperationName>(name: N, given: Given<(typeof api)[N]>, token?: string): Promise<Reply<(typeof api)[N]>>
-  close(): Promise<void>
+  readonly call: <N extends OperationName>(
+    name: N,
+    given: Given<(typeof api)[N]>,
+    token?: string,
+  ) => Promise<Reply<(typeof api)[N]>>
+  readonly close: () => Promise<void>
 }
 
 export async function openWorld(
