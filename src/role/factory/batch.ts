@@ -41,9 +41,10 @@ export async function openBatch(store: Store, clock: Clock, terms: BatchTerms): 
     }
     const { batch: id, model, count } = terms
     const begun: BatchRecord = { id, model: model.name, count, made: 0, startedAt: clock() }
+    // First: two lines that begin a batch at once conflict here, and the second finds what the first wrote.
+    await tx.append(stream, 0, [started])
     await tx.setting.insert(claim)
     await tx.batch.insert(begun)
-    await tx.append(stream, 0, [started])
     return begun
   })
   const [first] = await store.history(stream, 0, 1)

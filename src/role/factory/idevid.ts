@@ -15,9 +15,6 @@ export interface Model {
   readonly hardwareType?: string
 }
 
-/** Certificates begin a little earlier, for peers whose clocks lag. */
-const skew = 300_000
-
 /**
  * An IDevID before its signature (RFC 8995 section 2.3, IEEE 802.1AR section 8): no end, the serial number in the subject.
  * keyUsage is digitalSignature alone: TLS 1.3 and ECDHE need no more, and a key that also agrees keys is harder to reason
@@ -25,14 +22,14 @@ const skew = 300_000
  */
 export function prepareIdevid(
   { name, masa, idevid }: Manufacturer,
-  unit: { readonly model: Model; readonly serial: string; readonly spkiDer: Uint8Array; readonly at: number },
+  unit: { readonly model: Model; readonly serial: string; readonly spkiDer: Uint8Array; readonly notBefore: number },
 ): PreparedCertificate {
-  const { model, serial, spkiDer, at } = unit
+  const { model, serial, spkiDer, notBefore } = unit
   return prepareCertificate({
     subject: encodeName({ organizationName: name, commonName: model.name, serialNumber: serial }),
     spkiDer,
     issuer: idevid,
-    notBefore: new Date(at - skew),
+    notBefore: new Date(notBefore),
     notAfter: NO_EXPIRY,
     extensions: [...modelExtensions(masa.extension, model), ...serialExtensions(model, serial)],
   })

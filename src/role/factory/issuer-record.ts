@@ -32,10 +32,10 @@ export async function establishIssuer(
   const kept = await store.transaction(async tx => {
     const other = await tx.issuer.get(name)
     if (other !== undefined) return other
-    await tx.issuer.insert(record)
     await tx.append(streamName('issuer', name), 0, [
       { kind: 'issuer-established', body: { name, certificate: record.certificate } },
     ])
+    await tx.issuer.insert(record)
     return record
   })
   return established(keys, kept)

@@ -70,6 +70,9 @@ async function issueIdevid(work: Work, serial: string): Promise<CertifiedUnit> {
   return store.transaction(tx => recordIssued(tx, plan, certificate))
 }
 
+/** Certificates begin a little earlier, for peers whose clocks lag. */
+const skew = 300_000
+
 interface UnitRequest {
   readonly spkiDer: Uint8Array
   readonly keyHash: string
@@ -111,7 +114,9 @@ async function planUnit(tx: Tx, work: Work, serial: string, request: UnitRequest
   const issued = issuedOf(plans)
   if (issued !== undefined) return issued
   const open = plans.find(({ status }) => status === 'planned')
-  if (open?.keyHash === request.keyHash) return { record: open, version: plans.length }
+  // The bytes to sign name their issuer: a plan for a CA that was replaced meanwhile cannot be kept.
+  const usable = open?.keyHash === request.keyHash && open.issuer === work.manufacturer.idevid.name
+  if (open !== undefined && usable) return { record: open, version: plans.length }
   const [holder] = await tx.credential.find({ keyHash: request.keyHash }, { limit: 1 })
   if (holder !== undefined && holder.device !== serial) {
     throw new OnboardingError('unit-key-reused', { serial, other: holder.device })
@@ -119,17 +124,17 @@ async function planUnit(tx: Tx, work: Work, serial: string, request: UnitRequest
   // Nobody has seen a certificate for the plan before: the unit was wiped on the line and made a new key.
   if (open !== undefined) await tx.credential.put({ ...open, status: 'superseded' })
   const record = planRecord(work, serial, request, plans.length)
-  await tx.credential.insert(record)
   const { id: credential, serialHex, keyHash } = record
   const body = { batch: work.batch, model: work.model.name, credential, serialHex, keyHash }
   const version = await tx.append(streamName('unit', serial), plans.length, [{ kind: 'unit-planned', body }])
+  await tx.credential.insert(record)
   return { record, version }
 }
 
 function planRecord(work: Work, serial: string, request: UnitRequest, earlier: number): CredentialRecord {
   const { manufacturer, model, clock } = work
-  const at = clock()
-  const prepared = prepareIdevid(manufacturer, { model, serial, spkiDer: request.spkiDer, at })
+  const notBefore = clock() - skew
+  const prepared = prepareIdevid(manufacturer, { model, serial, spkiDer: request.spkiDer, notBefore })
   return {
     id: prepared.hash,
     device: serial,
@@ -139,7 +144,7 @@ function planRecord(work: Work, serial: string, request: UnitRequest, earlier: n
     requestHash: hash('sha256', `${serial}\0${request.csrHash}\0${earlier}`),
     keyHash: request.keyHash,
     issuer: manufacturer.idevid.name,
-    notBefore: at,
+    notBefore,
     notAfter: NO_EXPIRY.getTime(),
     tbs: prepared.tbsDer.toString('base64'),
   }
@@ -199,8 +204,8 @@ export async function recordFinished(tx: Tx, units: readonly UnitRecord[]): Prom
   for (const unit of units) {
     const { serial, batch, owner, declarationVersion, keyHash, keyOrigin, version } = unit
     if ((await tx.unit.get(serial)) !== undefined) continue
-    await tx.unit.insert(unit)
     const body = { batch, owner, declarationVersion, keyHash, keyOrigin }
     await tx.append(streamName('unit', serial), version - 1, [{ kind: 'unit-made', body }])
+    await tx.unit.insert(unit)
   }
 }

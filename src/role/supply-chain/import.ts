@@ -126,8 +126,8 @@ function recordManifest(store: Store, record: ManifestRecord): Promise<ManifestR
   return store.transaction(async tx => {
     const known = await tx.manifest.get(record.id)
     if (known !== undefined) return known
-    await tx.manifest.insert(record)
     await tx.append(streamName('manifest', record.id), 0, [{ kind: 'manifest-imported', body: { ...record } }])
+    await tx.manifest.insert(record)
     return record
   })
 }

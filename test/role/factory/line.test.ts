@@ -285,6 +285,22 @@ describe('a line that is cut off', () => {
     }))
 })
 
+test('a plan for a CA that was replaced is made anew', () =>
+  withFactory(async factory => {
+    const { manufacturer, store, bench } = factory
+    const cut = new PowerCut(2, true)
+    const order = factory.order({ count: 1 })
+    await assert.rejects(makeUnits({ ...order, store: cut.store(store), port: cut.port(bench) }), Crash)
+    const spare = await openFactory({ name: 'Acme two' })
+    const { certificate, signer, chain } = spare.manufacturer.idevid
+    const idevid = { certificate, signer, chain, name: 'idevid-2' }
+    await makeUnits({ ...order, manufacturer: { ...manufacturer, idevid } })
+    const [unit] = await unitsOf(store)
+    const path = [unit!.idevid, ...unit!.chain].map(text => decodeCertificate(fromBase64(text)))
+    validatePath({ chain: path, anchors: spare.manufacturer.deviceAnchors, at: new Date(now) })
+    await spare.opened.close()
+  }))
+
 describe('what the line refuses', () => {
   const refusals = async (order: BatchOrder) =>
     (await makeUnits(order)).refused.map(({ serial, error }) => [serial, error.code, error.detail['rule']])
