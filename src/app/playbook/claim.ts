@@ -1,0 +1,57 @@
+import type { CapabilityId } from '../../domain/playbook.ts'
+import type { Claim } from './judge.ts'
+
+const demonstrated = (note: string): Claim => ({ type: 'demonstrated', note })
+const notYet = (note: string): Claim => ({ type: 'not-yet', note })
+
+/** What is claimed for BRSKI over a wired network, capability by capability. */
+export const wiredClaims: Readonly<Record<CapabilityId, Claim>> = {
+  'S0.C1': demonstrated('The device makes its key in a sealed key store in software; the factory sees a CSR only.'),
+  'S0.C2': demonstrated("The maker's device CA signs the birth certificate; a forgery under the same names is known."),
+  'S0.C3': demonstrated('Ownership is at the MASA, the signed manifest at the buyer; altered, it is refused whole.'),
+  'S1.C1': demonstrated(
+    'The registrar authenticates the device by IDevID and proof of possession; clones and replays fail.',
+  ),
+  'S1.C2': demonstrated('Expected or approved devices are admitted; others wait or are refused, with the reason.'),
+  'S1.C3': demonstrated('The device knows the network by the pin of a voucher that its maker signed for this request.'),
+  'S1.C4': demonstrated("The maker's MASA gives vouchers to the owner and authorized onboarders only."),
+  'S1.C5': demonstrated('The key is made on the device, the certificate comes over TLS, and no two devices share one.'),
+  'S1.C6': {
+    type: 'simulated',
+    note: 'software-backed (simulated): virtual devices keep their keys in sealed files, with no hardware behind them.',
+  },
+  'S1.C7': demonstrated(
+    'Among decoys the device joins the network that its voucher pins, and the credential names it.',
+  ),
+  'S1.C8': demonstrated(
+    'Two models of two makers are onboarded by one registrar; the second protocol has its own builds.',
+  ),
+  'S2.C1': notYet('Network-layer onboarding conveys no application-layer information yet.'),
+  'S2.C2': notYet('The factory installs no application-layer information yet.'),
+  'S2.C3': notYet('There is no application service yet.'),
+  'S3.C1': notYet(
+    'A factory reset and a revocation exist, each on its own side; nothing joins them to one deletion yet.',
+  ),
+  'S3.C2': notYet('The site refuses a revoked credential, but no switch port closes on a device without one yet.'),
+  'S3.C3': notYet('Rests on S3.C1 and S3.C2.'),
+  'S3.C4': notYet('There is no application-layer onboarding yet.'),
+  'S4.C1': notYet('No attestation yet.'),
+  'S4.C2': notYet('No attestation yet, and no application service.'),
+  'S4.C3': notYet('No attestation yet.'),
+  'S4.C4': notYet('No network segments yet.'),
+  'S4.C5': notYet('Nobody watches the traffic of devices yet.'),
+  'S4.C6': notYet('No network segments yet.'),
+  'S4.C7': notYet('The network is not entered through an authenticator that asks again (802.1X) yet.'),
+  'S4.C8': notYet('No decision is taken again after onboarding yet, except when a device connects.'),
+  'S5.C1': notYet('No firmware updates yet.'),
+  'S5.C2': demonstrated(
+    "The site's CA signs a request for a key made on the device; the device takes no other CA's answer.",
+  ),
+  'S5.C3': notYet('A device whose credential expired onboards again by itself; not demonstrated here yet.'),
+  'S5.C4': notYet('No attestation of servers yet.'),
+  'S5.C5': notYet(
+    'The MUD URL is bound to the birth certificate and recorded, but over TLS 1.2 client certificates travel in the ' +
+      'clear, and nothing enforces the intent yet.',
+  ),
+  'S5.C6': notYet('There is no lifecycle management service yet.'),
+}

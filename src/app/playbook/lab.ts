@@ -1,0 +1,216 @@
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { createMasaClient } from '../../adapter/http/masa-client.ts'
+import type { Certificate } from '../../codec/x509/certificate.ts'
+import type { Curve } from '../../crypto/signer.ts'
+import type { Party } from '../../domain/declaration.ts'
+import { domainIds } from '../../domain/ownership.ts'
+import type { Log, MasaClient } from '../../domain/port.ts'
+import { type DeviceModel, fjordClimate, kestrelMeter } from '../../role/device/model.ts'
+import { makeUnits, type UnitPort } from '../../role/factory/line.ts'
+import { buyerCard, sellUnits, shipmentManifest } from '../../role/factory/sale.ts'
+import type { RegistrarCredential } from '../../role/onboarding/masa-exchange.ts'
+import { importManifest } from '../../role/supply-chain/import.ts'
+import { trustManufacturer } from '../../role/supply-chain/trust.ts'
+import { openManufacturerSite } from '../manufacturer.ts'
+import { openSite, type Site } from '../site.ts'
+import type { Demonstration } from './demonstration.ts'
+import { type DeviceHousing, openHousing, type VirtualDevice, virtualDevice } from './device.ts'
+import type { Ledger } from './ledger.ts'
+import { host, type Maker, type Network } from './party.ts'
+
+export interface NetworkTerms {
+  /** Name of its ledger in the report. */
+  readonly name: string
+  /** Identifier of the network. */
+  readonly network: string
+  readonly owner: string
+  readonly curve?: Curve
+  readonly credentialLifetimeDays?: number
+  /** In the place of the way to the MASAs. */
+  readonly masa?: (registrar: RegistrarCredential) => MasaClient
+}
+
+/** Two makers, the network that devices are bought for, and what it takes to bring in more parties. */
+export interface Lab {
+  readonly home: Network
+  readonly makers: readonly [Maker, Maker]
+  readonly ledgers: readonly Ledger[]
+  /** Opens one more network, which lives as long as the lab. It trusts both makers unless told not to. */
+  openNetwork(terms: NetworkTerms, trusts?: readonly Maker[]): Promise<Network>
+  /** Makes devices. Nobody owns them but their maker. */
+  make(maker: Maker, count?: number): Promise<readonly VirtualDevice[]>
+  /** As `make`, and sells them to the owner of the network, whose list they are then on. */
+  buy(maker: Maker, network: Network, count?: number): Promise<readonly VirtualDevice[]>
+  /** Sells devices; the manifest is for the buyer to import. */
+  sell(maker: Maker, devices: readonly VirtualDevice[], buyer: Party, onboarders?: readonly Party[]): Promise<Buffer>
+  /** Something to be closed with the lab. */
+  keep(closing: () => Promise<void>): void
+  close(): Promise<void>
+}
+
+/** Demonstrations that belong together. */
+export type Scene = readonly Demonstration<Lab>[]
+
+/** A lab of real parties on loopback: TLS, stores and keys as in the field; only the devices are virtual. */
+export async function openLab(options: { readonly data: string; readonly log: Log }): Promise<Lab> {
+  const { data, log } = options
+  const closings: (() => Promise<void>)[] = []
+  const ledgers: Ledger[] = []
+  const batches = new Map<string, number>()
+
+  async function openNetwork(terms: NetworkTerms, trusts?: readonly Maker[]): Promise<Network> {
+    const network = await openOneNetwork(terms, join(data, terms.name), log)
+    closings.push(() => network.site.close())
+    ledgers.push(network)
+    for (const maker of trusts ?? makers) await trust(network.site, maker)
+    return network
+  }
+  async function make(maker: Maker, count = 1): Promise<readonly VirtualDevice[]> {
+    const number = (batches.get(maker.name) ?? 0) + 1
+    batches.set(maker.name, number)
+    return makeBatch(maker, { batch: `${maker.name.slice(0, 1).toUpperCase()}${number}`, count, data, log })
+  }
+  const close = async (): Promise<void> => {
+    for (const closing of closings.splice(0).reverse()) await closing()
+  }
+
+  const makers: Maker[] = []
+  try {
+    const home = await openNetwork({ name: 'site', network: 'harbour', owner: 'harbour-master' })
+    for (const model of [fjordClimate, kestrelMeter]) {
+      const maker = await openMaker(model, home, { data, log })
+      closings.push(() => maker.site.close())
+      ledgers.push(maker)
+      makers.push(maker)
+      await trust(home.site, maker)
+    }
+    return {
+      home,
+      makers: [makers[0]!, makers[1]!],
+      ledgers,
+      openNetwork,
+      make,
+      async buy(maker, network, count) {
+        const devices = await make(maker, count)
+        const bytes = await sell(maker, devices, cardOf(network))
+        const { store, clock } = network.site
+        await importManifest({ bytes, store, clock, importedBy: 'playbook' })
+        return devices
+      },
+      sell,
+      keep: closing => closings.push(closing),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The owner of a network as makers know it. */
+export function cardOf({ owner, site }: Network): Party {
+  return buyerCard({ id: owner, name: owner, certificates: [site.authority.root] })
+}
+
+async function openOneNetwork(terms: NetworkTerms, data: string, log: Log): Promise<Network> {
+  const { name, network, owner, curve, credentialLifetimeDays } = terms
+  let masa: MasaClient | undefined
+  const site = await openSite({
+    network,
+    owner,
+    data,
+    host,
+    port: 0,
+    retryAfterSeconds: 1,
+    log,
+    ...(curve === undefined ? {} : { curve }),
+    ...(credentialLifetimeDays === undefined ? {} : { credentialLifetimeDays }),
+    masa(registrar) {
+      masa = terms.masa?.(registrar) ?? createMasaClient()
+      return masa
+    },
+  })
+  if (masa === undefined) throw new TypeError('a site asks for its way to the MASA')
+  return { name, site, owner, masa, data, store: site.store, origin: `https://${host}:${site.port}` }
+}
+
+async function openMaker(
+  model: DeviceModel,
+  home: Network,
+  { data, log }: { readonly data: string; readonly log: Log },
+): Promise<Maker> {
+  const name = model.manufacturer.toLowerCase().replaceAll(' ', '-')
+  const directory = join(data, name)
+  // The place of the MASA stands in every birth certificate, so it is settled before the first one.
+  const port = await freePort()
+  const site = await openManufacturerSite({
+    name: model.manufacturer,
+    data: directory,
+    masaUrl: `${host}:${port}`,
+    noncelessDomains: domainIds(home.site.authority.root),
+    log,
+  })
+  await site.listen({ host, port })
+  return { name, site, model, store: site.store, data: directory }
+}
+
+async function trust(site: Site, maker: Maker): Promise<void> {
+  await trustAs(site, maker, maker.site.manufacturer.masaRoot)
+}
+
+/** Believes the maker about births, and whoever is behind `masaRoot` about vouchers. */
+export async function trustAs(site: Site, { name, site: maker }: Maker, masaRoot: Certificate): Promise<void> {
+  const anchors = { anchors: [maker.manufacturer.deviceRoot.der], masaAnchors: [masaRoot.der] }
+  await trustManufacturer(site, { name, masaPrivateAddress: true, ...anchors }, 'playbook')
+}
+
+async function makeBatch(
+  maker: Maker,
+  order: { readonly batch: string; readonly count: number; readonly data: string; readonly log: Log },
+): Promise<readonly VirtualDevice[]> {
+  const { batch, count, data, log } = order
+  const { manufacturer, store, clock } = maker.site
+  const housings = new Map<string, DeviceHousing>()
+  const port: UnitPort = {
+    async csr(serial, model) {
+      const housing = housings.get(serial) ?? (await openHousing(maker.model, join(data, 'device', serial)))
+      housings.set(serial, housing)
+      return housing.unit.csr(serial, model)
+    },
+    async install(serial, ...rest) {
+      await housings.get(serial)?.unit.install(serial, ...rest)
+    },
+  }
+  const { model } = maker
+  const terms = { manufacturer, store, clock, port, batch, model, count, keyOrigin: 'simulated' } as const
+  const { refused } = await makeUnits(terms)
+  if (refused[0] !== undefined) throw refused[0].error
+  const serials = [...housings].sort(([a], [b]) => (a < b ? -1 : 1))
+  return Promise.all(serials.map(([serial, housing]) => virtualDevice(maker, serial, housing, log)))
+}
+
+async function sell(
+  { site }: Maker,
+  devices: readonly VirtualDevice[],
+  buyer: Party,
+  onboarders?: readonly Party[],
+): Promise<Buffer> {
+  const serials = devices.map(({ serial }) => serial)
+  const sale = { buyer, ...(onboarders === undefined ? {} : { authorizedOnboarders: onboarders }) }
+  await sellUnits(site, { serials }, sale)
+  return shipmentManifest({ ...site, random: randomBytes }, { serials }, buyer)
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, host, resolve)
+  })
+  const address = server.address()
+  await new Promise<void>(resolve => server.close(() => resolve()))
+  if (address === null || typeof address === 'string') throw new TypeError('a TCP port has a number')
+  return address.port
+}
