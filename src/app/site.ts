@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { createMasaClient } from '../adapter/http/masa-client.ts'
 import { listenTls, type TlsListener } from '../adapter/http/tls-endpoint.ts'
+import type { TlsCredential } from '../adapter/http/tls-profile.ts'
 import { openFileKeyStore } from '../adapter/key/file.ts'
 import { openStore } from '../adapter/store/open.ts'
 import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
-import type { Clock, Log, MasaClient, Random, Store } from '../domain/port.ts'
+import type { Clock, Endpoint, Log, MasaClient, Random, Store } from '../domain/port.ts'
 import { type Access, createAccess } from '../role/authorization/access.ts'
 import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
 import { type Approval, createApproval } from '../role/authorization/approval.ts'
@@ -40,8 +42,8 @@ export interface SiteOptions {
   readonly log: Log
   readonly clock?: Clock
   readonly random?: Random
-  /** The way to manufacturers, given the registrar's own credential for client authentication. */
-  readonly masa: (registrar: RegistrarCredential) => MasaClient
+  /** The way to manufacturers; over HTTPS, with the registrar's certificate for client authentication, when absent. */
+  readonly masa?: (registrar: RegistrarCredential) => MasaClient
 }
 
 /** A running site: the network onboarding component, its authority and its record. */
@@ -105,6 +107,9 @@ async function assemble(
     credentialLifetimeDays: options.credentialLifetimeDays ?? 365,
     retryAfterSeconds: options.retryAfterSeconds ?? 10,
   }
+  const credential = await tlsCredential(keys, authority)
+  // Opens no connection until it is asked.
+  const manufacturers = createMasaClient({ credential, clock })
   const endpoints = createSiteEndpoints({
     store,
     clock,
@@ -112,11 +117,11 @@ async function assemble(
     authority,
     admission: createAdmission(store, clock, policy),
     policy,
-    masa: options.masa(authority.registrar),
+    masa: options.masa?.(authority.registrar) ?? manufacturers,
   })
   const access = createAccess({ store, clock, random })
   const firstToken = await access.bootstrap()
-  const listener = await listen(options, keys, authority, endpoints.list)
+  const listener = await listen(options, credential, endpoints.list)
   return {
     network,
     owner,
@@ -136,28 +141,23 @@ async function assemble(
     async close() {
       await listener.close()
       endpoints.close()
+      manufacturers.close()
       await store.close()
     },
   }
 }
 
-async function listen(
-  options: SiteOptions,
-  keys: KeyStore,
-  authority: SiteAuthority,
-  endpoints: Parameters<typeof listenTls>[0]['endpoints'],
-): Promise<TlsListener> {
-  const { registrar, registrarLabel } = authority
+/** TLS shows the chain below the root: who trusts the site has the root, and nobody else gains by it. */
+async function tlsCredential(keys: KeyStore, { registrar, registrarLabel }: SiteAuthority): Promise<TlsCredential> {
   const key = await keys.tlsKey?.(registrarLabel)
   if (key === undefined) throw new OnboardingError('issuer-key-missing', { label: registrarLabel })
-  const { host, port, reusePort, log } = options
-  return listenTls({
-    host,
-    port,
-    ...(reusePort === undefined ? {} : { reusePort }),
-    key,
-    certificateChain: [registrar.certificate.der, ...registrar.chain.slice(0, -1).map(({ der }) => der)],
-    endpoints,
-    log,
-  })
+  return { key, certificateChain: [registrar.certificate.der, ...registrar.chain.slice(0, -1).map(({ der }) => der)] }
+}
+
+function listen(
+  { host, port, reusePort, log }: SiteOptions,
+  credential: TlsCredential,
+  endpoints: readonly Endpoint[],
+): Promise<TlsListener> {
+  return listenTls({ host, port, ...(reusePort === undefined ? {} : { reusePort }), ...credential, endpoints, log })
 }

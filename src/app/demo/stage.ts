@@ -4,7 +4,6 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createMasaClient } from '../../adapter/http/masa-client.ts'
 import { memoryKeyStore } from '../../adapter/key/memory.ts'
 import { deviceId } from '../../domain/device.ts'
 import type { Log } from '../../domain/port.ts'
@@ -101,7 +100,6 @@ function openDemoSite({ owner, network, log }: StageTerms, directory: string): P
     port: 0,
     retryAfterSeconds: 1,
     log,
-    masa: registrar => createMasaClient({ registrar, log }),
   })
 }
 

@@ -1,0 +1,137 @@
+import type { ErrorCode } from '../../domain/error.ts'
+import { higherRung, type Rung } from '../../domain/evidence.ts'
+import type { Progress } from '../../protocol/brski/pledge.ts'
+import type { LadderRow } from './ladder.ts'
+import type { DemoOutcome } from './outcome.ts'
+
+/** A part in the demonstration: something that is switched on, and the end that it has to come to. */
+export interface Part {
+  readonly name: string
+  readonly model: string
+  /** Shown behind the ladder. */
+  readonly note?: string
+  readonly expected: { readonly outcome: 'onboarded' } | { readonly outcome: 'refused'; readonly code: ErrorCode }
+  /** What it goes through once it is on, until its end or until the signal aborts. */
+  play(signal: AbortSignal): AsyncIterable<Progress>
+}
+
+/** A network that tried to take a device and was refused by it. */
+export interface NetworkRefusal {
+  readonly network: string
+  readonly device: string
+  readonly code: ErrorCode
+}
+
+export interface Performance {
+  readonly outcome: DemoOutcome
+  readonly rows: readonly LadderRow[]
+  /** What devices refused on their way: networks that may not have them. */
+  readonly networks: readonly NetworkRefusal[]
+}
+
+interface Act {
+  readonly part: Part
+  rung?: Rung
+  waiting?: ErrorCode
+  refusal?: ErrorCode
+}
+
+/**
+ * Switches all parts on at once and lets each come to its end: connected, refused by everybody it can reach, or, for a
+ * device that waits for a person, once nobody else is under way. `bound`: milliseconds after which the rest is switched off.
+ */
+export async function perform(
+  parts: readonly Part[],
+  options: {
+    readonly bound: number
+    readonly home: string
+    readonly nameOf: (candidate: string) => string
+    readonly show: (rows: readonly LadderRow[]) => void
+    /** Why the site refused a part or lets it wait, from the site's own record: a device is told little. */
+    readonly recorded: (part: Part) => Promise<ErrorCode | undefined>
+  },
+): Promise<Performance> {
+  const started = performance.now()
+  const acts: Act[] = parts.map(part => ({ part }))
+  const networks: NetworkRefusal[] = []
+  const power = new AbortController()
+  const bound = setTimeout(() => power.abort(), options.bound)
+  const done = new Set<Act>()
+  const settle = (act: Act) => {
+    done.add(act)
+    // A person is asked to decide about whoever waits; in the demonstration nobody answers.
+    if (acts.every(each => done.has(each) || each.waiting !== undefined)) power.abort()
+  }
+  const play = async (act: Act) => {
+    for await (const news of act.part.play(power.signal)) {
+      note(act, news, { ...options, networks })
+      options.show(acts.map(row))
+      if (act.waiting !== undefined) settle(act)
+    }
+    settle(act)
+  }
+  try {
+    await Promise.all(acts.map(play))
+  } finally {
+    clearTimeout(bound)
+  }
+  const seconds = Math.round(performance.now() - started) / 1000
+  for (const act of acts) {
+    if (act.rung === 'connected') continue
+    const code = await options.recorded(act.part)
+    if (code === undefined) continue
+    if (act.refusal !== undefined) act.refusal = code
+    else if (act.waiting !== undefined) act.waiting = code
+  }
+  options.show(acts.map(row))
+  return { outcome: outcomeOf(acts, networks, seconds), rows: acts.map(row), networks }
+}
+
+function note(
+  act: Act,
+  news: Progress,
+  context: {
+    readonly home: string
+    readonly nameOf: (candidate: string) => string
+    readonly networks: NetworkRefusal[]
+  },
+): void {
+  if (news.type === 'climbed') {
+    act.rung = act.rung === undefined ? news.rung : higherRung(act.rung, news.rung)
+    delete act.refusal
+    if (news.rung !== 'heard') delete act.waiting
+  }
+  // All that "come back later" can mean to a device; the site's record says it for certain.
+  if (news.type === 'waiting') act.waiting = 'device-unexpected'
+  if (news.type !== 'refused') return
+  if (news.candidate === context.home) act.refusal = news.code
+  else {
+    const network = context.nameOf(news.candidate)
+    const known = context.networks.some(each => each.network === network && each.device === act.part.name)
+    if (!known) context.networks.push({ network, device: act.part.name, code: news.code })
+  }
+}
+
+function row({ part, rung, waiting, refusal }: Act): LadderRow {
+  const code = refusal ?? waiting
+  return {
+    name: part.name,
+    model: part.model,
+    ...(rung === undefined ? {} : { rung }),
+    ...(code === undefined || rung === 'connected' ? {} : { refusal: code, waiting: refusal === undefined }),
+    ...(part.note === undefined ? {} : { note: part.note }),
+  }
+}
+
+function outcomeOf(acts: readonly Act[], networks: readonly NetworkRefusal[], seconds: number): DemoOutcome {
+  const onboarded = acts.filter(({ rung }) => rung === 'connected').map(({ part }) => part.name)
+  const refused = acts.flatMap(({ part, rung, refusal, waiting }) => {
+    const code = refusal ?? waiting
+    return rung === 'connected' || code === undefined ? [] : [{ device: part.name, code }]
+  })
+  return {
+    onboarded,
+    refused: [...refused, ...networks.map(({ network, code }) => ({ device: network, code }))],
+    seconds,
+  }
+}
