@@ -24,6 +24,7 @@ export function serveExchanges(server: Server | HttpsServer, exchange: Exchange)
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     door.counters.requests++
     const connection = door.connectionOf(request.socket)
+    connection.requests++
     // A response that cannot be written any more; the server's own listeners see to the connection.
     response.on('error', () => {})
     if (door.isCrowded()) {
@@ -195,7 +196,10 @@ function write(door: Door, response: ServerResponse, { status, headers, body = '
     if (typeof body === 'string' && body !== '' && !hasType(fields))
       fields['Content-Type'] = 'text/plain; charset=utf-8'
   }
-  if (close === true || door.isDraining()) fields['Connection'] = 'close'
+  // Node's own maxRequestsPerSocket announces the end, but leaves it to the client.
+  const isLast =
+    response.socket !== null && door.connectionOf(response.socket).requests >= door.limits.requestsPerConnection
+  if (close === true || isLast || door.isDraining()) fields['Connection'] = 'close'
   response.writeHead(status, fields)
   if (empty || body.length === 0) response.end()
   else response.end(body)

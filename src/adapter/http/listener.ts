@@ -42,7 +42,8 @@ export interface Connection {
   readonly id: string
   /** `10.0.0.7:50123` or `[fe80::1]:50123`. */
   readonly address: string
-  /** Requests that were read whole and are not answered yet. */
+  requests: number
+  /** Of them read whole and not answered yet. */
   answering: number
 }
 
@@ -93,7 +94,6 @@ export async function openListener(
     isCrowded: () => sockets.size > limits.connections,
   }
   server.timeout = limits.stallTime
-  server.maxRequestsPerSocket = limits.requestsPerConnection
   // Between the two numbers a connection is taken so that it can be told to come back; TLS knows no alert for that.
   server.maxConnections = Math.ceil(limits.connections * 1.25)
   server.on('connection', socket => {
@@ -126,7 +126,12 @@ function connectionRegister(): (socket: Duplex) => Connection {
   return socket => {
     let connection = known.get(socket)
     if (connection === undefined) {
-      connection = { id: `${start}-${(++number).toString(36)}`, address: addressOf(socket as Socket), answering: 0 }
+      connection = {
+        id: `${start}-${(++number).toString(36)}`,
+        address: addressOf(socket as Socket),
+        requests: 0,
+        answering: 0,
+      }
       known.set(socket, connection)
     }
     return connection

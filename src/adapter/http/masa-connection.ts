@@ -121,6 +121,8 @@ function handshake({ host, port, addresses, secureContext, signal }: Handshake):
       // Judged by verifyServer, before anything is sent.
       rejectUnauthorized: false,
     })
+    // The request follows right on the handshake's last octets.
+    socket.setNoDelay(true)
     const fail = (error: unknown) => {
       signal.removeEventListener('abort', abort)
       socket.destroy()
