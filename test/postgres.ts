@@ -14,8 +14,10 @@ import type { StorePlace } from './store.ts'
  */
 export interface PostgresServer {
   /** A new, empty database. */
-  place(): Promise<StorePlace>
-  stop(): Promise<void>
+  readonly place: () => Promise<StorePlace>
+  /** Ends the server as a power failure of its machine would, and starts it again. */
+  readonly restart: () => Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 /** Where the server's programs are; undefined when this machine has none. Throws then under MOORING_REQUIRE_PEERS=1. */
@@ -39,7 +41,12 @@ export interface ServerOptions {
 
 export async function startPostgres(options: ServerOptions = {}): Promise<PostgresServer> {
   const given = process.env['MOORING_TEST_POSTGRES']
-  if (given !== undefined) return serverAt(given, async () => {})
+  if (given !== undefined) {
+    const refuse = async () => {
+      throw new Error('MOORING_TEST_POSTGRES is not ours to restart')
+    }
+    return { place: freshPlace(given, true), restart: refuse, stop: async () => {} }
+  }
   const bin = postgresPrograms()
   if (bin === undefined) throw new Error('PostgreSQL is not installed')
   const user = serverUser()
@@ -63,7 +70,16 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Postgr
     'log_min_messages=fatal',
   ]
   const guardian = await guard(bin, directory, settings, user)
-  return serverAt(`postgres:///postgres?host=${directory}&user=mooring`, () => release(guardian))
+  return {
+    place: freshPlace(`postgres:///postgres?host=${directory}&user=mooring`, false),
+    async restart() {
+      const args = ['-D', data, '-m', 'immediate', '-l', join(directory, 'log'), '-w', 'restart']
+      const child = spawn(join(bin, 'pg_ctl'), args, { cwd: directory, stdio: 'ignore', ...user })
+      const [code] = (await once(child, 'exit')) as [number | null]
+      if (code !== 0) throw new Error('PostgreSQL did not start again')
+    },
+    stop: () => release(guardian),
+  }
 }
 
 /** initdb and the server refuse to run as root. */
@@ -107,20 +123,20 @@ async function release(guardian: ChildProcess): Promise<void> {
   if (guardian.exitCode === null) await once(guardian, 'exit')
 }
 
-function serverAt(url: string, stop: () => Promise<void>): PostgresServer {
-  return {
-    async place() {
-      const name = `mooring_${randomBytes(6).toString('hex')}`
-      await administer(url, `create database ${name} encoding 'UTF8' locale 'C' template template0`)
-      const place = new URL(url)
-      place.pathname = `/${name}`
-      return {
-        url: place.href,
-        execute: statement => administer(place.href, statement),
-        remove: () => administer(url, `drop database if exists ${name} with (force)`),
-      }
-    },
-    stop,
+/** @param tidy whether databases are dropped: on a server that ends with us that is time lost */
+function freshPlace(url: string, tidy: boolean): () => Promise<StorePlace> {
+  return async () => {
+    const name = `mooring_${randomBytes(6).toString('hex')}`
+    await administer(url, `create database ${name} encoding 'UTF8' locale 'C' template template0`)
+    const place = new URL(url)
+    place.pathname = `/${name}`
+    return {
+      url: place.href,
+      execute: statement => administer(place.href, statement),
+      async remove() {
+        if (tidy) await administer(url, `drop database if exists ${name} with (force)`)
+      },
+    }
   }
 }
 

@@ -210,7 +210,7 @@ async function requireEmpty(engine: Engine): Promise<void> {
 
 async function pour(source: Session, engine: Engine, { keys, anchor }: RestoreOptions): Promise<LedgerVerdict> {
   const target = await engine.writer()
-  await target.begin()
+  await target.begin(true)
   try {
     if (engine.dialect === 'postgres') await target.run('set local statement_timeout = 0')
     for (const { name, columns, key } of shapes) {

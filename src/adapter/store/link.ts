@@ -25,14 +25,18 @@ export class Link implements Session {
     this.#reserved = reserved
   }
 
-  /** @throws SqlError `lost` */
-  static async open(url: string, settings: LinkSettings): Promise<Link> {
+  /**
+   * @param notified is told of notifications, once the connection listens for them
+   * @throws SqlError `lost`
+   */
+  static async open(url: string, settings: LinkSettings, notified?: (payload: string) => void): Promise<Link> {
     let link: Link | undefined
     let early = false
-    const client = postgresClient(url, settings, () => {
+    const onclose = () => {
       early = true
       link?.lose('the database closed the connection')
-    })
+    }
+    const client = connection(url, settings, onclose, (_channel, payload) => notified?.(payload))
     try {
       // The driver, told not to fetch types, never answers a reserve() that has to connect first.
       await client.unsafe('select 1')
@@ -103,7 +107,12 @@ export class Link implements Session {
 }
 
 /** A client of one connection for `url`. Beside what the driver reads, `?host=` names a socket directory and `?user=` a role. */
-export function postgresClient(url: string, settings: LinkSettings, onclose: () => void): Client {
+function connection(
+  url: string,
+  settings: LinkSettings,
+  onclose: () => void,
+  onnotify: (channel: string, payload: string) => void,
+): Client {
   const parsed = new URL(url)
   const host = parsed.searchParams.get('host')
   const user = parsed.searchParams.get('user')
@@ -119,6 +128,8 @@ export function postgresClient(url: string, settings: LinkSettings, onclose: () 
     fetch_types: false,
     onnotice() {},
     onclose,
+    // Known to the driver, not to its types. Its own listen() cannot be ended while it connects.
+    ...({ onnotify } as object),
     types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
     connection: {
       application_name: 'mooring',

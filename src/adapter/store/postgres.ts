@@ -1,10 +1,17 @@
 import { unavailable } from './error.ts'
-import { Link, postgresClient } from './link.ts'
+import { Link } from './link.ts'
 import { type Migration, migrate } from './migration.ts'
 import { type Engine, type Session, SqlError, type WriteSession } from './sql.ts'
 
 /** First number of our advisory locks; the second is 0 for migration, then the number of a lane. */
 const lockClass = 0x6d6f6f72
+
+/**
+ * Every writing transaction holds this lock shared. Whoever has lost against others again and again takes it for itself,
+ * and so gets its turn.
+ */
+const sharedSql = 'select pg_advisory_xact_lock_shared($1, -1), cast(pg_current_xact_id() as text) as mark'
+const aloneSql = 'select pg_advisory_xact_lock($1, -1), cast(pg_current_xact_id() as text) as mark'
 
 const channel = 'mooring'
 
@@ -18,7 +25,7 @@ const announceDelay = 20
 const pollInterval = 5000
 
 const settings = {
-  writer: { lock_timeout: '300ms', statement_timeout: '4s' },
+  writer: { lock_timeout: '200ms', statement_timeout: '4s' },
   reader: { statement_timeout: '20s' },
   survey: { statement_timeout: '0' },
 }
@@ -42,7 +49,7 @@ export async function openPostgres(url: string, steps?: readonly Migration[]): P
 class PostgresWriter implements WriteSession {
   readonly lane: string
   readonly #link: Link
-  #mark: Promise<string> = Promise.resolve('')
+  #mark = ''
 
   constructor(link: Link, lane: string) {
     this.#link = link
@@ -61,19 +68,18 @@ class PostgresWriter implements WriteSession {
     this.#link.send(sql)
   }
 
-  async begin(): Promise<void> {
+  async begin(alone: boolean): Promise<void> {
     this.#link.send('begin isolation level read committed')
-    this.#mark = this.#link
-      .rows('select cast(pg_current_xact_id() as text) as mark')
-      .then(([row]) => row!['mark'] as string)
-    this.#mark.catch(() => undefined)
+    if (alone) this.#link.send(`set local lock_timeout = '3s'`)
+    const [row] = await this.#link.rows(alone ? aloneSql : sharedSql, [lockClass])
+    this.#mark = row!['mark'] as string
   }
 
   inTransaction(): boolean {
     return this.#link.usable
   }
 
-  mark(): Promise<string> {
+  mark(): string {
     return this.#mark
   }
 
@@ -104,9 +110,12 @@ class PostgresEngine implements Engine {
   readonly #waiting: ((link: Link | undefined) => void)[] = []
   #links = 0
   #writer: PostgresWriter | undefined
-  #listener: ReturnType<typeof postgresClient> | undefined
+  /** The connection that hears of other processes' commits. */
+  #ear: Link | undefined
+  #listening: Promise<void> = Promise.resolve()
   #poll: NodeJS.Timeout | undefined
   #announcement: NodeJS.Timeout | undefined
+  #notifying: Promise<unknown> = Promise.resolve()
 
   constructor(url: string) {
     this.#url = url
@@ -174,33 +183,49 @@ class PostgresEngine implements Engine {
   }
 
   announce(): void {
-    this.#announcement ??= setTimeout(() => void this.#notify(), announceDelay).unref()
+    this.#announcement ??= setTimeout(() => this.#notify(), announceDelay).unref()
   }
 
-  onAnnounce(listener: () => void): void {
-    this.#listener = postgresClient(this.#url, {}, () => {})
-    const heard = (lane: string) => {
-      if (lane !== this.#writer?.lane) listener()
-    }
-    // Whatever becomes of it, the poll below stays.
-    this.#listener.listen(channel, heard, listener).catch(() => undefined)
-    this.#poll = setInterval(listener, pollInterval).unref()
+  async onAnnounce(listener: () => void): Promise<void> {
+    this.#listening = this.#listen(listener)
+    await this.#listening
+    this.#poll = setInterval(() => {
+      listener()
+      this.#listening = this.#listening.then(() => this.#listen(listener))
+    }, pollInterval).unref()
   }
 
   async close(): Promise<void> {
     clearInterval(this.#poll)
-    if (this.#announcement !== undefined) await this.#notify()
-    await this.#listener?.end({ timeout: 5 })
+    if (this.#announcement !== undefined) this.#notify()
+    await this.#notifying
+    await this.#listening
+    await this.#ear?.close()
     await this.#writer?.close()
     for (const link of this.#idle.splice(0)) await link.close()
   }
 
+  /** Sees to it that we listen. The database may be away: the poll comes back. */
+  async #listen(listener: () => void): Promise<void> {
+    if (this.#ear?.usable === true) return
+    try {
+      this.#ear = await Link.open(this.#url, {}, lane => {
+        if (lane !== this.#writer?.lane) listener()
+      })
+      await this.#ear.run(`listen ${channel}`)
+    } catch {
+      this.#ear?.lose('it does not listen')
+    }
+  }
+
   /** Outside the commit: inside, PostgreSQL would let no other process commit meanwhile. */
-  async #notify(): Promise<void> {
+  #notify(): void {
     clearTimeout(this.#announcement)
     this.#announcement = undefined
     const lane = this.#writer?.lane ?? ''
-    await this.#withLink(link => link.rows('select pg_notify($1, $2)', [channel, lane])).catch(() => undefined)
+    this.#notifying = this.#withLink(link => link.rows('select pg_notify($1, $2)', [channel, lane])).catch(
+      () => undefined,
+    )
   }
 
   async #open(wanted: Parameters<typeof Link.open>[1]): Promise<Link> {

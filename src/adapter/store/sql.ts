@@ -27,7 +27,11 @@ export interface WriteSession extends Session {
   readonly usable: boolean
   /** As `run`, for what cannot fail by itself: when the connection is lost, the next answer says so. */
   send(sql: string): void
-  begin(): Promise<void>
+  /**
+   * @param alone no other process may have a transaction open beside this one
+   * @throws SqlError `conflict` when the turn does not come in time
+   */
+  begin(alone: boolean): Promise<void>
   /** False when the database has ended the transaction by itself: all of it is undone. */
   inTransaction(): boolean
   /**
@@ -36,8 +40,8 @@ export interface WriteSession extends Session {
    */
   commit(): Promise<void>
   rollback(): Promise<void>
-  /** Names the transaction, for `Engine.committed`. Asked for before the commit. */
-  mark(): Promise<string>
+  /** Names the transaction, for `Engine.committed`. */
+  mark(): string
   /** Gives the connection up, with whatever it was doing. */
   abandon(): void
 }
@@ -58,7 +62,7 @@ export interface Engine {
   /** Tells other processes that this one has committed events. */
   announce(): void
   /** Calls back when another process may have committed events. */
-  onAnnounce(listener: () => void): void
+  onAnnounce(listener: () => void): Promise<void>
   close(): Promise<void>
 }
 

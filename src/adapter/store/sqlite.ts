@@ -81,7 +81,7 @@ class SqliteWriter extends SqliteSession implements WriteSession {
     if (this.database.isTransaction) await this.run('rollback')
   }
 
-  async mark(): Promise<string> {
+  mark(): string {
     return ''
   }
 
@@ -175,7 +175,7 @@ function sqliteEngine(path: string, writer: SqliteWriter, lock: DatabaseSync): O
       }
     },
     announce() {},
-    onAnnounce() {},
+    async onAnnounce() {},
     async close() {
       await turn
       reader.database.close()

@@ -77,7 +77,7 @@ class SqlStore implements Store {
   async start(): Promise<void> {
     const heads = await this.#engine.snapshot(laneHeads)
     this.#heard = Object.fromEntries(heads.map(({ lane, sequence }) => [lane, sequence]))
-    this.#engine.onAnnounce(() => this.#catchUp())
+    await this.#engine.onAnnounce(() => this.#catchUp())
   }
 
   transaction: Store['transaction'] = async work => {

@@ -8,7 +8,9 @@ import { Unit } from './unit.ts'
 
 /** Units that share one commit. */
 const batchSize = 64
-/** Runs of one unit before `store-conflict`. */
+/** Runs of one unit beside those of other processes. The run after them is alone, and its conflict is final. */
+const sharedTries = 3
+/** Runs of a unit that lost its transaction through no fault of its own. */
 const maxTries = 10
 /** A unit that waits for anything but its transaction holds up all others; after this many milliseconds it fails. */
 const unitDeadline = 5000
@@ -29,7 +31,9 @@ interface Job {
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
   readonly since: number
+  /** Runs so far, and how many of them ended because somebody else was first. */
   tries: number
+  conflicts: number
 }
 
 /** What a job came to in this batch; told to its caller after the commit. */
@@ -65,7 +69,7 @@ export class Writer {
     if (this.#closed) return Promise.reject(unavailable('the store is closed'))
     return new Promise<T>((resolve, reject) => {
       const settle = resolve as (value: unknown) => void
-      this.#queue.push({ work, resolve: settle, reject, since: performance.now(), tries: 0 })
+      this.#queue.push({ work, resolve: settle, reject, since: performance.now(), tries: 0, conflicts: 0 })
       this.#start()
     })
   }
@@ -122,14 +126,15 @@ export class Writer {
   async #batch(session: WriteSession): Promise<void> {
     const start = this.#head
     const outcomes: Outcome[] = []
+    const alone = this.#queue[0]!.conflicts >= sharedTries
     let mark: string | undefined
     try {
-      await session.begin()
+      await session.begin(alone)
       let again = true
       while (again && outcomes.length < batchSize && this.#queue.length > 0) {
-        again = await this.#attempt(session, this.#queue.shift()!, outcomes)
+        again = await this.#attempt(session, this.#queue.shift()!, outcomes, alone)
       }
-      mark = await session.mark()
+      mark = session.mark()
       await session.commit()
     } catch (error) {
       this.#head = start
@@ -143,7 +148,7 @@ export class Writer {
    * Runs one job. False ends the batch: what is done so far is committed, so that whoever waits for it can go on.
    * @throws when the transaction is gone, and with it the outcomes so far
    */
-  async #attempt(session: WriteSession, job: Job, outcomes: Outcome[]): Promise<boolean> {
+  async #attempt(session: WriteSession, job: Job, outcomes: Outcome[], alone: boolean): Promise<boolean> {
     const unit = new Unit(session, this.#head, this.#options.clock)
     job.tries++
     try {
@@ -152,7 +157,7 @@ export class Writer {
       session.send('release savepoint unit')
       this.#head = unit.head
       outcomes.push({ job, succeeded: true, value, events: unit.events })
-      return true
+      return !alone
     } catch (thrown) {
       unit.end()
       const error = unit.failure ?? thrown
@@ -164,12 +169,13 @@ export class Writer {
         else job.reject(storeError(error))
         throw gone
       }
-      if (kindOf(error) === 'conflict' && job.tries < maxTries) {
+      if (kindOf(error) === 'conflict' && !alone) {
+        job.conflicts++
         this.#queue.unshift(job)
-        return this.#options.engine.dialect === 'sqlite'
+        return false
       }
       outcomes.push({ job, succeeded: false, value: storeError(error), events: [] })
-      return true
+      return !alone
     }
   }
 

@@ -105,7 +105,7 @@ export function storeBackups(from: () => Promise<StorePlace>, to: () => Promise<
       ['cut', good.subarray(0, good.length - 4096)],
       ['half', good.subarray(0, good.length >> 1)],
       ['one bit in a record that no hash of the ledger covers', bit],
-      ['header', flipped(good, 20)],
+      ['header', flipped(good, 1)],
     ]
     for (const [name, bytes] of damage) {
       await writeBytes(file, bytes)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmod, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
-import { type OpenSqlite, openSqlite } from '../../../src/adapter/store/sqlite.ts'
+import { openSqlite } from '../../../src/adapter/store/sqlite.ts'
 import { createStore } from '../../../src/adapter/store/store.ts'
 import { generateKey } from '../../../src/crypto/key.ts'
 import { keySigner } from '../../../src/crypto/signer.ts'
@@ -86,8 +86,15 @@ test('a file that is no database is refused', async () => {
   await opened.close()
 })
 
+interface SmallStore {
+  readonly store: Store
+  /** Room for so many pages from here on. */
+  readonly grow: (pages: number) => void
+  readonly close: () => Promise<void>
+}
+
 /** A store whose file may grow by `pages` more pages. */
-async function smallStore(pages: number): Promise<{ store: Store; engine: OpenSqlite; grow(pages: number): void }> {
+async function smallStore(pages: number): Promise<SmallStore> {
   const place = await sqlitePlace()
   const engine = await openSqlite(place.url.replace('sqlite:', ''))
   const store = await createStore(engine, { ...options, schedule: () => () => {} })
@@ -96,11 +103,15 @@ async function smallStore(pages: number): Promise<{ store: Store; engine: OpenSq
     engine.database.exec(`pragma max_page_count = ${count + more}`)
   }
   grow(pages)
-  return { store, engine, grow }
+  const close = async () => {
+    await store.close()
+    await place.remove()
+  }
+  return { store, grow, close }
 }
 
 test('a full disk refuses what does not fit, keeps what was acknowledged, and ends with the lack of room', async () => {
-  const { store, grow } = await smallStore(10)
+  const { store, grow, close } = await smallStore(10)
   const acknowledged: string[] = []
   const refused: string[] = []
   const write = async (name: string) => {
@@ -134,11 +145,11 @@ test('a full disk refuses what does not fit, keeps what was acknowledged, and en
     events: acknowledged.length,
     checkpoints: 1,
   })
-  await store.close()
+  await close()
 })
 
 test('a large unit that does not fit takes no small one with it', async () => {
-  const { store } = await smallStore(40)
+  const { store, close } = await smallStore(40)
   const results = await Promise.allSettled([
     store.transaction(tx => tx.append('site/a', 0, [happened(1)])),
     store.transaction(tx => tx.setting.put({ name: 'large', value: 'x'.repeat(1_000_000) })),
@@ -150,5 +161,5 @@ test('a large unit that does not fit takes no small one with it', async () => {
   )
   assert.equal((await store.history('site/a')).length + (await store.history('site/b')).length, 2)
   assert.equal((await store.verify()).events, 2)
-  await store.close()
+  await close()
 })
