@@ -8,6 +8,8 @@ import type { DemoOutcome } from './outcome.ts'
 export interface Part {
   readonly name: string
   readonly model: string
+  /** Serial number of the device that it claims to be. */
+  readonly impersonates?: string
   /** Shown behind the ladder. */
   readonly note?: string
   readonly expected: { readonly outcome: 'onboarded' } | { readonly outcome: 'refused'; readonly code: ErrorCode }
@@ -57,18 +59,18 @@ export async function perform(
   const power = new AbortController()
   const bound = setTimeout(() => power.abort(), options.bound)
   const done = new Set<Act>()
-  const settle = (act: Act) => {
-    done.add(act)
-    // A person is asked to decide about whoever waits; in the demonstration nobody answers.
-    if (acts.every(each => done.has(each) || each.waiting !== undefined)) power.abort()
+  const settle = () => {
+    // Who waits for a person would wait for ever here, and who was refused would try again for as long as it has power.
+    if (acts.every(act => done.has(act) || act.waiting !== undefined || act.refusal !== undefined)) power.abort()
   }
   const play = async (act: Act) => {
     for await (const news of act.part.play(power.signal)) {
       note(act, news, { ...options, networks })
       options.show(acts.map(row))
-      if (act.waiting !== undefined) settle(act)
+      settle()
     }
-    settle(act)
+    done.add(act)
+    settle()
   }
   try {
     await Promise.all(acts.map(play))

@@ -8,7 +8,7 @@ import { memoryKeyStore } from '../../adapter/key/memory.ts'
 import { deviceId } from '../../domain/device.ts'
 import type { Log } from '../../domain/port.ts'
 import { type DeviceModel, fjordClimate, kestrelMeter } from '../../role/device/model.ts'
-import { openPledge, type Pledge } from '../../role/device/pledge.ts'
+import { openPledge, type Pledge, type PledgeOptions } from '../../role/device/pledge.ts'
 import { memoryDeviceStore } from '../../role/device/store.ts'
 import { type Housing, simulatedUnit } from '../../role/device/unit.ts'
 import { makeUnits } from '../../role/factory/line.ts'
@@ -39,6 +39,8 @@ export interface Stage {
   /** Where devices find the honest registrar. */
   readonly origin: string
   pledge(serial: string): Promise<Pledge>
+  /** A unit's parts with everything that a pledge needs, impatient. */
+  pledgeOptions(maker: Maker, housing: Housing): PledgeOptions
   /** Id of a unit at the site. */
   device(serial: string): string
   close(): Promise<void>
@@ -82,6 +84,7 @@ export async function buildStage(terms: StageTerms, tell: (step: string) => void
     const stage = { site, makers, origin: `https://${host}:${site.port}`, close }
     return {
       ...stage,
+      pledgeOptions: (maker, housing) => pledgeOptions(maker, housing, terms.log),
       pledge: serial => openDevice(makerOf(makers, serial), serial, terms.log),
       device: serial => deviceId(makerOf(makers, serial).trustedAs, serial),
     }
@@ -164,9 +167,12 @@ function makerOf(makers: readonly Maker[], serial: string): Maker {
 async function openDevice(maker: Maker, serial: string, log: Log): Promise<Pledge> {
   const housing = maker.housings.get(serial)
   if (housing === undefined) throw new RangeError(`nobody made ${serial}`)
-  const { keys, store } = housing
-  return openPledge({
-    model: { ...maker.model, retry: impatience },
+  return openPledge(pledgeOptions(maker, housing, log))
+}
+
+function pledgeOptions({ model }: Maker, { keys, store }: Housing, log: Log): PledgeOptions {
+  return {
+    model: { ...model, retry: impatience },
     keys,
     store,
     transport: pledgeTransport(keys),
@@ -174,7 +180,7 @@ async function openDevice(maker: Maker, serial: string, log: Log): Promise<Pledg
     random: randomBytes,
     sleep: (milliseconds, signal) => delay(milliseconds, undefined, { signal, ref: false }).catch(() => undefined),
     log,
-  })
+  }
 }
 
 async function freePort(): Promise<number> {

@@ -1,4 +1,7 @@
 import { hash } from 'node:crypto'
+import { CodecError } from '../../codec/error.ts'
+import { decodeCertificate } from '../../codec/x509/certificate.ts'
+import { formatName } from '../../codec/x509/name.ts'
 import type { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { Clock, Peer, Store } from '../../domain/port.ts'
@@ -30,6 +33,7 @@ export function createRefusalRecord(store: Store, clock: Clock) {
         at,
         facts: { ...error.detail },
         ...(certificate === undefined ? {} : { certificateHash: hash('sha256', certificate, 'hex') }),
+        ...claimedSubject(certificate),
       }
       // One stream an attempt: strangers share no version to contend for.
       const stream = streamName(
@@ -38,5 +42,16 @@ export function createRefusalRecord(store: Store, clock: Clock) {
       )
       await store.transaction(tx => tx.append(stream, 0, [{ kind: 'stranger-refused', body: facts }]))
     },
+  }
+}
+
+/** Whom the stranger claims to be; nothing of it is proven. */
+function claimedSubject(certificate: Uint8Array | undefined): { readonly claims?: string } {
+  if (certificate === undefined) return {}
+  try {
+    return { claims: formatName(decodeCertificate(certificate).subject).slice(0, 200) }
+  } catch (error) {
+    if (error instanceof CodecError) return {}
+    throw error
   }
 }

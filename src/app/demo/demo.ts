@@ -1,0 +1,142 @@
+import { type ErrorCode, errorCatalogue } from '../../domain/error.ts'
+import type { LedgerVerdict, Log } from '../../domain/port.ts'
+import { table } from '../cli/table.ts'
+import type { Stream } from '../cli/terminal.ts'
+import { assembleCast, type Cast } from './cast.ts'
+import { liveLadder, type Paint } from './ladder.ts'
+import { type DemoOutcome, differences, type ExpectedOutcome } from './outcome.ts'
+import { type Part, type Performance, perform } from './run.ts'
+
+export interface DemoOptions {
+  readonly out: Stream
+  readonly paint: Paint
+  /** Nothing for people: the caller prints the outcome. */
+  readonly quiet: boolean
+  readonly log: Log
+  /** Milliseconds after which devices that came to no end are switched off. */
+  readonly bound?: number
+}
+
+export interface DemoResult {
+  readonly outcome: DemoOutcome
+  /** Empty when the outcome is exactly the expected one and every ledger verifies. */
+  readonly differences: readonly string[]
+  readonly cast: Cast
+}
+
+/** Runs the demonstration up to its summary; the stage stays up until `cast.close`. */
+export async function runDemo({ out, paint, quiet, log, bound = 40_000 }: DemoOptions): Promise<DemoResult> {
+  const started = performance.now()
+  const say = (text: string) => (quiet ? undefined : out.write(`${text}\n`))
+  say(`${paint('bold', 'Mooring')}: two factories, their voucher services and an owner's site, in this process.`)
+  say('Certificates, TLS and ledgers are real; the devices are simulated, with keys in memory.\n')
+  const cast = await assembleCast({ owner: 'owner', network: 'home', log }, step =>
+    say(paint('dim', `  opening ${step}`)),
+  )
+  try {
+    say('')
+    const ladder = liveLadder(out, paint)
+    const played = await perform(cast.parts, {
+      bound,
+      home: cast.stage.origin,
+      nameOf: candidate => (candidate === cast.twin.origin ? cast.twin.name : candidate),
+      show: rows => (quiet ? undefined : ladder.show(rows)),
+      recorded: part => recordedCode(cast, part),
+    })
+    const outcome = { ...played.outcome, seconds: Math.round(performance.now() - started) / 1000 }
+    const ledgers = await verifyLedgers(cast)
+    const wrong = [
+      ...differences(outcome, expectedOutcome(cast)),
+      ...wrongNetworks(cast, played),
+      ...brokenLedgers(ledgers),
+    ]
+    say(`\n${summary(cast, played, paint)}\n`)
+    say(`${outcome.onboarded.length} onboarded, ${outcome.refused.length} refused, in ${outcome.seconds} s.`)
+    say(`${ledgers.length} ledgers verified, ${ledgers.reduce((sum, { verdict }) => sum + verdict.events, 0)} events.`)
+    for (const difference of wrong) say(paint('red', `Not as expected: ${difference}`))
+    return { outcome, differences: wrong, cast }
+  } catch (error) {
+    await cast.close()
+    throw error
+  }
+}
+
+/** The site's own word on why a part was refused: of a device in its record, of a stranger among the refusals. */
+async function recordedCode({ stage }: Cast, part: Part): Promise<ErrorCode | undefined> {
+  const { store } = stage.site
+  if (part.impersonates === undefined) {
+    const device = await store.read(tables => tables.device.get(stage.device(part.name)))
+    return device?.refusal?.code
+  }
+  for (let cursor = {}; ; ) {
+    const page = await store.feed(cursor, 1000)
+    if (page.events.length === 0) return undefined
+    const claim = `serialNumber=${part.impersonates}`
+    const refusal = page.events.find(
+      ({ kind, body }) => kind === 'stranger-refused' && String(body['claims']).includes(claim),
+    )
+    if (refusal !== undefined) return refusal.body['code'] as ErrorCode
+    cursor = page.cursor
+  }
+}
+
+function expectedOutcome({ parts, twin }: Cast): ExpectedOutcome {
+  return {
+    onboarded: parts.filter(({ expected }) => expected.outcome === 'onboarded').map(({ name }) => name),
+    refused: [
+      ...parts.flatMap(({ name, expected }) =>
+        expected.outcome === 'refused' ? [{ device: name, code: expected.code }] : [],
+      ),
+      { device: twin.name, code: twin.expected.code },
+    ],
+  }
+}
+
+function wrongNetworks({ twin }: Cast, { networks }: Performance): string[] {
+  const refusers = networks.filter(({ network }) => network === twin.name).map(({ device }) => device)
+  return refusers.includes(twin.expected.device) ? [] : [`${twin.expected.device} did not refuse the ${twin.name}`]
+}
+
+interface LedgerResult {
+  readonly party: string
+  readonly verdict: LedgerVerdict
+}
+
+/** Each party takes its own checkpoint as anchor: here the record and its anchor are in one hand, and say so. */
+async function verifyLedgers({ stage }: Cast): Promise<LedgerResult[]> {
+  const parties = [
+    { party: 'site', store: stage.site.store },
+    ...stage.makers.map(({ name, site }) => ({ party: name, store: site.store })),
+  ]
+  return Promise.all(
+    parties.map(async ({ party, store }) => ({ party, verdict: await store.verify(await store.checkpoint()) })),
+  )
+}
+
+function brokenLedgers(ledgers: readonly LedgerResult[]): string[] {
+  return ledgers.flatMap(({ party, verdict: { integrity, completeness } }) =>
+    integrity === 'pass' && completeness === 'pass'
+      ? []
+      : [`ledger of ${party}: integrity ${integrity}, completeness ${completeness}`],
+  )
+}
+
+function summary({ parts }: Cast, { rows, networks }: Performance, paint: Paint): string {
+  const refusals = [
+    ...rows.flatMap(({ name, rung, refusal, waiting }) =>
+      refusal === undefined || rung === 'connected'
+        ? []
+        : [{ who: name, by: waiting ? 'site, for now' : 'site', code: refusal }],
+    ),
+    ...networks.map(({ network, device, code }) => ({ who: network, by: device, code })),
+  ]
+  const connected = rows.filter(({ rung }) => rung === 'connected').length
+  const text = table(refusals, [
+    { title: 'refused', of: ({ who }) => who },
+    { title: 'by', of: ({ by }) => by },
+    { title: 'code', of: ({ code }) => code },
+    { title: 'why', of: ({ code }) => errorCatalogue[code].title, flexible: true },
+  ])
+  const proof = `${connected} of ${parts.length} have a credential of their own and have shown it over mutual TLS.`
+  return `${paint('green', proof)}\n\n${text}`
+}
