@@ -8,7 +8,7 @@ import {
   withAttempt,
   withCredential,
 } from './pledge-record.ts'
-import { demote, type Failure, type Moment, park, refusal, refuse, report, stay } from './pledge-search.ts'
+import { demote, type Failure, lost, type Moment, park, refusal, refuse, report, stay } from './pledge-search.ts'
 import type { Enrolling, Input, Issued, Pinned, Transition } from './pledge-state.ts'
 
 export function beginEnrolment(state: Pinned, moment: Moment): Transition {
@@ -35,7 +35,7 @@ export function enrolling(state: Enrolling, input: Input): Transition {
   const { base, candidate } = state
   switch (input.type) {
     case 'connection-lost':
-      return refuse(base, candidate, { code: 'registrar-unreachable', keep: true }, input)
+      return refuse(base, candidate, lost(input), input)
     case 'key-failed':
       return refuse(base, candidate, { code: 'device-key-failed', keep: true }, input)
     case 'persist-failed':

@@ -15,7 +15,7 @@ import {
   withoutCredential,
 } from './pledge-record.ts'
 import { backoff, fraction } from './pledge-schedule.ts'
-import { type Failure, leave, type Moment, refusal, report, stay } from './pledge-search.ts'
+import { type Failure, leave, lost, type Moment, refusal, report, stay } from './pledge-search.ts'
 import type { Base, Confirmed, Effect, Enrolled, Input, Presented, Reporting, Transition } from './pledge-state.ts'
 import { encodeTelemetry } from './telemetry.ts'
 
@@ -136,7 +136,7 @@ export function enrollStatus(telemetry: { readonly status: boolean; readonly rea
 
 export function reporting(state: Reporting, input: Input): Transition {
   const { base, failures } = state
-  if (input.type === 'connection-lost') return retry(state, { code: 'registrar-unreachable' }, input)
+  if (input.type === 'connection-lost') return retry(state, lost(input), input)
   if (input.type !== 'replied') return stay(state)
   const refused = unwelcome(input.reply, 'enrollstatus')
   if (refused !== undefined) return retry(state, refused, input)
@@ -165,7 +165,7 @@ function present({ base, failures }: Enrolled | Confirmed, moment: Moment): Tran
 }
 
 export function presented(state: Presented, input: Input): Transition {
-  if (input.type === 'connection-lost') return retry(state, { code: 'registrar-unreachable' }, input)
+  if (input.type === 'connection-lost') return retry(state, lost(input), input)
   if (input.type !== 'replied') return stay(state)
   const refused = unwelcome(input.reply, 'presence')
   return refused === undefined ? settle(state.base, input) : retry(state, refused, input)

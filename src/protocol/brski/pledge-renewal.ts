@@ -15,7 +15,7 @@ import {
 } from './pledge-network.ts'
 import { nextKeyLabel, type PledgeRecord, withCredential, withoutRenewal } from './pledge-record.ts'
 import { backoff } from './pledge-schedule.ts'
-import { type Failure, type Moment, refusal, report, stay } from './pledge-search.ts'
+import { type Failure, lost, type Moment, refusal, report, stay } from './pledge-search.ts'
 import type { Base, Connected, Input, Renewed, Renewing, Transition } from './pledge-state.ts'
 
 export function connected(state: Connected, input: Input): Transition {
@@ -41,8 +41,9 @@ export function renewing(state: Renewing, input: Input): Transition {
     case 'connected':
       return state.est === undefined ? begin(state, input.chain, input) : stay(state)
     case 'connection-failed':
-    case 'connection-lost':
       return postpone(state, { code: 'registrar-unreachable', keep: true }, input)
+    case 'connection-lost':
+      return postpone(state, lost(input), input)
     case 'key-failed':
       return postpone(state, { code: 'device-key-failed' }, input)
     case 'persist-failed':

@@ -92,6 +92,13 @@ export interface Failure {
   readonly waitMs?: number
 }
 
+/** The same request is worth another try, unless it was answered with something that is no answer. */
+export function lost({ unreadable = false }: { readonly unreadable?: boolean }): Failure {
+  return unreadable
+    ? { code: 'registrar-answer-invalid', detail: { rule: 'http' } }
+    : { code: 'registrar-unreachable', keep: true }
+}
+
 /** Notes a failure; the candidate's next turn is later each time. */
 export function demote(base: Base, candidate: string, failure: Failure, { at, random }: Moment): Base {
   const { hop: _, ...track } = trackOf(base, candidate, at)

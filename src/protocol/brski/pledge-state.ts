@@ -136,7 +136,8 @@ export type Input = {
   /** `chain`: DER, the server's end-entity certificate first; TLS has proven that key. */
   | { readonly type: 'connected'; readonly chain: readonly Uint8Array[] }
   | { readonly type: 'connection-failed' }
-  | { readonly type: 'connection-lost' }
+  /** `unreadable`: what came was no answer at all, or one beyond all bounds. */
+  | { readonly type: 'connection-lost'; readonly unreadable?: boolean }
   | { readonly type: 'request-signed'; readonly request: Uint8Array }
   | { readonly type: 'csr-made'; readonly csr: Uint8Array; readonly spki: Uint8Array }
   /** Of either signing or making a key. */

@@ -4,12 +4,23 @@ import { OnboardingError } from '../../domain/error.ts'
 import { coded, withCodes } from '../../domain/failure.ts'
 import { type HttpReply, type HttpRequest, mediaType, retryAfter } from '../http.ts'
 import { openVoucherArtifact } from './artifact.ts'
-import { checkVoucher, verifyPinned } from './pledge-check.ts'
 import { brskiPath, formatOf, mediaTypeOf } from './endpoint.ts'
+import { checkVoucher, verifyPinned } from './pledge-check.ts'
 import { beginEnrolment, resumeEnrolment } from './pledge-enrolment.ts'
 import { type Attempt, withAttempt } from './pledge-record.ts'
 import { replaceTrack } from './pledge-schedule.ts'
-import { attemptOf, demote, type Failure, type Moment, park, refusal, refuse, report, stay } from './pledge-search.ts'
+import {
+  attemptOf,
+  demote,
+  type Failure,
+  lost,
+  type Moment,
+  park,
+  refusal,
+  refuse,
+  report,
+  stay,
+} from './pledge-search.ts'
 import type {
   Accepted,
   Base,
@@ -138,9 +149,7 @@ function ask(state: Prepared, path: string = brskiPath.requestVoucher, redirecte
 
 export function requested(state: Requested, input: Input): Transition {
   const { base, candidate } = state
-  if (input.type === 'connection-lost') {
-    return refuse(base, candidate, { code: 'registrar-unreachable', keep: true }, input)
-  }
+  if (input.type === 'connection-lost') return refuse(base, candidate, lost(input), input)
   if (input.type !== 'replied') return stay(state)
   const { reply } = input
   if (reply.status === 200) return receive(state, reply, input)

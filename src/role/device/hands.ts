@@ -1,5 +1,6 @@
 import { createCsr } from '../../crypto/csr.ts'
 import type { KeyStore } from '../../crypto/signer.ts'
+import { OnboardingError } from '../../domain/error.ts'
 import type { Log } from '../../domain/port.ts'
 import { signVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import type { Effect, Input, State } from '../../protocol/brski/pledge.ts'
@@ -22,31 +23,48 @@ interface Body {
   readonly log: Log
 }
 
-/** What a pledge does things with. */
+/** What a pledge does things with, from one power-up to the next loss. */
 export interface Hands {
-  /** The answer to the effect; undefined for one that has none. Failures of the outside are answers, too. */
-  perform(effect: Effect, state: State, off: AbortSignal): Promise<Answer | undefined>
-  /** Closes the connection. */
-  drop(): void
+  /**
+   * The answer to the effect; undefined for one that has none, and when the power is gone. Failures of the outside are
+   * answers, too.
+   */
+  perform(effect: Effect, state: State): Promise<Answer | undefined>
 }
 
 /** No honest answer on these paths comes near it. */
 const maxBytes = 0x4_0000
 
-export function createHands(birth: BirthCredential, body: Body): Hands {
+/** @param off aborts when the power is lost: what is on the wire is cut, what is being written is finished */
+export function createHands(birth: BirthCredential, body: Body, off: AbortSignal): Hands {
   const { model, keys, transport, sleep, log } = body
   let connection: PledgeConnection | undefined
   const drop = (): void => {
     connection?.close()
     connection = undefined
   }
+  off.addEventListener('abort', drop)
+
+  /** Nobody waits for a wire that was cut. The listener goes with the wait, since a device may run for years. */
+  function unlessCut(work: Promise<Answer>): Promise<Answer | undefined> {
+    return new Promise(resolve => {
+      const cut = () => resolve(undefined)
+      off.addEventListener('abort', cut, { once: true })
+      void work.then(answer => {
+        off.removeEventListener('abort', cut)
+        resolve(answer)
+      })
+    })
+  }
 
   async function connect(effect: Effect & { type: 'connect' }, state: State): Promise<Answer> {
     drop()
     const identity = effect.credential === 'birth' ? birthIdentity(birth) : networkIdentity(state)
     const request = { origin: effect.origin, ...identity, timeoutMs: model.connectTimeoutMs }
-    connection = await transport.connect(request)
-    return { type: 'connected', chain: connection.serverCertificates }
+    const opened = await transport.connect(request)
+    if (off.aborted) opened.close()
+    else connection = opened
+    return { type: 'connected', chain: opened.serverCertificates }
   }
 
   async function send({ request }: Effect & { type: 'send' }): Promise<Answer> {
@@ -55,23 +73,21 @@ export function createHands(birth: BirthCredential, body: Body): Hands {
     return { type: 'replied', reply }
   }
 
-  const failed =
-    (type: 'connection-failed' | 'connection-lost' | 'key-failed' | 'persist-failed') => (error: unknown) => {
-      log.warn(
-        { serial: birth.serialNumber, reason: error instanceof Error ? error.message : 'unknown' },
-        `pledge ${type}`,
-      )
-      return { type } as const
+  const failed = (type: 'connection-failed' | 'connection-lost' | 'key-failed' | 'persist-failed') => {
+    return (error: unknown): Answer => {
+      const reason = error instanceof Error ? error.message : 'unknown'
+      log.warn({ serial: birth.serialNumber, reason }, `pledge ${type}`)
+      return type === 'connection-lost' && isUnreadable(error) ? { type, unreadable: true } : { type }
     }
+  }
 
   return {
-    drop,
-    async perform(effect, state, off) {
+    async perform(effect, state) {
       switch (effect.type) {
         case 'connect':
-          return connect(effect, state).catch(failed('connection-failed'))
+          return unlessCut(connect(effect, state).catch(failed('connection-failed')))
         case 'send':
-          return send(effect).catch(failed('connection-lost'))
+          return unlessCut(send(effect).catch(failed('connection-lost')))
         case 'disconnect':
           drop()
           return undefined
@@ -94,6 +110,11 @@ export function createHands(birth: BirthCredential, body: Body): Hands {
       }
     },
   }
+}
+
+/** The connection could not make sense of what came. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof OnboardingError && error.code === 'registrar-answer-invalid'
 }
 
 function birthIdentity({ idevid, chain }: BirthCredential) {

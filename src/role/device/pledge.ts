@@ -51,7 +51,6 @@ export class Pledge {
   readonly birth: BirthCredential
   readonly #options: PledgeOptions
   readonly #profile: PledgeProfile
-  readonly #hands: Hands
   #state: State
   #todo: Effect[] = []
   #progress: Progress[] = []
@@ -63,7 +62,6 @@ export class Pledge {
     this.birth = birth
     this.#options = options
     this.#profile = profileOf(options.model, birth)
-    this.#hands = createHands(birth, options)
     this.#state = unpowered(this.#profile)
   }
 
@@ -126,6 +124,7 @@ export class Pledge {
     this.#running = true
     const power = new AbortController()
     const off = signal === undefined ? power.signal : AbortSignal.any([signal, power.signal])
+    const hands = createHands(this.birth, this.#options, off)
     try {
       const record = await readMemory(this.#options)
       this.#state = unpowered(this.#profile)
@@ -136,21 +135,20 @@ export class Pledge {
         for (let news = this.#progress.shift(); news !== undefined; news = this.#progress.shift())
           yield this.#note(news)
         if (off.aborted || until(this.#state)) return
-        const answer = await this.#work(off)
+        const answer = await this.#work(hands, off)
         if (answer === undefined) return
         this.#tell(answer)
       }
     } finally {
       power.abort()
-      this.#hands.drop()
       this.#running = false
     }
   }
 
   /** Does what is to be done, in order, up to the first effect that is answered. Undefined: there is nothing to wait for. */
-  async #work(off: AbortSignal): Promise<Answer | undefined> {
+  async #work(hands: Hands, off: AbortSignal): Promise<Answer | undefined> {
     for (let effect = this.#todo.shift(); effect !== undefined; effect = this.#todo.shift()) {
-      const answer = await this.#hands.perform(effect, this.#state, off)
+      const answer = await hands.perform(effect, this.#state)
       if (off.aborted) return undefined
       if (answer !== undefined) return answer
     }

@@ -6,6 +6,9 @@ import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../../../src
 import { encodeName } from '../../../src/codec/x509/name.ts'
 import { verifyCsr } from '../../../src/crypto/csr.ts'
 import { issueCertificate } from '../../../src/crypto/issue.ts'
+import { validatePath } from '../../../src/crypto/path.ts'
+import { OnboardingError } from '../../../src/domain/error.ts'
+import { coded, requestFailure } from '../../../src/domain/failure.ts'
 import { openVoucherArtifact, signVoucherArtifact } from '../../../src/protocol/brski/artifact.ts'
 import { checkPledgeRequest } from '../../../src/protocol/brski/registrar-check.ts'
 import { decodeTelemetry, type Telemetry } from '../../../src/protocol/brski/telemetry.ts'
@@ -44,6 +47,8 @@ export class RegistrarDouble {
   readonly issued = new Map<string, Certificate>()
   /** By path; takes the place of the honest answer. */
   readonly faults = new Map<string, Fault>()
+  /** Why voucher requests were refused, in order. */
+  readonly refusals: string[] = []
   readonly telemetry: (Telemetry & { readonly path: string; readonly client: Certificate | undefined })[] = []
   /** Laid over the honest voucher. */
   voucherChanges: Partial<Voucher> = {}
@@ -93,7 +98,7 @@ export class RegistrarDouble {
     const body = request.body ?? new Uint8Array()
     switch (request.path) {
       case path('brski/requestvoucher'):
-        return reply(200, { 'content-type': 'application/voucher-cms+json' }, await this.voucher(body, client))
+        return this.#answer(body, client)
       case path('brski/voucher_status'):
       case path('brski/enrollstatus'):
         this.telemetry.push({ ...decodeTelemetry(body), path: request.path, client })
@@ -108,6 +113,24 @@ export class RegistrarDouble {
       default:
         return reply(404)
     }
+  }
+
+  async #answer(body: Uint8Array, client: Certificate | undefined): Promise<HttpReply> {
+    try {
+      this.#identify(client)
+      return reply(200, { 'content-type': 'application/voucher-cms+json' }, await this.voucher(body, client))
+    } catch (error) {
+      const refused = coded(error, { ...requestFailure, path: 'idevid-forged' })
+      if (!(refused instanceof OnboardingError)) throw error
+      this.refusals.push(refused.code)
+      return reply(refused.entry.status, { 'content-type': 'text/plain' }, refused.code)
+    }
+  }
+
+  #identify(client: Certificate | undefined): void {
+    if (client === undefined) throw new OnboardingError('idevid-missing')
+    const anchors = [{ name: 'births', certificate: this.maker.birthRoot }]
+    validatePath({ chain: [client, this.maker.births.certificate], anchors, at: new Date(this.clock()) })
   }
 
   certificates(list: readonly Certificate[]): string {

@@ -4,9 +4,10 @@ import { decodeEstBase64 } from '../../../src/codec/base64.ts'
 import { decodeCertificationRequest } from '../../../src/codec/pkcs10.ts'
 import type { Progress } from '../../../src/protocol/brski/pledge.ts'
 import { fjordClimate, kestrelMeter } from '../../../src/role/device/model.ts'
+import type { ConnectRequest, PledgeTransport } from '../../../src/role/device/port.ts'
 import { RegistrarDouble, reply } from './registrar-double.ts'
 import { origin, scene } from './scene.ts'
-import { refusalsOf, rungsOf, VirtualTime, watch } from './workbench.ts'
+import { refusalsOf, rungsOf, VirtualTime, watch, wire } from './workbench.ts'
 import { day, endEntity, registrarUsage, start } from './world.ts'
 
 const reenroll = '/.well-known/est/simplereenroll'
@@ -184,12 +185,41 @@ suite('Switched off', () => {
     assert.equal(registrar.distinct('brski/requestvoucher'), 1)
   })
 
+  test('while nobody answers, a device does not keep its owner waiting', async () => {
+    const { device, listeners, bench } = await scene()
+    const never = new Promise<never>(() => {})
+    let closed = 0
+    const silent = { serverCertificates: [], request: () => never, close: () => void closed++ }
+    const connected = wire(listeners, device.keys)
+    for (const connect of [
+      () => never,
+      async (request: Parameters<typeof connected.connect>[0]) => ({
+        ...silent,
+        ...(await chainOf(connected, request)),
+      }),
+    ]) {
+      const pledge = await bench(listeners, device, { transport: { connect } })
+      const power = new AbortController()
+      const run = pledge.onboard([origin], power.signal)
+      assert.equal((await run.next()).value?.type, 'trying')
+      const pending = watch(run)
+      setImmediate(() => power.abort())
+      await pending
+    }
+    assert.equal(closed, 1)
+  })
+
   test('before it was on, it does nothing', async () => {
     const { pledge, registrar } = await scene()
     await watch(pledge.onboard([origin], AbortSignal.abort()))
     assert.deepEqual(registrar.seen, [])
   })
 })
+
+async function chainOf(transport: PledgeTransport, request: ConnectRequest) {
+  const { serverCertificates } = await transport.connect(request)
+  return { serverCertificates }
+}
 
 suite('A factory reset', () => {
   test('leaves what the factory installed, octet by octet, and a device that can be sold', async () => {

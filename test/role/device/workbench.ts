@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Certificate, decodeCertificate } from '../../../src/codec/x509/certificate.ts'
 import type { KeyStore } from '../../../src/crypto/signer.ts'
-import type { Log } from '../../../src/domain/port.ts'
+import type { Endpoint, Log } from '../../../src/domain/port.ts'
 import type { Progress } from '../../../src/protocol/brski/pledge.ts'
 import type { HttpReply, HttpRequest } from '../../../src/protocol/http.ts'
 import { openPledge, type PledgeOptions } from '../../../src/role/device/pledge.ts'
@@ -51,6 +51,26 @@ export function wire(listeners: ReadonlyMap<string, Listener>, keys: KeyStore): 
           open = false
         },
       }
+    },
+  }
+}
+
+/** An endpoint of ours as something that listens. */
+export function listenerOf(endpoint: Endpoint, chain: readonly Uint8Array[]): Listener {
+  return {
+    chain,
+    async handle({ method, path, headers, body = new Uint8Array() }, client) {
+      const certificates = client === undefined ? [] : [client.der]
+      const peer = {
+        address: 'wire',
+        certificates,
+        localCertificate: chain[0]!,
+        connection: '1',
+        channelBinding: () => undefined,
+      }
+      const answer = await endpoint.handle({ method, path, headers, body, peer })
+      const { status = 404, headers: fields = {}, body: content = '' } = answer ?? {}
+      return { status, headers: fields, body: typeof content === 'string' ? Buffer.from(content) : content }
     },
   }
 }
