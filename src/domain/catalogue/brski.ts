@@ -41,7 +41,7 @@ export const brskiErrors = {
   'idevid-forged': {
     title: 'Birth certificate forged',
     cause: 'The IDevID names a manufacturer that this site trusts, but was not signed by it.',
-    action: 'A copied or invented certificate: find the device that presented it.',
+    action: 'Find the device that presented it; if the maker has a new root, add that with `mooring trust add`.',
     status: 403,
   },
   'idevid-invalid': {

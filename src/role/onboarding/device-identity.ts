@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
-import { nameKey } from '../../codec/x509/name.ts'
 import { PathError, validatePath } from '../../crypto/path.ts'
 import type { ProvenIdentity } from '../../domain/admission.ts'
 import { OnboardingError } from '../../domain/error.ts'
@@ -67,12 +66,8 @@ function trustedManufacturer(chain: readonly Certificate[], snapshot: DirectoryS
     if (error.code !== 'untrusted' && error.code !== 'bad-signature') {
       throw new OnboardingError('idevid-invalid', { rule: error.code, subject: error.subject }, { cause: error })
     }
-    const forged = chain.some(certificate => snapshot.anchorNames.has(nameKey(certificate.issuer)))
-    throw new OnboardingError(
-      forged ? 'idevid-forged' : 'idevid-untrusted',
-      { subject: error.subject },
-      { cause: error },
-    )
+    const code = snapshot.claimed(chain) ? 'idevid-forged' : 'idevid-untrusted'
+    throw new OnboardingError(code, { subject: error.subject }, { cause: error })
   }
   throw new OnboardingError('idevid-untrusted')
 }

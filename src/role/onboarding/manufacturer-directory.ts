@@ -1,5 +1,5 @@
 import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
-import { nameKey } from '../../codec/x509/name.ts'
+import { attributeValues, type Name, nameKey } from '../../codec/x509/name.ts'
 import { type TrustAnchor, trustStore } from '../../crypto/trust.ts'
 import type { Store } from '../../domain/port.ts'
 import type { TrustedManufacturer } from '../../domain/site.ts'
@@ -20,8 +20,8 @@ export interface ManufacturerDirectory {
 
 export interface DirectorySnapshot {
   readonly anchors: readonly TrustAnchor[]
-  /** Names of the anchors' subjects: a chain that names one of them and does not verify is a forgery, not a stranger. */
-  readonly anchorNames: ReadonlySet<string>
+  /** Does the chain name one of these manufacturers? When it does not verify, it is then a forgery and not a stranger. */
+  claimed(chain: readonly Certificate[]): boolean
   entry(name: string): DirectoryEntry | undefined
 }
 
@@ -55,19 +55,29 @@ async function load(store: Store): Promise<DirectorySnapshot> {
   })
   const entries = new Map<string, DirectoryEntry>()
   const anchors: TrustAnchor[] = []
-  const anchorNames = new Set<string>()
+  const organizations = new Set<string>()
   for (const manufacturer of manufacturers) {
     const own = parse(manufacturer.anchors).map(certificate => ({ name: manufacturer.name, certificate }))
     const masa = parse(manufacturer.masaAnchors).map(certificate => ({ name: manufacturer.name, certificate }))
     anchors.push(...own)
-    for (const { certificate } of own) anchorNames.add(nameKey(certificate.subject))
+    for (const { certificate } of own) for (const name of namesOf(certificate.subject)) organizations.add(name)
     entries.set(manufacturer.name, {
       manufacturer,
       quirks: manufacturer.quirks as readonly Quirk[],
       voucherAnchors: masa.length > 0 ? masa : own,
     })
   }
-  return { anchors: trustStore(anchors).anchors, anchorNames, entry: name => entries.get(name) }
+  return {
+    anchors: trustStore(anchors).anchors,
+    claimed: chain => chain.some(({ issuer }) => namesOf(issuer).some(name => organizations.has(name))),
+    entry: name => entries.get(name),
+  }
+}
+
+/** What a person would take for the maker's name: the whole subject, and the organization in it. */
+function namesOf(name: Name): string[] {
+  const organizations = attributeValues(name, 'organizationName').map(text => `O=${text.trim().toLowerCase()}`)
+  return [nameKey(name), ...organizations]
 }
 
 function parse(anchors: readonly string[]): Certificate[] {
