@@ -31,6 +31,11 @@ export function serveExchanges(server: Server | HttpsServer, exchange: Exchange)
       door.counters.postponed++
       return send(door, response, refusal(door, 'overloaded', { close: true }))
     }
+    // RFC 9112 section 3.2; Node takes the first of several.
+    if (hasTwoHosts(request)) {
+      door.counters.malformed++
+      return send(door, response, refusal(door, 'request-malformed', { close: true }))
+    }
     receive(door, request, response, expectsContinue, body => {
       const busy = inFlight >= door.limits.inFlight || connection.answering >= door.limits.inFlightPerConnection
       if (busy) {
@@ -50,6 +55,15 @@ export function serveExchanges(server: Server | HttpsServer, exchange: Exchange)
   server.on('request', (request, response) => handle(request, response, false))
   // RFC 9110 section 10.1.1: the peer waits to hear whether its body is welcome.
   server.on('checkContinue', (request, response) => handle(request, response, true))
+}
+
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts > 1
 }
 
 /** Reads the body, within the limit. A peer that leaves in the middle of it is not heard of again. */

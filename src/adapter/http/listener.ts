@@ -162,8 +162,8 @@ function watchFailures(server: AnyServer, door: Door): void {
       door.counters.malformed++
       door.log.info({ connection: id, address, code, reason: error.code }, 'request refused')
     }
-    // An answer that is being written must not be broken by another one.
-    if (code === undefined || !socket.writable || answering > 0) socket.destroy()
+    // An answer that is being made or written must not be broken by another one.
+    if (code === undefined || !socket.writable || answering > 0 || socket.writableLength > 0) socket.destroy()
     else sayAndClose(socket as Socket, code, error.code === 'HPE_HEADER_OVERFLOW' ? 431 : undefined)
   })
 }
