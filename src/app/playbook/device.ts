@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openFileKeyStore } from '../../adapter/key/file.ts'
-import type { KeyStore } from '../../crypto/signer.ts'
 import type { ErrorCode } from '../../domain/error.ts'
 import type { Rung } from '../../domain/evidence.ts'
 import type { Clock, Log } from '../../domain/port.ts'
@@ -39,7 +38,7 @@ export interface VirtualDevice {
   /** Everything it sent and got, oldest first. */
   readonly exchanges: readonly Exchange[]
   /** Puts something between the device and the answers it gets, behind TLS: a server that answers so. */
-  alter(change: ((exchange: Exchange) => HttpReply) | undefined): void
+  alter(change: (exchange: Exchange) => HttpReply | Promise<HttpReply>): void
   /** A connection by hand, with the birth certificate and key of this device. */
   connect(origin: string): Promise<PledgeConnection>
 }
@@ -72,10 +71,10 @@ export async function virtualDevice(
   clock: Clock = Date.now,
 ): Promise<VirtualDevice> {
   const exchanges: Exchange[] = []
-  let change: ((exchange: Exchange) => HttpReply) | undefined
+  let change: (exchange: Exchange) => HttpReply | Promise<HttpReply> = ({ reply }) => reply
   const transport = tapped(pledgeTransport(housing.keys), exchange => {
     exchanges.push(exchange)
-    return change?.(exchange) ?? exchange.reply
+    return change(exchange)
   })
   const pledge = await openPledge({
     model: { ...maker.model, retry: impatience, connectTimeoutMs },
@@ -103,7 +102,10 @@ function birthIdentity({ birth }: Pledge) {
   return { certificates: [birth.idevid, ...birth.chain].map(({ der }) => der), keyLabel: 'idevid' }
 }
 
-function tapped(transport: PledgeTransport, see: (exchange: Exchange) => HttpReply): PledgeTransport {
+function tapped(
+  transport: PledgeTransport,
+  see: (exchange: Exchange) => HttpReply | Promise<HttpReply>,
+): PledgeTransport {
   return {
     async connect(request) {
       const connection = await transport.connect(request)
@@ -119,13 +121,15 @@ function tapped(transport: PledgeTransport, see: (exchange: Exchange) => HttpRep
   }
 }
 
-/** Switches the device on until it is connected, or every candidate has refused it or made it wait. */
+/** Switches the device on until it is connected, or rests when every candidate has refused it or made it wait. */
 export async function journey(device: VirtualDevice, candidates: readonly string[]): Promise<Journey> {
   const refusals = new Map<string, ErrorCode>()
   const waiting = new Set<string>()
   for await (const progress of device.pledge.onboard(candidates)) {
     note(progress, refusals, waiting)
-    if (candidates.every(candidate => refusals.has(candidate) || waiting.has(candidate))) break
+    // Not before: it may still have to say why it refused.
+    const rests = progress.type === 'resting' || progress.type === 'trying'
+    if (rests && candidates.every(candidate => refusals.has(candidate) || waiting.has(candidate))) break
   }
   const { rung, credential } = device.pledge.status()
   const connected = rung === 'connected' && credential !== undefined
@@ -137,9 +141,4 @@ function note(progress: Progress, refusals: Map<string, ErrorCode>, waiting: Set
     refusals.set(progress.candidate, progress.code)
   }
   if (progress.type === 'waiting') waiting.add(progress.candidate)
-}
-
-/** Keys that a device holds now. */
-export function keyLabels(keys: KeyStore): Promise<string[]> {
-  return keys.list()
 }

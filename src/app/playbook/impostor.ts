@@ -2,12 +2,12 @@ import { connect, createServer, type Socket } from 'node:net'
 import { listenTls } from '../../adapter/http/tls-endpoint.ts'
 import { memoryKeyStore } from '../../adapter/key/memory.ts'
 import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
-import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../../codec/x509/extension.ts'
+import { type Extension, extendedKeyUsageOid, extensionKinds, makeExtension } from '../../codec/x509/extension.ts'
 import { encodeName } from '../../codec/x509/name.ts'
 import { caExtensions, type Issuer, issueCertificate } from '../../crypto/issue.ts'
 import { generateKey } from '../../crypto/key.ts'
 import { type Curve, keySigner, type Signer } from '../../crypto/signer.ts'
-import type { EndpointReply, Log, MasaClient } from '../../domain/port.ts'
+import type { EndpointReply, MasaClient } from '../../domain/port.ts'
 import { openVoucherArtifact, signVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import { brskiMediaType, brskiPath } from '../../protocol/brski/endpoint.ts'
 import { birthKeyLabel } from '../../role/device/birth.ts'
@@ -32,10 +32,16 @@ export async function namesake(subject: Uint8Array, curve: Curve = 'P-256'): Pro
   return { certificate: decodeCertificate(der), signer }
 }
 
-/** A certificate with the names and extensions of another, by an issuer of one's own. */
-export async function copyOf(original: Certificate, spkiDer: Uint8Array, issuer: Issuer): Promise<Certificate> {
-  const keyIds: readonly string[] = [extensionKinds.subjectKeyIdentifier.id, extensionKinds.authorityKeyIdentifier.id]
-  const extensions = original.extensions.filter(({ id }) => !keyIds.includes(id))
+/** A certificate with the names and extensions of another, by an issuer of one's own; `changes` take the place of its own. */
+export async function copyOf(
+  original: Certificate,
+  spkiDer: Uint8Array,
+  issuer: Issuer,
+  changes: readonly Extension[] = [],
+): Promise<Certificate> {
+  const { subjectKeyIdentifier, authorityKeyIdentifier } = extensionKinds
+  const replaced = [subjectKeyIdentifier, authorityKeyIdentifier, ...changes].map(({ id }) => id)
+  const extensions = [...original.extensions.filter(({ id }) => !replaced.includes(id)), ...changes]
   const { validity, subject } = original
   return decodeCertificate(await issueCertificate({ subject: subject.der, spkiDer, issuer, ...validity, extensions }))
 }
@@ -55,12 +61,16 @@ export async function strangersIdentity(
 }
 
 /** The birth certificate of a device for another key, under a hierarchy that has every name of the genuine one. */
-export async function forgedHierarchy({ pledge, maker }: VirtualDevice, spkiDer: Uint8Array): Promise<Certificate[]> {
+export async function forgedHierarchy(
+  { pledge, maker }: VirtualDevice,
+  spkiDer: Uint8Array,
+  changes: readonly Extension[] = [],
+): Promise<Certificate[]> {
   const { deviceRoot, idevid } = maker.site.manufacturer
   const root = await namesake(deviceRoot.subject.der)
   const signer = keySigner(generateKey('P-256'))
   const certificate = await copyOf(idevid.certificate, signer.spkiDer, root)
-  return [await copyOf(pledge.birth.idevid, spkiDer, { certificate, signer }), certificate]
+  return [await copyOf(pledge.birth.idevid, spkiDer, { certificate, signer }, changes), certificate]
 }
 
 function lifetime() {
@@ -71,13 +81,13 @@ function lifetime() {
  * An evil twin: a complete network under the identifier of the home network, in the name of the same owner, whose
  * registrar has vouchers made by somebody who is not the manufacturer.
  */
-export async function openTwin(lab: Lab): Promise<Network> {
+export async function openTwin(lab: Lab, name: string): Promise<Network> {
   const forger = await namesake(
     encodeName({ organizationName: 'Fjord Sensors', commonName: 'Fjord Sensors MASA root' }),
   )
   const { site, owner } = lab.home
   const twin = await lab.openNetwork(
-    { name: 'evil-twin', network: site.network, owner, masa: registrar => forgingMasa(forger, registrar) },
+    { name, network: site.network, owner, masa: registrar => forgingMasa(forger, registrar) },
     [],
   )
   // It believes the real makers about births, else it could not even talk to a device, and the forger about vouchers.
@@ -109,7 +119,7 @@ function forgingMasa(forger: Issuer, { chain }: RegistrarCredential): MasaClient
 }
 
 /** A registrar with the names of the home network's that answers every voucher request with what `answer` says. */
-export async function openThief(lab: Lab, log: Log, answer: () => EndpointReply): Promise<string> {
+export async function openThief(lab: Lab, answer: () => EndpointReply): Promise<string> {
   const { registrar } = lab.home.site.authority
   const ca = await namesake(registrar.certificate.issuer.der)
   const key = generateKey('P-256')
@@ -120,14 +130,14 @@ export async function openThief(lab: Lab, log: Log, answer: () => EndpointReply)
     key,
     certificateChain: [certificate.der, ca.certificate.der],
     endpoints: [{ handle: async ({ path }) => (path === brskiPath.requestVoucher ? answer() : { status: 200 }) }],
-    log,
+    log: lab.log,
   })
   lab.keep(() => listener.close())
   return `https://${host}:${listener.port}`
 }
 
 /** A machine with TLS that is no registrar at all. */
-export async function openStranger(lab: Lab, log: Log): Promise<string> {
+export async function openStranger(lab: Lab): Promise<string> {
   const ca = await namesake(encodeName({ commonName: 'printer' }))
   const key = generateKey('P-256')
   const signer: Signer = keySigner(key)
@@ -140,7 +150,7 @@ export async function openStranger(lab: Lab, log: Log): Promise<string> {
     ...lifetime(),
     extensions: [usage],
   })
-  const listener = await listenTls({ host, port: 0, key, certificateChain: [der], endpoints: [], log })
+  const listener = await listenTls({ host, port: 0, key, certificateChain: [der], endpoints: [], log: lab.log })
   lab.keep(() => listener.close())
   return `https://${host}:${listener.port}`
 }

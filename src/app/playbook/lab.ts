@@ -8,7 +8,7 @@ import type { Party } from '../../domain/declaration.ts'
 import { domainIds } from '../../domain/ownership.ts'
 import type { Log, MasaClient } from '../../domain/port.ts'
 import { type DeviceModel, fjordClimate, kestrelMeter } from '../../role/device/model.ts'
-import { makeUnits, type UnitPort } from '../../role/factory/line.ts'
+import { makeUnits } from '../../role/factory/line.ts'
 import { buyerCard, sellUnits, shipmentManifest } from '../../role/factory/sale.ts'
 import type { RegistrarCredential } from '../../role/onboarding/masa-exchange.ts'
 import { importManifest } from '../../role/supply-chain/import.ts'
@@ -16,7 +16,7 @@ import { trustManufacturer } from '../../role/supply-chain/trust.ts'
 import { openManufacturerSite } from '../manufacturer.ts'
 import { openSite, type Site } from '../site.ts'
 import type { Demonstration } from './demonstration.ts'
-import { type DeviceHousing, openHousing, type VirtualDevice, virtualDevice } from './device.ts'
+import { openHousing, type VirtualDevice, virtualDevice } from './device.ts'
 import type { Ledger } from './ledger.ts'
 import { host, type Maker, type Network } from './party.ts'
 
@@ -37,12 +37,13 @@ export interface Lab {
   readonly home: Network
   readonly makers: readonly [Maker, Maker]
   readonly ledgers: readonly Ledger[]
+  readonly log: Log
   /** Opens one more network, which lives as long as the lab. It trusts both makers unless told not to. */
   openNetwork(terms: NetworkTerms, trusts?: readonly Maker[]): Promise<Network>
-  /** Makes devices. Nobody owns them but their maker. */
-  make(maker: Maker, count?: number): Promise<readonly VirtualDevice[]>
-  /** As `make`, and sells them to the owner of the network, whose list they are then on. */
-  buy(maker: Maker, network: Network, count?: number): Promise<readonly VirtualDevice[]>
+  /** Makes a device. Nobody owns it but its maker. */
+  make(maker: Maker): Promise<VirtualDevice>
+  /** As `make`, and sells it to the owner of the network, whose list it is then on. */
+  buy(maker: Maker, network: Network): Promise<VirtualDevice>
   /** Sells devices; the manifest is for the buyer to import. */
   sell(maker: Maker, devices: readonly VirtualDevice[], buyer: Party, onboarders?: readonly Party[]): Promise<Buffer>
   /** Something to be closed with the lab. */
@@ -67,10 +68,10 @@ export async function openLab(options: { readonly data: string; readonly log: Lo
     for (const maker of trusts ?? makers) await trust(network.site, maker)
     return network
   }
-  async function make(maker: Maker, count = 1): Promise<readonly VirtualDevice[]> {
+  async function make(maker: Maker): Promise<VirtualDevice> {
     const number = (batches.get(maker.name) ?? 0) + 1
     batches.set(maker.name, number)
-    return makeBatch(maker, { batch: `${maker.name.slice(0, 1).toUpperCase()}${number}`, count, data, log })
+    return makeDevice(maker, { batch: `${maker.name.slice(0, 1).toUpperCase()}${number}`, data, log })
   }
   const close = async (): Promise<void> => {
     for (const closing of closings.splice(0).reverse()) await closing()
@@ -90,14 +91,15 @@ export async function openLab(options: { readonly data: string; readonly log: Lo
       home,
       makers: [makers[0]!, makers[1]!],
       ledgers,
+      log,
       openNetwork,
       make,
-      async buy(maker, network, count) {
-        const devices = await make(maker, count)
-        const bytes = await sell(maker, devices, cardOf(network))
+      async buy(maker, network) {
+        const device = await make(maker)
+        const bytes = await sell(maker, [device], cardOf(network))
         const { store, clock } = network.site
         await importManifest({ bytes, store, clock, importedBy: 'playbook' })
-        return devices
+        return device
       },
       sell,
       keep: closing => closings.push(closing),
@@ -166,29 +168,18 @@ export async function trustAs(site: Site, { name, site: maker }: Maker, masaRoot
   await trustManufacturer(site, { name, masaPrivateAddress: true, ...anchors }, 'playbook')
 }
 
-async function makeBatch(
+async function makeDevice(
   maker: Maker,
-  order: { readonly batch: string; readonly count: number; readonly data: string; readonly log: Log },
-): Promise<readonly VirtualDevice[]> {
-  const { batch, count, data, log } = order
+  { batch, data, log }: { readonly batch: string; readonly data: string; readonly log: Log },
+): Promise<VirtualDevice> {
   const { manufacturer, store, clock } = maker.site
-  const housings = new Map<string, DeviceHousing>()
-  const port: UnitPort = {
-    async csr(serial, model) {
-      const housing = housings.get(serial) ?? (await openHousing(maker.model, join(data, 'device', serial)))
-      housings.set(serial, housing)
-      return housing.unit.csr(serial, model)
-    },
-    async install(serial, ...rest) {
-      await housings.get(serial)?.unit.install(serial, ...rest)
-    },
-  }
   const { model } = maker
-  const terms = { manufacturer, store, clock, port, batch, model, count, keyOrigin: 'simulated' } as const
-  const { refused } = await makeUnits(terms)
+  const serial = `${batch}-000001`
+  const housing = await openHousing(model, join(data, 'device', serial))
+  const order = { manufacturer, store, clock, port: housing.unit, batch, model, count: 1 } as const
+  const { refused } = await makeUnits({ ...order, keyOrigin: 'simulated' })
   if (refused[0] !== undefined) throw refused[0].error
-  const serials = [...housings].sort(([a], [b]) => (a < b ? -1 : 1))
-  return Promise.all(serials.map(([serial, housing]) => virtualDevice(maker, serial, housing, log)))
+  return virtualDevice(maker, serial, housing, log)
 }
 
 async function sell(

@@ -16,9 +16,9 @@ export interface LedgerStatement extends LedgerVerdict {
 
 const page = 500
 
-/** Reads what is written to a ledger from now on. */
-export async function follow({ name, store }: Ledger) {
-  let cursor: FeedCursor = {}
+/** Reads what is written to a ledger from now on, or after `from`. */
+export async function follow({ name, store }: Ledger, from?: FeedCursor) {
+  let cursor: FeedCursor = from ?? {}
   const rest = async (): Promise<StoredEvent[]> => {
     const all: StoredEvent[] = []
     for (;;) {
@@ -28,7 +28,7 @@ export async function follow({ name, store }: Ledger) {
       if (events.length < page) return all
     }
   }
-  await rest()
+  if (from === undefined) await rest()
   const seen: StoredEvent[] = []
   return {
     /** Events since then that `wanted` accepts; it is a failure when there are none. `fact` says what they show. */

@@ -48,17 +48,17 @@ async function recordConnection(tx: Tx, holder: CredentialHolder, at: number): P
   const reason = 'superseded'
   for (const record of replaced) await tx.credential.put(revokeCredential(record, { at, reason }))
   return recordOnDevice(tx, holder.device, device => [
-    ...connection(device, holder, at),
+    ...connection(device, holder, at, replaced.length > 0),
     ...replaced.map(
       ({ id }): DeviceEvent => ({ kind: 'credential-revoked', body: { credential: id, reason, by: 'renewal' } }),
     ),
   ])
 }
 
-function connection(device: Device, holder: CredentialHolder, at: number): DeviceEvent[] {
-  // Once a day is enough to know that it lives; each request is not an event.
+function connection(device: Device, holder: CredentialHolder, at: number, renewed: boolean): DeviceEvent[] {
+  // Once a day is enough to know that it lives; each request is not an event. The first one with a new credential is.
   const fresh = device.rung === 'connected' && device.connectedAt !== undefined && at - device.connectedAt < 86_400_000
-  if (fresh) return []
+  if (fresh && !renewed) return []
   const events: DeviceEvent[] = [{ kind: 'device-connected', body: { credential: holder.credential.id, at } }]
   if (device.lifecycle === 'US.NLO') {
     const { transition, from, to, actor } = move(device.lifecycle, 'connect', 'device-manager', {
