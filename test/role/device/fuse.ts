@@ -1,5 +1,5 @@
 import type { KeyStore } from '../../../src/crypto/signer.ts'
-import type { DeviceStore, PledgeTransport } from '../../../src/role/device/port.ts'
+import type { DeviceStore, PledgeConnection, PledgeTransport } from '../../../src/role/device/port.ts'
 
 const never = new Promise<never>(() => {})
 
@@ -14,6 +14,8 @@ export class Fuse {
   readonly blown: Promise<'blown'>
   #blow: () => void = () => {}
   #dead = false
+  /** A host without power answers no more: its connections end. */
+  readonly #connections: PledgeConnection[] = []
 
   /** @param at the moment at which it blows, counted from 0; Infinity: never */
   constructor(at: number) {
@@ -34,6 +36,7 @@ export class Fuse {
     if (this.moments++ === this.#at) this.#dead = true
     if (!this.#dead) return
     this.#blow()
+    for (const connection of this.#connections) connection.close()
     await never
   }
 
@@ -59,6 +62,7 @@ export class Fuse {
       connect: request =>
         this.#pass(async () => {
           const connection = await transport.connect(request)
+          this.#connections.push(connection)
           return { ...connection, request: (ask, limits) => this.#pass(() => connection.request(ask, limits)) }
         }),
     }
