@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { listenTls } from '../adapter/http/tls-endpoint.ts'
 import { openFileKeyStore } from '../adapter/key/file.ts'
 import { openStore } from '../adapter/store/open.ts'
+import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
 import type { Clock, Endpoint, Log, Random, Store } from '../domain/port.ts'
@@ -15,6 +16,8 @@ export interface ManufacturerSiteOptions {
   /** Directory of keys and of the embedded store; made with mode 0700. */
   readonly data: string
   readonly storeUrl?: string
+  /** Opens the keys in `data`; without it only file modes protect them. */
+  readonly passphrase?: Secret
   /** Keys of the hierarchies, when they are not in `data`: a PKCS#11 token. */
   readonly authorityKeys?: KeyStore
   readonly curve?: Curve
@@ -49,7 +52,9 @@ export interface ManufacturerSite {
 export async function openManufacturerSite(options: ManufacturerSiteOptions): Promise<ManufacturerSite> {
   const { data, log, clock = Date.now, random = randomBytes } = options
   mkdirSync(data, { recursive: true, mode: 0o700 })
-  const keys = await openFileKeyStore({ directory: join(data, 'keys') })
+  const directory = join(data, 'keys')
+  const { passphrase } = options
+  const keys = await openFileKeyStore(passphrase === undefined ? { directory } : { directory, passphrase })
   const ledger = (await keys.open('ledger')) ?? (await keys.generate('ledger', 'P-256'))
   const storeUrl = options.storeUrl ?? `sqlite:${join(data, 'manufacturer.db')}`
   const store = await openStore(storeUrl, { signer: ledger, clock, log })

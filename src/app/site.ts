@@ -27,6 +27,8 @@ export interface SiteOptions {
   readonly data: string
   /** `sqlite:PATH` or `postgres://…`; the embedded store in `data` when absent. */
   readonly storeUrl?: string
+  /** Opens the keys in `data`; without it only file modes protect them. */
+  readonly passphrase?: Secret
   /** Keys of the certification authority, when they are not in `data`: a PKCS#11 token. */
   readonly authorityKeys?: KeyStore
   readonly curve?: Curve
@@ -63,6 +65,8 @@ export interface Site {
   /** Where devices reach it. */
   readonly host: string
   readonly port: number
+  /** The registrar's, for other listeners of this site. */
+  readonly credential: TlsCredential
   /** Present at the very first start: to be shown once. */
   readonly firstToken?: Secret
   close(): Promise<void>
@@ -75,7 +79,9 @@ export interface Site {
 export async function openSite(options: SiteOptions): Promise<Site> {
   const { data, log, clock = Date.now, random = randomBytes } = options
   mkdirSync(data, { recursive: true, mode: 0o700 })
-  const keys = await openFileKeyStore({ directory: join(data, 'keys') })
+  const directory = join(data, 'keys')
+  const { passphrase } = options
+  const keys = await openFileKeyStore(passphrase === undefined ? { directory } : { directory, passphrase })
   const ledger = (await keys.open('ledger')) ?? (await keys.generate('ledger', 'P-256'))
   const store = await openStore(options.storeUrl ?? `sqlite:${join(data, 'site.db')}`, { signer: ledger, clock, log })
   try {
@@ -137,6 +143,7 @@ async function assemble(
     log,
     host,
     port: listener.port,
+    credential,
     ...(firstToken === undefined ? {} : { firstToken }),
     async close() {
       await listener.close()
