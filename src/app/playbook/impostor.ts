@@ -167,24 +167,24 @@ export interface Wiretap {
   readonly recorded: () => Buffer
 }
 
-/** @param change of the octets from the server to the device */
+/** @param change of octets from the server to the device, given how many the device has sent */
 export async function tapWire(
   lab: Lab,
   { port }: { readonly port: number },
-  change: (octets: Buffer, before: number) => Buffer = octets => octets,
+  change: (octets: Buffer, sent: number) => Buffer = octets => octets,
 ): Promise<Wiretap> {
   const record: Buffer[] = []
   const { origin } = await openTcp(lab, device => {
     const server = connect(port, host)
-    let before = 0
+    let sent = 0
     device.on('data', octets => {
       record.push(octets)
+      sent += octets.length
       server.write(octets)
     })
     server.on('data', octets => {
       record.push(octets)
-      device.write(change(octets, before))
-      before += octets.length
+      device.write(change(octets, sent))
     })
     for (const [from, to] of [
       [device, server],

@@ -96,13 +96,23 @@ export const credentialingScene: Scene = [
     async run(lab) {
       const ledger = await follow(lab.home)
       const device = await lab.buy(lab.makers[0], lab.home)
-      // Beyond the handshake: within the first answers.
-      const tap = await tapWire(lab, lab.home.site, (octets, before) => (before < 2000 ? octets : flipped(octets)))
+      // A device that has sent its handshake and its request gets the answer.
+      const tap = await tapWire(lab, lab.home.site, (octets, sent) => (sent < 3000 ? octets : flipped(octets)))
       const { refusals, connectedTo } = await journey(device, [tap.origin, lab.home.origin])
       equal(refusals.get(tap.origin), 'registrar-unreachable', 'what the device makes of it')
+      equal(
+        device.exchanges.filter(({ origin }) => origin === tap.origin).length,
+        0,
+        'the answers that the device took',
+      )
       equal(connectedTo, lab.home.origin, 'where the device connects in the end')
-      const seen = 'The connection broke; over an honest cable the device went on.'
-      return { seen, events: await ledger.find('the device connected', onDevice(device, 'device-connected')) }
+      return {
+        seen: 'The registrar answered with a voucher, and the connection broke; over an honest cable the device went on.',
+        events: [
+          ...(await ledger.find('the registrar obtained a voucher', onDevice(device, 'voucher-obtained'))),
+          ...(await ledger.find('the device connected', onDevice(device, 'device-connected'))),
+        ],
+      }
     },
   },
 ]

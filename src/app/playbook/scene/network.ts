@@ -122,7 +122,7 @@ export const ownershipScene: Scene = [
       const device = await lab.buy(maker, lab.home)
       equal((await journey(device, [lab.home.origin])).connectedTo, lab.home.origin, 'the network of the device')
       const domain = domainIds(lab.home.site.authority.issuing.certificate)
-      const ours = voucherLogged(device.serial, body => domain.includes(String(body['domain'])))
+      const ours = voucherLogged(device.serial, body => domain.some(id => id === body['domain']))
       const seen = 'Logged at the MASA with the domain of the owner, by proximity.'
       return { seen, events: await ledger.find('a voucher for the domain of the owner', ours) }
     },
