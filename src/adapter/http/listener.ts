@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { type ErrorCode, errorCatalogue, OnboardingError } from '../../domain/error.ts'
 import type { Log } from '../../domain/port.ts'
 import type { HttpLimits } from './limit.ts'
+import { errorText } from './reply.ts'
 
 export interface ListenOptions {
   readonly host: string
@@ -183,11 +184,6 @@ function sayAndClose(socket: Socket, code: ErrorCode, status: number = errorCata
       `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   )
   socket.destroySoon()
-}
-
-/** RFC 8995 section 5.6: UTF-8 text. */
-export function errorText(code: ErrorCode, more = ''): string {
-  return `${code}: ${errorCatalogue[code].title}${more}\n`
 }
 
 async function bind(server: AnyServer, { host, port, reusePort = false }: ListenOptions): Promise<number> {
