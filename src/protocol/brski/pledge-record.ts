@@ -78,7 +78,7 @@ export type PledgeRecord = Frozen<z.output<typeof Record>>
 
 export const emptyRecord: PledgeRecord = { version: 1, keys: 0, attempts: [] }
 
-const LIMITS = { size: 0x40_0000, depth: 8, count: 2000 }
+const LIMITS = { size: 0x10_0000, depth: 8, count: 2000 }
 
 /** Reads what `encodePledgeRecord` wrote. Throws CodecError. */
 export function decodePledgeRecord(json: Uint8Array): PledgeRecord {
@@ -87,8 +87,11 @@ export function decodePledgeRecord(json: Uint8Array): PledgeRecord {
   throw new CodecError('bad-value', `not the memory of a pledge: ${parsed.error.issues[0]?.path.join('.') ?? ''}`)
 }
 
+/** Throws CodecError `too-large` for more than could be read again: what cannot be kept must not be sent. */
 export function encodePledgeRecord(record: PledgeRecord): Buffer {
-  return Buffer.from(encodeCanonicalJson(textual(record)))
+  const json = Buffer.from(encodeCanonicalJson(textual(record)))
+  if (json.length > LIMITS.size) throw new CodecError('too-large', `${json.length} bytes of memory`)
+  return json
 }
 
 function textual(value: unknown): unknown {

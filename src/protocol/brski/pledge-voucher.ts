@@ -45,7 +45,7 @@ const minWaitMs = 1_000
 const maxVoucherBytes = 0x1_0000
 const maxChain = 10
 /** It goes into the request and into memory. */
-const maxRegistrarBytes = 0x4000
+const maxRegistrarBytes = 0x2000
 const nonceBytes = 32
 
 const voucherFailure = { malformed: 'voucher-invalid', signature: 'voucher-invalid', path: 'voucher-invalid' } as const

@@ -259,6 +259,12 @@ suite('The memory of a pledge', () => {
     )
   })
 
+  test('that could not be read again is not written', () => {
+    const request = randomBytes(0x10_0000)
+    const attempt = { candidate: '', origin: '', request, nonce: request, registrar: request, startedAt: 0 }
+    assert.throws(() => encodePledgeRecord({ ...emptyRecord, attempts: [attempt] }), { code: 'too-large' })
+  })
+
   test('has no room for more than it knows', () => {
     for (const damaged of [
       '[]',
