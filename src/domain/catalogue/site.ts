@@ -38,6 +38,12 @@ export const siteErrors = {
     action: 'Check the path and its permissions.',
     status: 400,
   },
+  'file-unwritable': {
+    title: 'File cannot be written',
+    cause: 'The place does not exist, is full, or is closed to this user.',
+    action: 'Choose another place, or make room and give yourself the right to write there.',
+    status: 500,
+  },
   'manifest-invalid': {
     title: 'Manifest not valid',
     cause: 'The manifest is not signed by a manufacturer that this site trusts, or was altered.',

@@ -1,0 +1,54 @@
+import { type ApiListener, listenHttp } from '../../adapter/http/api-server.ts'
+import type { TlsCredential } from '../../adapter/http/tls-profile.ts'
+import type { Site } from '../site.ts'
+import { version } from '../version.ts'
+import { api, type Operation } from './contract.ts'
+import { createApi } from './server.ts'
+import type { ApiServices } from './service.ts'
+
+/** Each operation has a bound of its own; this one is for all. */
+const maxBody = Math.max(...Object.values<Operation>(api).map(operation => operation.maxBody ?? 0)) + 1
+
+/**
+ * Serves the API of a running site. To be closed before the site is. Throws OnboardingError `port-in-use`, `input-invalid`.
+ * @param place without `tls` for this machine alone: tokens travel in the clear
+ */
+export async function listenApi(
+  site: Site,
+  place: { readonly host: string; readonly port: number; readonly tls?: TlsCredential },
+): Promise<ApiListener> {
+  const server = createApi(apiServices(site))
+  const fetch = (request: Request, from: { readonly address: string }) => server.fetch(request, from)
+  const listener = await listenHttp({ ...place, fetch, log: site.log, limits: { body: maxBody } })
+  return {
+    ...listener,
+    async close() {
+      server.close()
+      await listener.close()
+    },
+  }
+}
+
+/** What the API needs of a site. */
+export function apiServices(site: Site): ApiServices {
+  const { network, owner, authority, port, store, clock, random, log, access, approval, revocation } = site
+  const { registrar, issuing, root } = authority
+  return {
+    store,
+    clock,
+    random,
+    log,
+    access,
+    approval,
+    revocation,
+    site: {
+      network,
+      owner,
+      version,
+      registrar: registrar.certificate,
+      issuing: issuing.certificate,
+      root,
+      onboardingPort: port,
+    },
+  }
+}

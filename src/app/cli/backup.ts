@@ -1,0 +1,110 @@
+import { cp, mkdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Command } from 'commander'
+import { copyStore } from '../../adapter/store/copy.ts'
+import { restoreBackup } from '../../adapter/store/open.ts'
+import { openLog } from '../../adapter/telemetry/log.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { readAnchor } from './anchor.ts'
+import { type Cli, described, type StorePlace, type Task, withStore } from './command.ts'
+import { dataDirectory, readSiteFile, writeSiteFile } from './data.ts'
+import { openLedgerKey, recordOptions } from './offline.ts'
+import { facts } from './table.ts'
+
+type BackupOptions = StorePlace & { readonly data?: string }
+type RestoreOptions = BackupOptions & { readonly anchor?: string }
+
+/** A backup is a directory like a data directory: `record.backup`, `keys/` and `site.json`. */
+const recordName = 'record.backup'
+
+export function backupCommand(cli: Cli): Command {
+  return described(withStore(new Command('backup').argument('<directory>', 'to be made')), {
+    summary: 'copy a site - record, keys and name - into a new directory, while it runs',
+    text:
+      'The backup holds the private keys of the site, sealed only if MOORING_KEY_PASSPHRASE protects them: keep it as you ' +
+      'keep the site. Keys in a PKCS#11 token stay there.',
+    examples: ['backup /mnt/safe/mooring-2026-11-20'],
+  })
+    .option('--data <directory>', 'data directory of the site (MOORING_DATA)')
+    .action(cli.run<BackupOptions, [string]>(backup))
+}
+
+export function restoreCommand(cli: Cli): Command {
+  return described(withStore(new Command('restore').argument('<directory>', 'as `mooring backup` made it')), {
+    summary: 'make a site from a backup, all of it or nothing',
+    text: 'The record is verified. The data directory must not be there yet.',
+    examples: ['restore /mnt/safe/mooring-2026-11-20 --data /var/lib/mooring --anchor checkpoint.json'],
+  })
+    .option('--data <directory>', 'data directory to be made (MOORING_DATA)')
+    .option('--anchor <file>', 'a checkpoint that was kept elsewhere, which the backup must reach')
+    .action(cli.run<RestoreOptions, [string]>(restore))
+}
+
+async function backup(task: Task<BackupOptions>, directory: string): Promise<void> {
+  const { data, url } = await recordOptions(task)
+  await makeDirectory(directory)
+  try {
+    // The record first: a key that it names is there by then; the other way round one could be missing.
+    await copyStore(url, join(directory, recordName))
+    await cp(join(data, 'keys'), join(directory, 'keys'), { recursive: true, filter: isFinished })
+    await cp(join(data, 'site.json'), join(directory, 'site.json'))
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    throw error
+  }
+  task.answer({ backup: directory, site: data }, () =>
+    facts([
+      ['backup', directory],
+      ['of', data],
+    ]),
+  )
+}
+
+async function restore(task: Task<RestoreOptions>, directory: string): Promise<void> {
+  const { io, options } = task
+  const site = await readSiteFile(directory)
+  if (site === undefined) throw new OnboardingError('backup-invalid', { directory, reason: 'it has no site.json' })
+  const anchor = options.anchor === undefined ? undefined : await readAnchor(options.anchor)
+  const data = dataDirectory('site', options.data, io)
+  await makeDirectory(data)
+  try {
+    await cp(join(directory, 'keys'), join(data, 'keys'), { recursive: true })
+    const signer = await openLedgerKey(data, io)
+    if (signer === undefined)
+      throw new OnboardingError('backup-invalid', { directory, reason: 'the ledger key is missing' })
+    const url = options.store ?? io.env['MOORING_STORE'] ?? `sqlite:${join(data, 'site.db')}`
+    const log = openLog({ level: 'error' })
+    const verdict = await restoreBackup(join(directory, recordName), url, { signer, clock: Date.now, log }, anchor)
+    // Last: a directory without it is no site.
+    await writeSiteFile(data, site)
+    const { integrity, completeness, events } = verdict
+    task.answer({ site: data, ...verdict }, () =>
+      facts([
+        ['site', data],
+        ['network', site.network],
+        ['events', events],
+        ['integrity', integrity],
+        ['completeness', completeness],
+      ]),
+    )
+  } catch (error) {
+    await rm(data, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** A key that is being written has another name until it is whole. */
+function isFinished(path: string): boolean {
+  return !path.endsWith('.draft')
+}
+
+/** Throws OnboardingError `store-exists`. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await mkdir(path, { mode: 0o700 })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw new OnboardingError('store-exists', { path }, { cause })
+  }
+}

@@ -1,0 +1,79 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { readPrivateFile, replacePrivateFile } from '../../adapter/key/private-file.ts'
+import { CodecError } from '../../codec/error.ts'
+import { decodeJson } from '../../codec/json.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import type { Io } from './terminal.ts'
+
+/**
+ * A data directory, mode 0700, is all that a party is: `keys/`, the embedded store, and two small files. `site.json` or
+ * `factory.json` has what it was founded with, so that it need not be said again. `access.json` has where a running site
+ * answers and a token for whoever may read this directory: it opens nothing that the keys beside it do not.
+ */
+
+const SiteFile = z.strictObject({ format: z.literal('mooring-site 1'), network: z.string(), owner: z.string() })
+export type SiteFile = z.infer<typeof SiteFile>
+
+const FactoryFile = z.strictObject({
+  format: z.literal('mooring-factory 1'),
+  name: z.string(),
+  masaUrl: z.string(),
+  hosts: z.array(z.string()).readonly(),
+})
+export type FactoryFile = z.infer<typeof FactoryFile>
+
+const AccessFile = z.strictObject({
+  format: z.literal('mooring-access 1'),
+  url: z.string(),
+  token: z.string(),
+  /** PEM; absent where the site answers without TLS, on this machine only. */
+  ca: z.string().optional(),
+})
+export type AccessFile = z.infer<typeof AccessFile>
+
+/** `--data`, else `MOORING_DATA`, else a place of the user's own. */
+export function dataDirectory(party: 'site' | 'factory', option: string | undefined, { env }: Pick<Io, 'env'>): string {
+  if (option !== undefined) return option
+  const named = env['MOORING_DATA']
+  if (named !== undefined && named !== '') return named
+  const base = env['XDG_DATA_HOME'] ?? join(env['HOME'] ?? homedir(), '.local', 'share')
+  return join(base, 'mooring', party)
+}
+
+export const readSiteFile = (data: string): Promise<SiteFile | undefined> =>
+  readSettings(join(data, 'site.json'), SiteFile)
+
+export const writeSiteFile = (data: string, file: SiteFile): Promise<void> =>
+  replacePrivateFile(join(data, 'site.json'), encoded(file))
+
+export const readFactoryFile = (data: string): Promise<FactoryFile | undefined> =>
+  readSettings(join(data, 'factory.json'), FactoryFile)
+
+export const writeFactoryFile = (data: string, file: FactoryFile): Promise<void> =>
+  replacePrivateFile(join(data, 'factory.json'), encoded(file))
+
+export const readAccessFile = (data: string): Promise<AccessFile | undefined> =>
+  readSettings(join(data, 'access.json'), AccessFile)
+
+export const writeAccessFile = (data: string, file: AccessFile): Promise<void> =>
+  replacePrivateFile(join(data, 'access.json'), encoded(file))
+
+const limits = { size: 0x1_0000, depth: 3, count: 200 }
+
+/** Undefined when there is none. Throws OnboardingError `file-unreadable`, KeyStoreError `permissions` when others can read it. */
+async function readSettings<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  const bytes = await readPrivateFile(path, limits.size)
+  if (bytes === undefined) return undefined
+  try {
+    return schema.parse(decodeJson(bytes, limits))
+  } catch (cause) {
+    if (!(cause instanceof CodecError || cause instanceof z.ZodError)) throw cause
+    throw new OnboardingError('file-unreadable', { path, reason: 'it is damaged' }, { cause })
+  }
+}
+
+function encoded(value: object): Buffer {
+  return Buffer.from(`${JSON.stringify(value, null, 1)}\n`)
+}

@@ -1,0 +1,168 @@
+import { Command } from 'commander'
+import { deviceId } from '../../domain/device.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { rungs } from '../../domain/evidence.ts'
+import type { ApiClient } from '../api/client.ts'
+import type { DeviceView, EventView } from '../api/contract.ts'
+import { defined } from '../defined.ts'
+import { type Cli, choice, described } from './command.ts'
+import { connect, type SiteOptions, withSite } from './connection.ts'
+import { type ListOptions, listed, listText, withLimit } from './listing.ts'
+import { onboardCommand } from './onboard.ts'
+import { facts, moment, table } from './table.ts'
+
+type Filter = ListOptions & SiteOptions & Partial<Pick<DeviceView, 'rung' | 'standing' | 'manufacturer' | 'serial'>>
+
+const standings = ['expected', 'waiting', 'approved', 'denied', 'withdrawn'] as const
+
+export function deviceCommand(cli: Cli): Command {
+  const device = new Command('device').summary('devices of the site, and being one').description('Devices of the site.')
+  listCommand(cli, device.command('list'))
+  showCommand(cli, device.command('show'))
+  historyCommand(cli, device.command('history'))
+  expectCommand(cli, device.command('expect'))
+  withdrawCommand(cli, device.command('withdraw'))
+  onboardCommand(cli, device.command('onboard'))
+  return device
+}
+
+function listCommand(cli: Cli, command: Command): void {
+  described(withSite(withLimit(command)), {
+    summary: 'list devices and how far they have come',
+    examples: ['device list', 'device list --standing waiting', 'device list --rung connected --json'],
+  })
+    .option('--rung <rung>', `only those on this rung: ${rungs.join(', ')}`, choice(rungs))
+    .option('--standing <standing>', `only those of this standing: ${standings.join(', ')}`, choice(standings))
+    .option('--manufacturer <name>', 'only those of this manufacturer')
+    .option('--serial <serial>', 'only those with this serial number')
+    .action(
+      cli.run<Filter, []>(async task => {
+        const { rung, standing, manufacturer, serial } = task.options
+        const client = await connect(task)
+        const filter = defined({ rung, standing, manufacturer, serial })
+        const found = await listed(task.options, page => client.deviceList({ query: { ...filter, ...page } }))
+        task.answer(found, () => listText(found, devicesText, 'No device yet. `mooring manifest import` brings some.'))
+      }),
+    )
+}
+
+export function devicesText(devices: readonly DeviceView[]): string {
+  return table(devices, [
+    { title: 'id', of: ({ id }) => id },
+    { title: 'manufacturer', of: ({ manufacturer }) => manufacturer, flexible: true },
+    { title: 'serial', of: ({ serial }) => serial, flexible: true },
+    { title: 'rung', of: ({ rung }) => rung },
+    { title: 'standing', of: ({ standing }) => standing },
+    { title: 'refusal', of: ({ refusal }) => refusal?.code ?? '', flexible: true },
+  ])
+}
+
+function showCommand(cli: Cli, command: Command): void {
+  described(withSite(command.argument('<device>', 'id, or serial number')), {
+    summary: 'show one device',
+    examples: ['device show CL2-000001'],
+  }).action(
+    cli.run<SiteOptions, [string]>(async (task, name) => {
+      const device = await deviceNamed(await connect(task), name)
+      task.answer(device, () => deviceText(device))
+    }),
+  )
+}
+
+export function deviceText(device: DeviceView): string {
+  const { refusal } = device
+  return facts([
+    ['id', device.id],
+    ['manufacturer', device.manufacturer],
+    ['serial', device.serial],
+    ['model', device.model],
+    ['rung', device.rung],
+    ['standing', device.standing],
+    ['lifecycle', device.lifecycle],
+    ['possible', device.possible.join(', ')],
+    ['owner', device.owner],
+    ['MUD URL', device.mudUrl],
+    ['credential', device.credential],
+    ['first heard', moment(device.firstHeardAt)],
+    ['last heard', moment(device.lastHeardAt)],
+    ['connected', moment(device.connectedAt)],
+    ['refusal', refusal && `${refusal.title} [${refusal.code}], ${moment(refusal.at)}`],
+    ['next', refusal?.action],
+  ])
+}
+
+function historyCommand(cli: Cli, command: Command): void {
+  described(withSite(withLimit(command.argument('<device>', 'id, or serial number'))), {
+    summary: 'show what happened to a device, oldest first',
+    examples: ['device history CL2-000001', 'device history 8f14e45fceea167a5a36dedd --json'],
+  }).action(
+    cli.run<SiteOptions & ListOptions, [string]>(async (task, name) => {
+      const client = await connect(task)
+      const { id } = await deviceNamed(client, name)
+      const found = await listed(task.options, query => client.deviceHistory({ params: { id }, query }))
+      task.answer(found, () => listText(found, eventsText, 'Nothing yet.'))
+    }),
+  )
+}
+
+export function eventsText(events: readonly EventView[]): string {
+  return table(events, [
+    { title: 'at', of: ({ at }) => moment(at) },
+    { title: 'event', of: ({ kind }) => kind },
+    { title: 'facts', of: ({ body }) => bodyText(body), flexible: true },
+  ])
+}
+
+export function bodyText(body: EventView['body']): string {
+  return Object.entries(body)
+    .filter(([name]) => name !== 'at')
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ')
+}
+
+function expectCommand(cli: Cli, command: Command): void {
+  described(withSite(command), {
+    summary: 'expect one device that is on no manifest',
+    examples: ['device expect --manufacturer fjord --serial CL2-000009'],
+  })
+    .requiredOption('--manufacturer <name>', 'as `mooring trust list` shows it')
+    .requiredOption('--serial <serial>', 'as it stands on the label')
+    .option('--model <model>', 'for the record')
+    .action(
+      cli.run<SiteOptions & { manufacturer: string; serial: string; model?: string }, []>(async task => {
+        const { manufacturer, serial, model } = task.options
+        const client = await connect(task)
+        const device = await client.deviceExpect({ body: { manufacturer, serial, ...defined({ model }) } })
+        task.answer(device, () => deviceText(device))
+      }),
+    )
+}
+
+function withdrawCommand(cli: Cli, command: Command): void {
+  described(withSite(command.argument('<device>', 'id, or serial number')), {
+    summary: 'withdraw a device: it is not onboarded again, and its network credential ends now',
+    examples: ['device withdraw CL2-000001 --reason "stolen from the quay"'],
+  })
+    .option('--reason <text>', 'for the record')
+    .action(
+      cli.run<SiteOptions & { reason?: string }, [string]>(async (task, name) => {
+        const client = await connect(task)
+        const { id } = await deviceNamed(client, name)
+        const { reason } = task.options
+        const device = await client.deviceWithdraw({ params: { id }, body: defined({ reason }) })
+        task.answer(device, () => deviceText(device))
+      }),
+    )
+}
+
+/** By id, or by serial number where only one manufacturer has it. Throws OnboardingError `device-not-found`, `input-invalid`. */
+export async function deviceNamed(client: ApiClient, name: string): Promise<DeviceView> {
+  if (/^[0-9a-f]{24}$/.test(name)) return client.deviceShow({ params: { id: name } })
+  if (name === '' || name.length > 64) throw new OnboardingError('device-not-found', { device: name.slice(0, 100) })
+  const { items } = await client.deviceList({ query: { serial: name, limit: 10 } })
+  const [only, other] = items
+  if (only === undefined) throw new OnboardingError('device-not-found', { device: name })
+  if (other === undefined) return only
+  const ids = items.map(({ manufacturer, serial }) => `${deviceId(manufacturer, serial)} (${manufacturer})`)
+  throw new OnboardingError('input-invalid', { field: 'device', rule: `one of the ids ${ids.join(', ')}` })
+}

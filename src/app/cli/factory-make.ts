@@ -1,0 +1,136 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { decodePemBlock, encodePem } from '../../codec/pem.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import type { UnitRecord } from '../../domain/manufacture.ts'
+import { simulatedUnit } from '../../role/device/unit.ts'
+import type { Model } from '../../role/factory/idevid.ts'
+import { type BatchProgress, makeUnits, type UnitPort } from '../../role/factory/line.ts'
+import { defined } from '../defined.ts'
+import { type Cli, count, described, type Task } from './command.ts'
+import { exitCode } from './exit.ts'
+import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
+import { writeOutputFile } from './file.ts'
+import { deviceHousing, modelNamed } from './onboard.ts'
+import { facts, table } from './table.ts'
+import { progressLine } from './terminal.ts'
+
+interface MakeOptions extends FactoryOptions {
+  readonly model: string
+  readonly batch: string
+  readonly count: number
+  readonly mudUrl?: string
+  readonly hardwareType?: string
+  readonly serialPrefix?: string
+  readonly csrs?: string
+  readonly simulate?: string
+}
+
+export function makeCommand(cli: Cli, command: Command): void {
+  described(withFactory(command), {
+    summary: 'make the units of a batch, each with a birth certificate of its own',
+    text:
+      'The key of a unit is made by the unit, never here. With --csrs a directory stands for the line: the unit puts ' +
+      '<serial>.csr there, and gets <serial>.pem (its chain) and anchors.pem. With --simulate devices are made that live in ' +
+      'directories, to be onboarded with `mooring device onboard`. Interrupted at any moment and run again, it goes on ' +
+      'where it stopped.',
+    examples: [
+      'factory make --model "Climate 2" --batch CL2 --count 12 --simulate devices',
+      'factory make --model "Meter 7" --batch M7 --count 500 --csrs /srv/line --mud-url https://mud.example/m7.json',
+    ],
+  })
+    .requiredOption('--model <name>', 'product, as it stands in the birth certificate')
+    .requiredOption('--batch <name>', 'name of the batch: 1 to 40 of A-Z a-z 0-9 . -')
+    .requiredOption('--count <count>', 'units of the batch', count(1, 1_000_000))
+    .option('--mud-url <url>', 'where the MUD file of the product is')
+    .option('--hardware-type <oid>', 'object identifier of the hardware')
+    .option('--serial-prefix <text>', 'before the number in serial numbers; the name of the batch when absent')
+    .option('--csrs <directory>', 'certificate requests of the units')
+    .option('--simulate <directory>', 'make devices that live in directories below it')
+    .action(cli.run<MakeOptions, []>(make))
+}
+
+async function make(task: Task<MakeOptions>): Promise<number> {
+  const { io, options } = task
+  const { model: name, batch, count: units, mudUrl, hardwareType, serialPrefix } = options
+  const line = await openLine(options)
+  const progress = progressLine(io.stderr)
+  const { batch: record, refused } = await inFactory(task, ({ site: { manufacturer, store, clock } }) => {
+    const model: Model = { name, ...defined({ mudUrl, hardwareType }) }
+    const order = { manufacturer, store, clock, ...line, batch, model, count: units, signal: io.signal }
+    const show = (step: BatchProgress) => progress.show(`${batch}: ${step.batch.made} of ${units}`)
+    return makeUnits({ ...order, ...defined({ serialPrefix }) }, show).finally(() => progress.end())
+  }).catch((error: unknown) => {
+    if (io.signal.aborted) return interrupted()
+    throw error
+  })
+  const failures = refused.map(({ serial, error }) => ({ serial, code: error.code }))
+  task.answer({ batch: record.id, model: name, count: units, made: record.made, refused: failures }, () =>
+    facts([
+      ['batch', record.id],
+      ['model', name],
+      ['made', `${record.made} of ${units}`],
+    ]),
+  )
+  if (failures.length === 0) return exitCode.done
+  task.note(
+    table(failures.slice(0, 50), [
+      { title: 'not made', of: ({ serial }) => serial },
+      { title: 'why', of: ({ code }) => code },
+    ]),
+  )
+  task.note('\nRun it again when the cause is gone: it makes the units that are missing.')
+  return exitCode.failed
+}
+
+function interrupted(): never {
+  throw new Interrupted()
+}
+
+/** Ended by a signal: what was made stays made. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+}
+
+async function openLine({
+  csrs,
+  simulate,
+  model,
+}: MakeOptions): Promise<{ port: UnitPort; keyOrigin: UnitRecord['keyOrigin'] }> {
+  if ((csrs === undefined) === (simulate === undefined)) {
+    throw new OnboardingError('input-invalid', { field: 'line', rule: 'either --csrs or --simulate' })
+  }
+  if (csrs !== undefined) return { port: csrDirectory(csrs), keyOrigin: 'device' }
+  const directory = simulate!
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const port = simulatedUnit(modelNamed(model), async serial => {
+    await mkdir(join(directory, serial), { recursive: true, mode: 0o700 })
+    return deviceHousing(join(directory, serial))
+  })
+  return { port, keyOrigin: 'simulated' }
+}
+
+/** A directory where a line puts requests and finds certificates. A unit without a request is left for the next run. */
+function csrDirectory(directory: string): UnitPort {
+  return {
+    async csr(serial) {
+      const path = join(directory, `${serial}.csr`)
+      const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+        throw new OnboardingError('file-unreadable', { path, reason: cause.code ?? 'unknown' }, { cause })
+      })
+      return bytes[0] === 0x30 ? bytes : decodePemBlock('CERTIFICATE REQUEST', bytes.toString('utf8'))
+    },
+    async install(serial, idevid, chain, anchors) {
+      const pem = (ders: readonly Uint8Array[]) => ders.map(der => encodePem('CERTIFICATE', der)).join('')
+      await writeAgain(join(directory, `${serial}.pem`), pem([idevid, ...chain]))
+      await writeAgain(join(directory, 'anchors.pem'), pem(anchors))
+    },
+  }
+}
+
+/** The line may be run again: the same content is there then. */
+async function writeAgain(path: string, content: string): Promise<void> {
+  const known = await readFile(path, 'utf8').catch(() => undefined)
+  if (known !== content) await writeOutputFile(path, content)
+}

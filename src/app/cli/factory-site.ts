@@ -1,0 +1,61 @@
+import type { Command } from 'commander'
+import { openLog } from '../../adapter/telemetry/log.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { defined } from '../defined.ts'
+import { type ManufacturerSite, openManufacturerSite } from '../manufacturer.ts'
+import { type StorePlace, type Task, withStore } from './command.ts'
+import { dataDirectory, type FactoryFile, readFactoryFile } from './data.ts'
+import { type KeyOptions, openKeys, withKeys } from './key-option.ts'
+
+/** Options of every command of the manufacturer. */
+export interface FactoryOptions extends StorePlace, KeyOptions {
+  readonly data?: string
+}
+
+export function withFactory(command: Command): Command {
+  return withKeys(withStore(command.option('--data <directory>', 'data directory of the factory (MOORING_DATA)')))
+}
+
+export interface OpenFactory {
+  readonly site: ManufacturerSite
+  readonly file: FactoryFile
+  readonly data: string
+}
+
+/** Runs `work` in the factory that `mooring factory init` founded. Throws OnboardingError `not-found`, `store-locked`. */
+export async function inFactory<T>(
+  { io, options }: Task<FactoryOptions>,
+  work: (factory: OpenFactory) => Promise<T>,
+): Promise<T> {
+  const data = dataDirectory('factory', options.data, io)
+  const file = await readFactoryFile(data)
+  if (file === undefined) throw new OnboardingError('not-found', { factory: data })
+  return openFactory({ data, file, options, env: io.env }, work)
+}
+
+export async function openFactory<T>(
+  place: {
+    readonly data: string
+    readonly file: FactoryFile
+    readonly options: FactoryOptions
+    readonly env: Readonly<Record<string, string | undefined>>
+    readonly logging?: boolean
+  },
+  work: (factory: OpenFactory) => Promise<T>,
+): Promise<T> {
+  const { data, file, options, env } = place
+  const { name, masaUrl, hosts } = file
+  const { close, ...keys } = await openKeys(options, { env })
+  try {
+    const storeUrl = options.store ?? env['MOORING_STORE']
+    const log = openLog({ level: place.logging === true ? 'info' : 'error' })
+    const site = await openManufacturerSite({ name, masaUrl, hosts, data, log, ...keys, ...defined({ storeUrl }) })
+    try {
+      return await work({ site, file, data })
+    } finally {
+      await site.close()
+    }
+  } finally {
+    close()
+  }
+}

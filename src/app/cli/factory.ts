@@ -1,0 +1,23 @@
+import { Command } from 'commander'
+import type { Cli } from './command.ts'
+import { checkCommand } from './factory-check.ts'
+import { initCommand } from './factory-init.ts'
+import { makeCommand } from './factory-make.ts'
+import { labelsCommand, listCommand, manifestCommand, sellCommand } from './factory-sale.ts'
+
+export function factoryCommand(cli: Cli): Command {
+  const factory = new Command('factory')
+    .summary('make devices, sell them, and write manifests')
+    .description(
+      'The manufacturer: birth certificates, declarations of ownership, manifests and labels. It works on a data directory ' +
+        'of its own, which is not that of a site.',
+    )
+  initCommand(cli, factory.command('init'))
+  makeCommand(cli, factory.command('make'))
+  checkCommand(cli, factory.command('check'))
+  sellCommand(cli, factory.command('sell'))
+  manifestCommand(cli, factory.command('manifest'))
+  labelsCommand(cli, factory.command('labels'))
+  listCommand(cli, factory.command('list'))
+  return factory
+}

@@ -1,0 +1,47 @@
+import { KeyStoreError } from '../../adapter/key/error.ts'
+import { CodecError } from '../../codec/error.ts'
+import { OnboardingError, problem } from '../../domain/error.ts'
+import { harmless, type Io, painter } from './terminal.ts'
+
+/** Every failure of a command, as one of the catalogue. */
+export function failureOf(error: unknown): OnboardingError {
+  if (error instanceof OnboardingError) return error
+  if (error instanceof KeyStoreError) {
+    return new OnboardingError('key-store-failed', { rule: error.code, reason: error.message }, { cause: error })
+  }
+  if (error instanceof CodecError) {
+    return new OnboardingError('input-invalid', { rule: error.code, reason: error.message }, { cause: error })
+  }
+  const { code, path, syscall, message } = error as NodeJS.ErrnoException
+  if (typeof code === 'string' && path !== undefined && syscall !== undefined) {
+    const reading = code === 'ENOENT' || syscall === 'read' || syscall === 'scandir'
+    return new OnboardingError(
+      reading ? 'file-unreadable' : 'file-unwritable',
+      { path, reason: code },
+      { cause: error },
+    )
+  }
+  return new OnboardingError('internal', { reason: String(message ?? error) }, { cause: error })
+}
+
+/** For scripts: one document on standard output, like any other answer. */
+export function failureJson(error: OnboardingError): string {
+  const { type: _, status: _status, ...told } = problem(error)
+  return JSON.stringify({ error: told })
+}
+
+/** For people: what it is, why, and what to do now. */
+export function failureText(error: OnboardingError, io: Io): string {
+  const { title, cause, action } = error.entry
+  const paint = painter(io.stderr, io.env)
+  const facts = Object.entries(error.detail).map(([name, value]) => `  ${name}: ${harmless(String(value))}`)
+  const stack = error.code === 'internal' && error.cause instanceof Error ? [`  ${error.cause.stack ?? ''}`] : []
+  return [
+    `${paint(['bold', 'red'], title)} ${paint('dim', `[${error.code}]`)}`,
+    cause,
+    ...facts,
+    ...stack,
+    `${paint('bold', 'Next:')} ${action}`,
+    '',
+  ].join('\n')
+}

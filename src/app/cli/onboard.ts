@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { openFileDeviceStore } from '../../adapter/device/file-store.ts'
+import { openFileKeyStore } from '../../adapter/key/file.ts'
+import { openLog } from '../../adapter/telemetry/log.ts'
+import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
+import type { Rung } from '../../domain/evidence.ts'
+import { readBirth } from '../../role/device/birth.ts'
+import { type DeviceModel, deviceModels, fjordClimate } from '../../role/device/model.ts'
+import { openPledge, type Pledge, type PledgeStatus } from '../../role/device/pledge.ts'
+import type { Housing } from '../../role/device/unit.ts'
+import { pledgeTransport } from '../pledge-transport.ts'
+import { type Cli, count, described, type Task } from './command.ts'
+import { exitCode } from './exit.ts'
+import { facts } from './table.ts'
+import { harmless } from './terminal.ts'
+
+interface OnboardOptions {
+  readonly device: string
+  readonly timeout: number
+  readonly verbose?: boolean
+}
+
+export function onboardCommand(cli: Cli, command: Command): void {
+  described(command.argument('<registrar...>', 'https://host[:port]; the best first'), {
+    summary: 'be a device: onboard with a registrar, any that speaks RFC 8995',
+    text:
+      'The device lives in a directory, as `mooring factory make --simulate` makes it. What it comes to know stays there, ' +
+      'so that it can be interrupted at any moment. A device that has to wait for a person keeps asking until the time is over.',
+    examples: ['device onboard --device devices/CL2-000001 https://gateway:8443'],
+  })
+    .requiredOption('--device <directory>', 'directory of the device')
+    .option('--timeout <seconds>', 'how long to try', count(1, 86_400), 60)
+    .option('--verbose', 'log what the device does')
+    .action(cli.run<OnboardOptions, [readonly string[]]>(onboard))
+}
+
+/** A device that lives in a directory: its keys, and what it remembers. */
+export async function deviceHousing(directory: string): Promise<Housing> {
+  const keys = await openFileKeyStore({ directory: join(directory, 'keys') })
+  return { keys, store: await openFileDeviceStore(join(directory, 'memory')) }
+}
+
+async function onboard(task: Task<OnboardOptions>, registrars: readonly string[]): Promise<number> {
+  const { io, options, note } = task
+  const origins = registrars.map(originOf)
+  const pledge = await openDevice(task)
+  const { serialNumber, model } = pledge.birth
+  note(`${model} ${serialNumber}`)
+  const timeout = AbortSignal.timeout(options.timeout * 1000)
+  const refusal = await climb(pledge, origins, task, AbortSignal.any([io.signal, timeout]))
+  const status = pledge.status()
+  if (status.state === 'connected') {
+    task.answer(status, () => statusText(status))
+    return exitCode.done
+  }
+  if (io.signal.aborted) return exitCode.interrupted
+  const { code, candidate } = refusal ?? { code: 'registrar-unreachable', candidate: origins.join(' ') }
+  throw new OnboardingError(code, { device: serialNumber, registrar: candidate, rung: status.rung })
+}
+
+interface LastRefusal {
+  readonly code: ErrorCode
+  readonly candidate: string
+}
+
+/** The device's way, told as it goes. @returns what stopped it last */
+async function climb(
+  pledge: Pledge,
+  origins: readonly string[],
+  { note }: Task<OnboardOptions>,
+  signal: AbortSignal,
+): Promise<LastRefusal | undefined> {
+  let refusal: LastRefusal | undefined
+  let last: Rung | LastRefusal['code'] | undefined
+  for await (const progress of pledge.onboard(origins, signal)) {
+    if (progress.type === 'climbed' && progress.rung !== last) note(`  ${progress.rung}`)
+    if (progress.type === 'climbed') last = progress.rung
+    if (progress.type === 'waiting' && last !== 'device-unexpected') {
+      note('  waiting for a person to let it in')
+      refusal = { code: 'device-unexpected', candidate: progress.candidate }
+      last = refusal.code
+    }
+    if (progress.type !== 'refused') continue
+    refusal = { code: progress.code, candidate: progress.candidate }
+    if (progress.code !== last) note(`  refused: ${progress.code} (${harmless(progress.candidate)})`)
+    last = progress.code
+  }
+  return refusal
+}
+
+async function openDevice({ options }: Task<OnboardOptions>): Promise<Pledge> {
+  const { keys, store } = await deviceHousing(options.device)
+  const { model } = await readBirth(store)
+  return openPledge({
+    model: modelNamed(model),
+    keys,
+    store,
+    transport: pledgeTransport(keys),
+    clock: Date.now,
+    random: randomBytes,
+    sleep: (milliseconds, signal) => delay(milliseconds, undefined, { signal }).catch(() => undefined),
+    log: openLog({ level: options.verbose === true ? 'info' : 'error' }),
+  })
+}
+
+/** A model that we do not know behaves like the plain one, and asks again soon: somebody waits for it. */
+export function modelNamed(name: string): DeviceModel {
+  const known = deviceModels.find(model => model.name === name) ?? { ...fjordClimate, name }
+  return { ...known, retry: { firstMs: 1000, maxMs: 10_000 } }
+}
+
+function originOf(text: string): string {
+  const url = URL.parse(text.includes('://') ? text : `https://${text}`)
+  if (url === null || url.protocol !== 'https:' || url.username !== '') {
+    throw new OnboardingError('input-invalid', { field: 'registrar', rule: 'https://host[:port]' })
+  }
+  return url.origin
+}
+
+function statusText({ model, serialNumber, rung, credential }: PledgeStatus): string {
+  return facts([
+    ['device', `${model} ${serialNumber}`],
+    ['rung', rung],
+    ['registrar', credential?.origin],
+    ['credential', credential?.serialHex],
+    ['until', credential === undefined ? undefined : new Date(credential.notAfter).toISOString().slice(0, 10)],
+  ])
+}

@@ -1,0 +1,112 @@
+import { Command, CommanderError } from 'commander'
+import { OnboardingError } from '../../domain/error.ts'
+import { version } from '../version.ts'
+import { approvalCommand } from './approval.ts'
+import { auditCommand } from './audit.ts'
+import { backupCommand, restoreCommand } from './backup.ts'
+import { Cli } from './command.ts'
+import { credentialCommand } from './credential.ts'
+import { deviceCommand } from './device.ts'
+import { errorsCommand } from './error.ts'
+import { exitCode, exitCodeOf } from './exit.ts'
+import { factoryCommand } from './factory.ts'
+import { Interrupted } from './factory-make.ts'
+import { failureJson, failureOf, failureText } from './failure.ts'
+import { manifestCommand } from './manifest.ts'
+import { masaCommand } from './masa.ts'
+import { openapiCommand } from './openapi.ts'
+import { siteCommand } from './site.ts'
+import { harmlessLines, type Io } from './terminal.ts'
+import { tokenCommand } from './token.ts'
+import { trustCommand } from './trust.ts'
+import { upCommand } from './up.ts'
+import { voucherCommand } from './voucher.ts'
+
+/** Every command there is. */
+export function createProgram(cli: Cli): Command {
+  const { io } = cli
+  const program = new Command('mooring')
+    .description('Trusted onboarding and lifecycle for IoT devices.')
+    .version(version, '--version', 'print the version')
+    .helpCommand(false)
+    .addHelpText('after', `\n${guide}`)
+  for (const make of nouns) program.addCommand(make(cli))
+  for (const command of everyCommand(program)) {
+    command
+      .exitOverride()
+      .helpOption('-h, --help', 'explain the command')
+      .showHelpAfterError(false)
+      .configureOutput({
+        writeOut: text => io.stdout.write(text),
+        // Told by `run`, as every other failure.
+        writeErr: () => {},
+        getOutHelpWidth: () => 100,
+        getOutHasColors: () => false,
+      })
+  }
+  return program
+}
+
+const nouns = [
+  upCommand,
+  siteCommand,
+  trustCommand,
+  manifestCommand,
+  deviceCommand,
+  approvalCommand,
+  voucherCommand,
+  credentialCommand,
+  tokenCommand,
+  auditCommand,
+  backupCommand,
+  restoreCommand,
+  factoryCommand,
+  masaCommand,
+  openapiCommand,
+  errorsCommand,
+] as const
+
+const guide = `Exit codes:
+  ${exitCode.done}    done
+  ${exitCode.failed}    refused or failed; the code in brackets is explained by \`mooring errors CODE\`
+  ${exitCode.usage}    the command line cannot be understood
+  ${exitCode.unverified}    what was to be verified is not as it should be
+  ${exitCode.unreachable}    no site answers
+  ${exitCode.notPermitted}    no valid token, or one whose role does not suffice
+  ${exitCode.interrupted}  interrupted before it was done
+
+Examples:
+  $ mooring up
+  $ mooring device list`
+
+export function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)]
+}
+
+/** Runs one command line. @returns the exit code */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  const cli = new Cli(io)
+  // Asked before parsing has failed or not, so that a failed one can be told in JSON, too.
+  cli.json = args.includes('--json')
+  try {
+    await createProgram(cli).parseAsync([...args], { from: 'user' })
+    return cli.exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return usage(error, cli)
+    if (error instanceof Interrupted) return exitCode.interrupted
+    const failure = failureOf(error)
+    if (cli.json) io.stdout.write(`${failureJson(failure)}\n`)
+    else io.stderr.write(failureText(failure, io))
+    return exitCodeOf(failure.code)
+  }
+}
+
+function usage(error: CommanderError, { io, json }: Cli): number {
+  if (error.exitCode === 0) return exitCode.done
+  // `mooring device` alone: its help was asked for in all but words.
+  const helped = error.code === 'commander.help'
+  const reason = helped ? 'a command is missing' : error.message.replace(/^error: /, '')
+  if (json) io.stdout.write(`${failureJson(new OnboardingError('input-invalid', { reason }))}\n`)
+  else io.stderr.write(harmlessLines(`${reason}\nSee \`mooring --help\`, or --help behind any command.\n`))
+  return exitCode.usage
+}

@@ -1,0 +1,66 @@
+import { harmless } from './terminal.ts'
+
+export interface Column<T> {
+  readonly title: string
+  readonly of: (row: T) => string
+  /** May be cut to fit; what a person copies (an id) must not be. */
+  readonly flexible?: boolean
+  readonly right?: boolean
+}
+
+const width = 100
+const gap = '  '
+const least = 6
+
+/** Aligned columns in at most 100 columns of a terminal, for people. */
+export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): string {
+  const cells = rows.map(row => columns.map(column => harmless(column.of(row))))
+  const widths = fitted(
+    columns,
+    columns.map(({ title }, n) => Math.max(length(title), ...cells.map(line => length(line[n]!)))),
+  )
+  const line = (texts: readonly string[]) =>
+    texts
+      .map((text, n) => padded(text, widths[n]!, columns[n]!.right === true))
+      .join(gap)
+      .trimEnd()
+  return [line(columns.map(({ title }) => title.toUpperCase())), ...cells.map(line)].join('\n')
+}
+
+/** Facts of one thing, a line each; those without a value are left out. */
+export function facts(entries: readonly (readonly [string, string | number | boolean | undefined])[]): string {
+  const shown = entries.filter(([, value]) => value !== undefined && value !== '')
+  const widest = Math.max(0, ...shown.map(([name]) => name.length))
+  return shown.map(([name, value]) => `${name.padEnd(widest)}  ${harmless(String(value))}`).join('\n')
+}
+
+/** `YYYY-MM-DD hh:mm:ss` of an RFC 3339 text, in UTC; empty for none. */
+export function moment(instant: string | undefined): string {
+  return instant === undefined ? '' : instant.slice(0, 19).replace('T', ' ')
+}
+
+/** Takes from the widest of the flexible columns until all fit. */
+function fitted<T>(columns: readonly Column<T>[], wanted: readonly number[]): number[] {
+  const widths = [...wanted]
+  const total = () => widths.reduce((sum, each) => sum + each, 0) + gap.length * (widths.length - 1)
+  while (total() > width) {
+    let widest = -1
+    for (const [n, { flexible }] of columns.entries()) {
+      if (flexible === true && widths[n]! > least && (widest < 0 || widths[n]! > widths[widest]!)) widest = n
+    }
+    if (widest < 0) break
+    widths[widest]!--
+  }
+  return widths
+}
+
+function padded(text: string, to: number, right: boolean): string {
+  const characters = Array.from(text)
+  if (characters.length > to) return `${characters.slice(0, to - 1).join('')}…`
+  const space = ' '.repeat(to - characters.length)
+  return right ? space + text : text + space
+}
+
+function length(text: string): number {
+  return Array.from(text).length
+}

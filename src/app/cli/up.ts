@@ -1,0 +1,195 @@
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { Command } from 'commander'
+import { openLog } from '../../adapter/telemetry/log.ts'
+import { encodePem } from '../../codec/pem.ts'
+import { hostName } from '../../codec/x509/host-name.ts'
+import type { Secret } from '../../crypto/secret.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import { listenApi } from '../api/listen.ts'
+import { defined } from '../defined.ts'
+import { openSite, type Site } from '../site.ts'
+import { version } from '../version.ts'
+import { type Cli, collected, count, described, type StorePlace, type Task, withStore } from './command.ts'
+import { dataDirectory, readAccessFile, readSiteFile, type SiteFile, writeAccessFile, writeSiteFile } from './data.ts'
+import { type KeyOptions, openKeys, withKeys } from './key-option.ts'
+import { anyAddress, inUrl, isLoopback } from './listen.ts'
+
+interface UpOptions extends StorePlace, KeyOptions {
+  readonly data?: string
+  readonly network?: string
+  readonly owner?: string
+  readonly listen?: string
+  readonly port: number
+  readonly apiListen: string
+  readonly apiPort: number
+  readonly host?: readonly string[]
+  readonly days?: number
+  readonly quiet?: boolean
+}
+
+export function upCommand(cli: Cli): Command {
+  return described(withKeys(withStore(new Command('up'))), {
+    summary: 'run a site until interrupted',
+    text:
+      'The first start makes the site: its keys and certificates, its record, and a token for its first administrator, shown ' +
+      'once. Later starts need no options. On the same machine and for the same user every other command finds the site ' +
+      'through its data directory and needs no token. With --json one document is printed when it listens.',
+    examples: [
+      'up',
+      'up --network harbour-iot --owner harbour --host gateway.harbour.example',
+      'up --data /var/lib/mooring --store postgres://mooring@db/mooring --api-listen 0.0.0.0',
+    ],
+  })
+    .option('--data <directory>', 'data directory; made at the first start (MOORING_DATA)')
+    .option('--network <name>', 'name of the network, for good: 1 to 40 of A-Z a-z 0-9 . _ -')
+    .option('--owner <id>', 'id under which manufacturers know you, for good; that of the network when absent')
+    .option('--listen <address>', 'address where devices reach it; all of this machine when absent')
+    .option('--port <port>', 'port where devices reach it', count(0, 65_535), 8443)
+    .option('--host <name>', 'name or address in the certificate of the registrar; again for each', collected)
+    .option('--api-listen <address>', 'address of the API; with TLS when it is not of this machine alone', '127.0.0.1')
+    .option('--api-port <port>', 'port of the API', count(0, 65_535), 8480)
+    .option('--days <count>', 'lifetime of network credentials', count(1, 3650))
+    .option('--quiet', 'log warnings and errors only')
+    .action(cli.run<UpOptions, []>(up))
+}
+
+async function up(task: Task<UpOptions>): Promise<void> {
+  const { io, options } = task
+  const data = dataDirectory('site', options.data, io)
+  const founded = await siteFile(data, options)
+  const { close: closeKeys, ...keys } = await openKeys(options, io)
+  try {
+    const site = await open(task, data, founded, keys)
+    try {
+      // A site that has its record and certificates is one, and keeps its name from now on.
+      await writeSiteFile(data, founded)
+      await serve(task, site)
+    } finally {
+      await site.close()
+    }
+  } finally {
+    closeKeys()
+  }
+}
+
+/** What the site was founded with; its name stands in certificates that are out in the world. */
+async function siteFile(data: string, { network, owner }: UpOptions): Promise<SiteFile> {
+  const known = await readSiteFile(data)
+  for (const [field, given] of Object.entries(defined({ network, owner }))) {
+    const before = known?.[field as 'network' | 'owner']
+    if (before !== undefined && before !== given) {
+      throw new OnboardingError('input-invalid', { field, rule: `this site was founded as ${before}` })
+    }
+  }
+  if (known !== undefined) return known
+  const name = network ?? 'home'
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/.test(name)) {
+    throw new OnboardingError('input-invalid', { field: 'network', rule: '1 to 40 of A-Z a-z 0-9 . _ -' })
+  }
+  const id = owner ?? name
+  if (!/^[^\p{C}]{1,100}$/u.test(id))
+    throw new OnboardingError('input-invalid', { field: 'owner', rule: 'a short name' })
+  return { format: 'mooring-site 1', network: name, owner: id }
+}
+
+async function open(
+  { io, options }: Task<UpOptions>,
+  data: string,
+  { network, owner }: SiteFile,
+  keys: Pick<Parameters<typeof openSite>[0], 'passphrase' | 'authorityKeys'>,
+): Promise<Site> {
+  await mkdir(data, { recursive: true, mode: 0o700 })
+  return openSite({
+    network,
+    owner,
+    data,
+    ...keys,
+    ...defined({ storeUrl: options.store ?? io.env['MOORING_STORE'], credentialLifetimeDays: options.days }),
+    host: options.listen ?? anyAddress(),
+    port: options.port,
+    hosts: options.host ?? usualHosts(options.listen),
+    log: openLog({ level: options.quiet === true ? 'warn' : 'info' }),
+  })
+}
+
+async function serve(task: Task<UpOptions>, site: Site): Promise<void> {
+  const { io, options } = task
+  const { apiListen: host, apiPort: port } = options
+  const tls = isLoopback(host) ? undefined : site.credential
+  const listener = await listenApi(site, { host, port, ...defined({ tls }) })
+  try {
+    const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(apiHost(host, options))}:${listener.port}`
+    await leaveAccess(site, url, tls !== undefined)
+    welcome(task, site, url)
+    if (!io.signal.aborted) await once(io.signal, 'abort')
+    task.note('\nEnding: what is under way is finished first.')
+  } finally {
+    await listener.close()
+  }
+}
+
+/** How this machine reaches the API: by a name in the certificate when there is TLS. */
+function apiHost(listen: string, options: UpOptions): string {
+  if (isLoopback(listen)) return listen
+  return options.host?.[0] ?? 'localhost'
+}
+
+/** The token in the data directory lets the CLI of its owner in; one that was revoked or belongs to another record is replaced. */
+async function leaveAccess({ data, access, authority }: Site, url: string, tls: boolean): Promise<void> {
+  const known = await readAccessFile(data)
+  const token = (await usable(access, known?.token)) ?? (await localToken(access)).revealText()
+  const ca = tls ? encodePem('CERTIFICATE', authority.root.der) : undefined
+  await writeAccessFile(data, { format: 'mooring-access 1', url, token, ...defined({ ca }) })
+}
+
+async function usable(access: Site['access'], token: string | undefined): Promise<string | undefined> {
+  if (token === undefined) return undefined
+  try {
+    await access.authenticate(token)
+    return token
+  } catch (error) {
+    if (error instanceof OnboardingError && error.code === 'not-authenticated') return undefined
+    throw error
+  }
+}
+
+async function localToken(access: Site['access']): Promise<Secret> {
+  const { secret } = await access.create({ name: 'data-directory', role: 'administrator', by: 'start of the site' })
+  return secret
+}
+
+function welcome(task: Task<UpOptions>, site: Site, url: string): void {
+  const { network, owner, data, port, host, firstToken } = site
+  const token = firstToken?.revealText()
+  const facts = { ready: true, version, network, owner, url, listen: host, onboardingPort: port, data }
+  task.answer({ ...facts, ...defined({ token }) }, () => {
+    const lines = [
+      `${task.paint('bold', `Mooring ${version}`)}  network ${network}, owner ${owner}`,
+      '',
+      `  Devices onboard at  https://${inUrl(hostname())}:${port}`,
+      `  API                 ${url}`,
+      `  Data                ${data}`,
+    ]
+    if (token !== undefined) {
+      lines.push('', '  Token of the first administrator, shown this once:', '', `      ${task.paint('bold', token)}`)
+    }
+    const next = token === undefined ? 'Try `mooring device list`.' : 'Next: `mooring trust add` for each manufacturer.'
+    return [...lines, '', `  On this machine the CLI needs no token. ${next}`, '  Ctrl-C ends it.'].join('\n')
+  })
+}
+
+/** Names that this machine is likely to be called by, as far as a certificate can carry them. */
+function usualHosts(listen: string | undefined): string[] {
+  const names = [hostname(), `${hostname()}.local`, 'localhost', '127.0.0.1']
+  if (listen !== undefined && listen !== '::' && listen !== '0.0.0.0') names.unshift(listen)
+  return [...new Set(names)].filter(name => {
+    try {
+      hostName(name)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
