@@ -23,30 +23,89 @@ interface Body {
   readonly log: Log
 }
 
-/** What a pledge does things with, from one power-up to the next loss. */
-export interface Hands {
-  /**
-   * The answer to the effect; undefined for one that has none, and when the power is gone. Failures of the outside are
-   * answers, too.
-   */
-  perform(effect: Effect, state: State): Promise<Answer | undefined>
-}
-
 /** No honest answer on these paths comes near it. */
 const maxBytes = 0x4_0000
 
-/** @param off aborts when the power is lost: what is on the wire is cut, what is being written is finished */
-export function createHands(birth: BirthCredential, body: Body, off: AbortSignal): Hands {
-  const { model, keys, transport, sleep, log } = body
-  let connection: PledgeConnection | undefined
-  const drop = (): void => {
-    connection?.close()
-    connection = undefined
+type Failed = 'connection-failed' | 'connection-lost' | 'key-failed' | 'persist-failed'
+
+/**
+ * What a pledge does things with, from one power-up to the next loss: its keys, its memory and one connection. Failures of
+ * the outside are answers like others.
+ */
+export class Hands {
+  readonly #birth: BirthCredential
+  readonly #body: Body
+  readonly #off: AbortSignal
+  #connection: PledgeConnection | undefined
+
+  /** @param off aborts when the power is lost: what is on the wire is cut, what is being written is finished */
+  constructor(birth: BirthCredential, body: Body, off: AbortSignal) {
+    this.#birth = birth
+    this.#body = body
+    this.#off = off
+    off.addEventListener('abort', () => this.#drop())
   }
-  off.addEventListener('abort', drop)
+
+  /** The answer to the effect; undefined for one that has none, and when the power is gone. */
+  async perform(effect: Effect, state: State): Promise<Answer | undefined> {
+    const { keys, sleep } = this.#body
+    switch (effect.type) {
+      case 'connect':
+        return this.#unlessCut(this.#connect(effect, state).catch(this.#failed('connection-failed')))
+      case 'send':
+        return this.#unlessCut(this.#send(effect).catch(this.#failed('connection-lost')))
+      case 'disconnect':
+        return this.#drop()
+      case 'sign-request':
+        return signRequest(this.#birth, this.#body, effect).catch(this.#failed('key-failed'))
+      case 'make-csr':
+        return makeCsr(keys, effect).catch(this.#failed('key-failed'))
+      case 'persist':
+        return this.#persist(effect).catch(this.#failed('persist-failed'))
+      case 'keep-keys':
+        await sweep(keys, effect.labels).catch(this.#failed('key-failed'))
+        return undefined
+      case 'set-timer':
+        await sleep(effect.milliseconds, this.#off)
+        return { type: 'timer-fired' }
+      case 'report':
+        return undefined
+    }
+  }
+
+  async #connect(effect: Effect & { type: 'connect' }, state: State): Promise<Answer> {
+    this.#drop()
+    const { transport, model } = this.#body
+    const identity = effect.credential === 'birth' ? birthIdentity(this.#birth) : networkIdentity(state)
+    const connection = await transport.connect({
+      origin: effect.origin,
+      ...identity,
+      timeoutMs: model.connectTimeoutMs,
+    })
+    if (this.#off.aborted) connection.close()
+    else this.#connection = connection
+    return { type: 'connected', chain: connection.serverCertificates }
+  }
+
+  async #send({ request }: Effect & { type: 'send' }): Promise<Answer> {
+    if (this.#connection === undefined) return { type: 'connection-lost' }
+    const timeoutMs = this.#body.model.requestTimeoutMs
+    return { type: 'replied', reply: await this.#connection.request(request, { timeoutMs, maxBytes }) }
+  }
+
+  async #persist({ record }: Effect & { type: 'persist' }): Promise<Answer> {
+    await writeMemory(this.#body, record)
+    return { type: 'persisted' }
+  }
+
+  #drop(): undefined {
+    this.#connection?.close()
+    this.#connection = undefined
+  }
 
   /** Nobody waits for a wire that was cut. The listener goes with the wait, since a device may run for years. */
-  function unlessCut(work: Promise<Answer>): Promise<Answer | undefined> {
+  #unlessCut(work: Promise<Answer>): Promise<Answer | undefined> {
+    const off = this.#off
     return new Promise(resolve => {
       const cut = () => resolve(undefined)
       off.addEventListener('abort', cut, { once: true })
@@ -57,58 +116,12 @@ export function createHands(birth: BirthCredential, body: Body, off: AbortSignal
     })
   }
 
-  async function connect(effect: Effect & { type: 'connect' }, state: State): Promise<Answer> {
-    drop()
-    const identity = effect.credential === 'birth' ? birthIdentity(birth) : networkIdentity(state)
-    const request = { origin: effect.origin, ...identity, timeoutMs: model.connectTimeoutMs }
-    const opened = await transport.connect(request)
-    if (off.aborted) opened.close()
-    else connection = opened
-    return { type: 'connected', chain: opened.serverCertificates }
-  }
-
-  async function send({ request }: Effect & { type: 'send' }): Promise<Answer> {
-    if (connection === undefined) return { type: 'connection-lost' }
-    const reply = await connection.request(request, { timeoutMs: model.requestTimeoutMs, maxBytes })
-    return { type: 'replied', reply }
-  }
-
-  const failed = (type: 'connection-failed' | 'connection-lost' | 'key-failed' | 'persist-failed') => {
-    return (error: unknown): Answer => {
+  #failed(type: Failed): (error: unknown) => Answer {
+    return error => {
       const reason = error instanceof Error ? error.message : 'unknown'
-      log.warn({ serial: birth.serialNumber, reason }, `pledge ${type}`)
+      this.#body.log.warn({ serial: this.#birth.serialNumber, reason }, `pledge ${type}`)
       return type === 'connection-lost' && isUnreadable(error) ? { type, unreadable: true } : { type }
     }
-  }
-
-  return {
-    async perform(effect, state) {
-      switch (effect.type) {
-        case 'connect':
-          return unlessCut(connect(effect, state).catch(failed('connection-failed')))
-        case 'send':
-          return unlessCut(send(effect).catch(failed('connection-lost')))
-        case 'disconnect':
-          drop()
-          return undefined
-        case 'sign-request':
-          return signRequest(birth, body, effect).catch(failed('key-failed'))
-        case 'make-csr':
-          return makeCsr(keys, effect).catch(failed('key-failed'))
-        case 'persist':
-          return writeMemory(body, effect.record)
-            .then(() => ({ type: 'persisted' }) as const)
-            .catch(failed('persist-failed'))
-        case 'keep-keys':
-          await sweep(keys, effect.labels).catch(failed('key-failed'))
-          return undefined
-        case 'set-timer':
-          await sleep(effect.milliseconds, off)
-          return { type: 'timer-fired' }
-        case 'report':
-          return undefined
-      }
-    },
   }
 }
 

@@ -14,7 +14,7 @@ import {
 } from '../../protocol/brski/pledge.ts'
 import type { NetworkCredential } from '../../protocol/brski/pledge-record.ts'
 import { type BirthCredential, birthKeyLabel, birthName, readBirth } from './birth.ts'
-import { type Answer, createHands, type Hands } from './hands.ts'
+import { type Answer, Hands } from './hands.ts'
 import { readMemory } from './memory.ts'
 import { type DeviceModel, profileOf } from './model.ts'
 import type { DeviceStore, PledgeTransport, Sleep } from './port.ts'
@@ -124,7 +124,7 @@ export class Pledge {
     this.#running = true
     const power = new AbortController()
     const off = signal === undefined ? power.signal : AbortSignal.any([signal, power.signal])
-    const hands = createHands(this.birth, this.#options, off)
+    const hands = new Hands(this.birth, this.#options, off)
     try {
       const record = await readMemory(this.#options)
       this.#state = unpowered(this.#profile)
