@@ -50,6 +50,8 @@ export interface Orders {
     readonly ask: { readonly devices: readonly { readonly device: string; readonly serial: string }[] }
     readonly answer: readonly UnitRecords[]
   }
+  /** Starts a CPU profile, or ends it and writes it to a file. */
+  readonly profile: { readonly ask: { readonly to?: string }; readonly answer: null }
   readonly close: { readonly ask: object; readonly answer: null }
 }
 

@@ -2,6 +2,8 @@
  * A house as a process of its own: onboards devices on a port of the loopback and answers its parent's questions over the
  * channel of child_process.fork. Ends with its parent.
  */
+import { writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import { openLog } from '../../src/adapter/telemetry/log.ts'
 import type { Checkpoint, Store } from '../../src/domain/port.ts'
 import { furnish, openHouse, writeUpbringing } from './house.ts'
@@ -31,10 +33,29 @@ async function answer({ ask }: Question): Promise<Answer> {
       return verify(ask.anchors)
     case 'records':
       return Promise.all(ask.devices.map(recordsOf))
+    case 'profile':
+      await (ask.to === undefined ? startProfile() : stopProfile(ask.to))
+      return null
     case 'close':
       await house.close()
       return null
   }
+}
+
+let profiler: Session | undefined
+
+async function startProfile(): Promise<void> {
+  profiler = new Session()
+  profiler.connect()
+  await profiler.post('Profiler.enable')
+  await profiler.post('Profiler.setSamplingInterval', { interval: 200 })
+  await profiler.post('Profiler.start')
+}
+
+async function stopProfile(file: string): Promise<void> {
+  const profile = await profiler?.post('Profiler.stop')
+  writeFileSync(file, JSON.stringify(profile?.profile))
+  profiler?.disconnect()
 }
 
 async function verify(anchors: Partial<Anchors>): Promise<Verdicts> {

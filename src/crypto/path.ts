@@ -4,7 +4,7 @@ import { CryptoError } from './error.ts'
 import { publicKeyOf } from './key.ts'
 import { PathError, type PathErrorCode } from './path-error.ts'
 import { checkPath, type PathRules, refusal } from './path-rule.ts'
-import { anchorsNamed, cachedNameKey, entityKey, type TrustAnchor } from './trust.ts'
+import { anchorsNamed, cachedNameKey, sameEntity, type TrustAnchor } from './trust.ts'
 import { verifySignature } from './verify.ts'
 
 export { PathError, type PathErrorCode } from './path-error.ts'
@@ -95,10 +95,9 @@ class PathSearch {
   #through(path: readonly Certificate[], issuer: Certificate): ValidatedPath | undefined {
     const last = path.at(-1)!
     if (++this.#steps > maxSteps) throw refusal('too-long', path[0]!, 'too many possible paths')
-    const entity = entityKey(issuer)
-    if (path.some(certificate => entityKey(certificate) === entity)) {
+    if (path.some(certificate => sameEntity(certificate, issuer))) {
       // A self-signed certificate says nothing about its issuer; it is a circle only by way of another one.
-      if (entityKey(last) !== entity) this.#note(refusal('loop', last, 'its issuers certify each other in a circle'))
+      if (!sameEntity(last, issuer)) this.#note(refusal('loop', last, 'its issuers certify each other in a circle'))
       return undefined
     }
     if (!this.#isSignedBy(last, issuer)) return undefined

@@ -55,15 +55,29 @@ export function anchorsNamed(anchors: readonly TrustAnchor[], subject: Name): re
 }
 
 const nameKeys = new WeakMap<Name, string>()
+/** By DER: the certificates of one issuer carry one name in many objects. Strangers choose them, so the oldest goes. */
+const nameKeysByDer = new Map<string, string>()
+const maxNameKeys = 512
 
-/** `nameKey`, which costs more than a lookup, once for each Name object. */
+/** `nameKey`, which costs more than a lookup, once for each name. */
 export function cachedNameKey(name: Name): string {
-  let key = nameKeys.get(name)
+  const known = nameKeys.get(name)
+  if (known !== undefined) return known
+  const der = Buffer.from(name.der.buffer, name.der.byteOffset, name.der.length).toString('latin1')
+  let key = nameKeysByDer.get(der)
   if (key === undefined) {
     key = nameKey(name)
-    nameKeys.set(name, key)
+    if (nameKeysByDer.size >= maxNameKeys) nameKeysByDer.delete(nameKeysByDer.keys().next().value!)
+    if (der.length <= 1024) nameKeysByDer.set(der, key)
   }
+  nameKeys.set(name, key)
   return key
+}
+
+/** One CA, whoever signed for it: the same subject and the same key. */
+export function sameEntity(a: Certificate, b: Certificate): boolean {
+  // The key first: it differs nearly always, and a name costs more to compare.
+  return Buffer.compare(a.spkiDer, b.spkiDer) === 0 && cachedNameKey(a.subject) === cachedNameKey(b.subject)
 }
 
 /** Equal for certificates with the same subject and the same key: one CA, whoever signed for it. */

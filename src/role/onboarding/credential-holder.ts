@@ -1,10 +1,11 @@
 import type { Certificate } from '../../codec/x509/certificate.ts'
 import { extendedKeyUsageOid } from '../../codec/x509/extension.ts'
 import { PathError, validatePath } from '../../crypto/path.ts'
+import { cachedNameKey } from '../../crypto/trust.ts'
 import type { CredentialRecord } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Peer, Store } from '../../domain/port.ts'
-import { clientChain } from './device-identity.ts'
+import { clientCertificate } from './device-identity.ts'
 
 export interface CredentialHolder {
   readonly device: string
@@ -53,9 +54,9 @@ function provenCertificate(
   issuing: Certificate,
   at: Date,
 ): Certificate | undefined {
-  const chain = clientChain(peer)
-  const leaf = chain[0]
-  if (leaf === undefined) return undefined
+  const leaf = clientCertificate(peer)
+  // Most peers come with their birth certificate: no path has to be searched to see that it is not ours.
+  if (leaf === undefined || cachedNameKey(leaf.issuer) !== cachedNameKey(issuing.subject)) return undefined
   try {
     // A client may leave out what the server has anyway.
     return validatePath({ chain: [leaf, issuing], anchors, at, purpose: [extendedKeyUsageOid.clientAuth] }).leaf

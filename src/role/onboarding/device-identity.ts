@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto'
-import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
-import { PathError, validatePath } from '../../crypto/path.ts'
+import type { Certificate } from '../../codec/x509/certificate.ts'
+import { certificateOf } from '../../crypto/certificate-cache.ts'
+import { PathError, type ValidatedPath, validatePath } from '../../crypto/path.ts'
+import { cachedNameKey } from '../../crypto/trust.ts'
 import type { ProvenIdentity } from '../../domain/admission.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
@@ -31,10 +33,10 @@ export function createBirthIdentification(directory: ManufacturerDirectory, cloc
 }
 
 function identify(peer: Peer, snapshot: DirectorySnapshot, at: Date): BirthIdentity {
-  const chain = clientChain(peer)
-  const certificate = chain[0]
+  const certificate = clientCertificate(peer)
   if (certificate === undefined) throw new OnboardingError('idevid-missing')
-  const entry = trustedManufacturer(chain, snapshot, at)
+  const entry =
+    knownMaker(certificate, snapshot, at) ?? trustedManufacturer(clientChain(peer), certificate, snapshot, at)
   const serial = deviceSerialNumber(certificate, entry.quirks)
   return {
     certificate,
@@ -48,10 +50,43 @@ function identify(peer: Peer, snapshot: DirectorySnapshot, at: Date): BirthIdent
   }
 }
 
-function trustedManufacturer(chain: readonly Certificate[], snapshot: DirectorySnapshot, at: Date): DirectoryEntry {
-  const validate = (ignoreLeafLifetime: boolean) => {
-    const { anchor } = validatePath({ chain, anchors: snapshot.anchors, at, ignoreLeafLifetime })
+/**
+ * Certificates between device and anchor, by the name of the device's issuer, as the last device of that issuer had them.
+ * To have the whole chain from TLS costs a quarter of what the handshake costs, and it is the same for all of a model.
+ */
+const intermediates = new WeakMap<DirectorySnapshot, Map<string, readonly Certificate[]>>()
+/** Only what a trusted manufacturer signed gets in; a maker has a handful of issuing CAs. */
+const maxIssuers = 1024
+
+/** Undefined for everything that needs a closer look: that look is `trustedManufacturer`. */
+function knownMaker(certificate: Certificate, snapshot: DirectorySnapshot, at: Date): DirectoryEntry | undefined {
+  const above = intermediates.get(snapshot)?.get(cachedNameKey(certificate.issuer))
+  if (above === undefined) return undefined
+  try {
+    const { anchor } = validatePath({ chain: [certificate, ...above], anchors: snapshot.anchors, at })
     return snapshot.entry(anchor.name)
+  } catch (error) {
+    if (!(error instanceof PathError)) throw error
+    return undefined
+  }
+}
+
+function remember({ path, leaf }: ValidatedPath, snapshot: DirectorySnapshot): void {
+  const known = intermediates.get(snapshot) ?? new Map<string, readonly Certificate[]>()
+  intermediates.set(snapshot, known)
+  if (known.size < maxIssuers) known.set(cachedNameKey(leaf.issuer), path.slice(1))
+}
+
+function trustedManufacturer(
+  chain: readonly Certificate[],
+  leaf: Certificate,
+  snapshot: DirectorySnapshot,
+  at: Date,
+): DirectoryEntry {
+  const validate = (ignoreLeafLifetime: boolean) => {
+    const path = validatePath({ chain: [leaf, ...chain.slice(1)], anchors: snapshot.anchors, at, ignoreLeafLifetime })
+    remember(path, snapshot)
+    return snapshot.entry(path.anchor.name)
   }
   try {
     const entry = validate(false)
@@ -72,7 +107,13 @@ function trustedManufacturer(chain: readonly Certificate[], snapshot: DirectoryS
   throw new OnboardingError('idevid-untrusted')
 }
 
+/** What the TLS client has proven to hold the key of. */
+export function clientCertificate(peer: Peer): Certificate | undefined {
+  const der = peer.certificate ?? peer.certificates[0]
+  return der === undefined ? undefined : withCodes(requestFailure, () => certificateOf(der))
+}
+
 /** The chain that the TLS client sent, decoded. */
-export function clientChain(peer: Peer): Certificate[] {
-  return withCodes(requestFailure, () => peer.certificates.map(decodeCertificate))
+function clientChain(peer: Peer): Certificate[] {
+  return withCodes(requestFailure, () => peer.certificates.map(certificateOf))
 }

@@ -100,7 +100,7 @@ async function enroll(options: EnrollmentOptions, request: EndpointRequest): Pro
         throw new OnboardingError('device-identity-cloned', { device: device.id })
     },
   })
-  return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate.der] })) }
+  return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate] })) }
 }
 
 /** RFC 8995 section 5.9: EST follows a voucher that this device asked for and did not reject. */
@@ -135,7 +135,7 @@ async function reenroll(options: EnrollmentOptions, request: EndpointRequest): P
     attempt: 'reenroll',
     authorize: checkStanding,
   })
-  return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate.der] })) }
+  return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate] })) }
 }
 
 function csrOf(request: EndpointRequest): VerifiedCsr {
