@@ -7,10 +7,12 @@ import { cmsSuite } from './cms.ts'
 import { issueSuite } from './issue.ts'
 import type { Line, Suite } from './measure.ts'
 import { onboardingSuite } from './onboarding.ts'
+import { storeSuite } from './store.ts'
 
 const suites: Readonly<Record<string, readonly Suite[]>> = {
   codec: [issueSuite, cmsSuite],
   onboarding: [() => onboardingSuite()],
+  store: [storeSuite],
   brski: [issueSuite, cmsSuite, () => onboardingSuite()],
 }
 

@@ -1,4 +1,4 @@
-import type { Checkpoint, LedgerVerdict, Store } from '../../domain/port.ts'
+import type { Checkpoint, LedgerVerdict, Log, Store } from '../../domain/port.ts'
 import { readBackup } from './backup.ts'
 import { storeError } from './error.ts'
 import { openPostgres } from './postgres.ts'
@@ -14,7 +14,7 @@ import { checkpointKeys, createStore, type StoreOptions } from './store.ts'
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
   let engine: Engine | undefined
   try {
-    engine = await openEngine(url)
+    engine = await openEngine(url, options.log)
     return await createStore(engine, options)
   } catch (error) {
     await engine?.close()
@@ -35,7 +35,7 @@ export async function restoreBackup(
 ): Promise<LedgerVerdict> {
   let engine: Engine | undefined
   try {
-    engine = await openEngine(url)
+    engine = await openEngine(url, options.log)
     return await readBackup(file, engine, {
       keys: checkpointKeys(options),
       ...(anchor === undefined ? {} : { anchor }),
@@ -47,9 +47,9 @@ export async function restoreBackup(
   }
 }
 
-async function openEngine(url: string): Promise<Engine> {
+export async function openEngine(url: string, log: Log): Promise<Engine> {
   const path = /^sqlite:(?:\/\/)?(.+)$/.exec(url)?.[1]
   if (path !== undefined) return openSqlite(path)
-  if (/^postgres(ql)?:\/\//.test(url)) return openPostgres(url)
+  if (/^postgres(ql)?:\/\//.test(url)) return openPostgres(url, log)
   throw new TypeError('a store is at sqlite:PATH or at postgres://…')
 }

@@ -1,3 +1,4 @@
+import type { Log } from '../../domain/port.ts'
 import { unavailable } from './error.ts'
 import { Link } from './link.ts'
 import { type Migration, migrate } from './migration.ts'
@@ -24,6 +25,9 @@ const announceDelay = 20
 /** A notice may be lost with its connection; milliseconds after which we look without one. */
 const pollInterval = 5000
 
+/** Milliseconds for one look, longer than any statement of it may take. */
+const readDeadline = 30_000
+
 const settings = {
   writer: { lock_timeout: '200ms', statement_timeout: '4s' },
   reader: { statement_timeout: '20s' },
@@ -35,10 +39,10 @@ const settings = {
  * lives: the lane's lock falls with the connection, whatever becomes of the process.
  * @throws OnboardingError `store-unavailable`, `store-version`
  */
-export async function openPostgres(url: string, steps?: readonly Migration[]): Promise<Engine> {
+export async function openPostgres(url: string, log?: Log, steps?: readonly Migration[]): Promise<Engine> {
   const engine = new PostgresEngine(url)
   try {
-    await engine.start(steps)
+    await engine.start(log, steps)
     return engine
   } catch (error) {
     await engine.close()
@@ -48,8 +52,10 @@ export async function openPostgres(url: string, steps?: readonly Migration[]): P
 
 class PostgresWriter implements WriteSession {
   readonly lane: string
+  readonly exclusive = false
   readonly #link: Link
   #mark = ''
+  #stepped = false
 
   constructor(link: Link, lane: string) {
     this.#link = link
@@ -64,15 +70,22 @@ class PostgresWriter implements WriteSession {
 
   run: Session['run'] = (sql, args) => this.#link.run(sql, args)
 
-  send(sql: string): void {
-    this.#link.send(sql)
-  }
-
   async begin(alone: boolean): Promise<void> {
+    this.#stepped = false
     this.#link.send('begin isolation level read committed')
     if (alone) this.#link.send(`set local lock_timeout = '3s'`)
     const [row] = await this.#link.rows(alone ? aloneSql : sharedSql, [lockClass])
     this.#mark = row!['mark'] as string
+  }
+
+  step(): void {
+    // One message for both.
+    this.#link.send(this.#stepped ? 'release savepoint unit; savepoint unit' : 'savepoint unit')
+    this.#stepped = true
+  }
+
+  async undo(): Promise<void> {
+    await this.#link.run('rollback to savepoint unit')
   }
 
   inTransaction(): boolean {
@@ -121,11 +134,10 @@ class PostgresEngine implements Engine {
     this.#url = url
   }
 
-  async start(steps: readonly Migration[] | undefined): Promise<void> {
+  async start(log: Log | undefined, steps: readonly Migration[] | undefined): Promise<void> {
     const link = await this.#open(settings.survey)
     try {
-      const [found] = await link.rows("select current_setting('server_encoding') as encoding")
-      if (found?.['encoding'] !== 'UTF8') throw unavailable('the database must have the encoding UTF8')
+      await requireServer(link, log)
       await link.run('begin')
       await link.rows('select pg_advisory_xact_lock($1, 0)', [lockClass])
       await migrate(link, 'postgres', steps)
@@ -239,9 +251,11 @@ class PostgresEngine implements Engine {
 
   async #withLink<T>(work: (link: Link) => Promise<T>): Promise<T> {
     const link = await this.#take()
+    const timer = setTimeout(() => link.lose('the database does not answer'), readDeadline)
     try {
       return await work(link)
     } finally {
+      clearTimeout(timer)
       this.#giveBack(link)
     }
   }
@@ -274,6 +288,18 @@ class PostgresEngine implements Engine {
     if (next !== undefined) next(link.usable ? link : undefined)
     else if (link.usable) this.#idle.push(link)
   }
+}
+
+async function requireServer(link: Link, log?: Log): Promise<void> {
+  const [found] = await link.rows(
+    "select cast(current_setting('server_version_num') as integer) as version, " +
+      "current_setting('server_encoding') as encoding, current_setting('fsync') as fsync",
+  )
+  // pg_current_xact_id and pg_xact_status for its type.
+  if (Number(found?.['version']) < 130_000) throw unavailable('PostgreSQL must be of version 13 or later')
+  if (found?.['encoding'] !== 'UTF8') throw unavailable('the database must have the encoding UTF8')
+  if (found['fsync'] === 'off')
+    log?.warn({}, 'fsync is off in PostgreSQL: what is acknowledged may be lost with its machine')
 }
 
 async function inSnapshot<T>(link: Link, work: (session: Session) => Promise<T>): Promise<T> {

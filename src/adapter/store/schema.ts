@@ -1,5 +1,5 @@
 import type { Table, Tables } from '../../domain/port.ts'
-import type { Dialect, Row, SqlValue } from './sql.ts'
+import type { Dialect, Row } from './sql.ts'
 
 export type Noun = keyof Tables
 export type RecordOf<N extends Noun> = Tables[N] extends Table<infer T, infer _> ? T : never
@@ -170,6 +170,8 @@ export interface NounSql {
   readonly get: string
   readonly insert: string
   readonly put: string
+  /** Body and only those columns that change: an index is not written for a value that stays. $1 is the key, $2 the body. */
+  update(changed: readonly string[]): string
   readonly remove: string
   readonly claim: string | undefined
   find(filter: readonly string[], paged: boolean): string
@@ -199,6 +201,11 @@ function statementsOf(spec: NounSpec): NounSql {
     get: `select body from ${table} where ${key} = $1`,
     insert: `${insert} on conflict do nothing`,
     put: `${insert} on conflict(${key}) do update set ${set}`,
+    update: changed =>
+      cached(`update ${changed.join()}`, () => {
+        const columns = changed.map((member, n) => `, ${column(spec, member)} = $${n + 3}`)
+        return `update ${table} set body = $2${columns.join('')} where ${key} = $1`
+      }),
     remove: `delete from ${table} where ${key} = $1`,
     claim: claimSql(spec),
     find: (filter, paged) =>
@@ -234,14 +241,17 @@ function claimSql(spec: NounSpec): string | undefined {
   )
 }
 
-/** Key, columns and body of a record, in the order in which `insert` and `put` take them. */
-export function rowValues(spec: NounSpec, record: object): SqlValue[] {
+/** Key and columns of a record. Absent and null are found as ''. */
+export function columnValues(spec: NounSpec, record: object): string[] {
   const members = record as Readonly<Record<string, unknown>>
-  const values: SqlValue[] = [columnText(spec, spec.key, members[spec.key])]
-  // Absent and null are found as ''.
+  const values = [columnText(spec, spec.key, members[spec.key])]
   for (const member of spec.columns) values.push(columnText(spec, member, members[member] ?? ''))
-  values.push(JSON.stringify(record))
   return values
+}
+
+/** Key, columns and body of a record, in the order in which `insert` and `put` take them. */
+export function rowValues(spec: NounSpec, record: object): string[] {
+  return [...columnValues(spec, record), JSON.stringify(record)]
 }
 
 /** Text that both databases keep and compare alike. */

@@ -23,15 +23,19 @@ export interface Session {
 /** The connection that writes. It alone appends to its lane. */
 export interface WriteSession extends Session {
   readonly lane: string
+  /** Nobody else writes between two statements of a transaction. */
+  readonly exclusive: boolean
   /** False when the connection is lost: nothing that was not committed counts, and the lane is somebody else's. */
   readonly usable: boolean
-  /** As `run`, for what cannot fail by itself: when the connection is lost, the next answer says so. */
-  send(sql: string): void
   /**
    * @param alone no other process may have a transaction open beside this one
    * @throws SqlError `conflict` when the turn does not come in time
    */
   begin(alone: boolean): Promise<void>
+  /** Begins a unit: from here on `undo` leads back to here, and no longer to the unit before. Sent without waiting. */
+  step(): void
+  /** Undoes the unit. @throws SqlError when the transaction is gone */
+  undo(): Promise<void>
   /** False when the database has ended the transaction by itself: all of it is undone. */
   inTransaction(): boolean
   /**

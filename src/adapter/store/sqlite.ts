@@ -59,14 +59,23 @@ export class SqliteSession implements Session {
 
 class SqliteWriter extends SqliteSession implements WriteSession {
   readonly lane = sqliteLane
+  readonly exclusive = true
   readonly usable = true
-
-  send(sql: string): void {
-    this.execute(sql)
-  }
+  #stepped = false
 
   async begin(): Promise<void> {
+    this.#stepped = false
     await this.run('begin immediate')
+  }
+
+  step(): void {
+    if (this.#stepped) this.execute('release savepoint unit')
+    this.#stepped = true
+    this.execute('savepoint unit')
+  }
+
+  async undo(): Promise<void> {
+    await this.run('rollback to savepoint unit')
   }
 
   inTransaction(): boolean {
@@ -123,7 +132,9 @@ async function prepareTables(writer: SqliteWriter, steps: readonly Migration[] |
 function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 2000, enableForeignKeyConstraints: true })
   try {
-    database.exec('pragma journal_mode = wal; pragma synchronous = full')
+    database.exec(
+      'pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -32000; pragma wal_autocheckpoint = 8000',
+    )
     return database
   } catch (error) {
     database.close()
@@ -204,6 +215,9 @@ const kinds: Readonly<Record<number, SqlErrorKind>> = {
 }
 
 export function sqliteError(error: unknown, database?: DatabaseSync): unknown {
+  if (error instanceof RangeError && 'code' in error && error.code === 'ERR_OUT_OF_RANGE') {
+    return new SqlError('damaged', 'a number in the database is beyond what we write', '', { cause: error })
+  }
   if (!(error instanceof Error) || !('errcode' in error)) return error
   const code = (error.errcode as number) & 0xff
   const { message } = error

@@ -85,7 +85,7 @@ class SqlStore implements Store {
     return this.#writer.submit(work)
   }
 
-  read: Store['read'] = work => this.#look(session => work(readTables(session)))
+  read: Store['read'] = work => this.#look(session => timedRead(session, work))
 
   history: Store['history'] = (stream, afterVersion = 0, limit = 1000) =>
     this.#look(session => streamEvents(session, stream, afterVersion, limit))
@@ -114,12 +114,12 @@ class SqlStore implements Store {
 
   verify: Store['verify'] = async anchor => {
     this.#requireOpen()
-    return this.#engine.survey(session => verifyLedger(session, checkpointKeys(this.#options), anchor))
+    return this.#survey(session => verifyLedger(session, checkpointKeys(this.#options), anchor))
   }
 
   backup: Store['backup'] = async file => {
     this.#requireOpen()
-    await this.#engine.survey(session => writeBackup(session, file))
+    await this.#survey(session => writeBackup(session, file))
   }
 
   close: Store['close'] = () => {
@@ -139,6 +139,14 @@ class SqlStore implements Store {
     this.#requireOpen()
     try {
       return await this.#engine.snapshot(work)
+    } catch (error) {
+      throw storeError(error)
+    }
+  }
+
+  async #survey<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    try {
+      return await this.#engine.survey(work)
     } catch (error) {
       throw storeError(error)
     }
@@ -197,14 +205,32 @@ function newest(a: FeedCursor, b: FeedCursor): FeedCursor {
   return merged
 }
 
-function readTables(session: Session): Tables {
+/** Milliseconds after which a read that waits for anything but its tables gives its place to others. */
+const readDeadline = 30_000
+
+async function timedRead<T>(session: Session, work: (tables: Tables) => Promise<T>): Promise<T> {
+  let ended = false
+  let timer: NodeJS.Timeout | undefined
+  const stalled = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unavailable('a read took too long')), readDeadline)
+  })
   const refuse = async (): Promise<never> => {
     throw new TypeError('a read cannot write: use a transaction')
   }
-  return gatedTables({
-    rows: (sql, args) => session.rows(sql, args),
+  const tables = gatedTables({
+    async rows(sql, args) {
+      if (ended) throw new TypeError('a read has ended: nothing can be read through it any more')
+      return session.rows(sql, args)
+    },
     run: refuse,
     post: refuse,
+    known: undefined,
     exists: () => new TypeError('a read cannot write'),
   })
+  try {
+    return await Promise.race([work(tables), stalled])
+  } finally {
+    ended = true
+    clearTimeout(timer)
+  }
 }

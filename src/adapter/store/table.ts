@@ -1,13 +1,18 @@
 import type { Tables } from '../../domain/port.ts'
-import { columnText, type NounSql, nounSql, recordOf, rowValues } from './schema.ts'
+import { columnText, columnValues, type NounSql, nounSql, recordOf, rowValues } from './schema.ts'
 import type { Row, SqlValue } from './sql.ts'
 
 /** Through what a table reaches its rows: a unit of work, or a look without writing. */
 export interface Gate {
   rows(sql: string, args: readonly SqlValue[]): Promise<readonly Row[]>
   run(sql: string, args: readonly SqlValue[]): Promise<number>
-  /** Runs a statement that need not be waited for; `taken` fails the whole unit when the statement touches no row. */
-  post(sql: string, args: readonly SqlValue[], taken?: string): Promise<void>
+  /** Runs a statement that need not be waited for; `untouched` fails the whole unit when the statement touches no row. */
+  post(sql: string, args: readonly SqlValue[], untouched?: () => Error): Promise<void>
+  /**
+   * Columns of rows as this unit has read or written them, by table and key. Absent where others write at the same time:
+   * what was read may have changed.
+   */
+  readonly known: Map<string, readonly string[]> | undefined
   /** The error for a value that another row has. */
   exists(table: string, constraint: string): Error
 }
@@ -26,28 +31,38 @@ class SqlTable<T extends object> {
 
   async get(key: string): Promise<T | undefined> {
     const rows = await this.#gate.rows(this.#sql.get, [key])
-    return recordOf<T>(rows[0])
+    const record = recordOf<T>(rows[0])
+    if (record !== undefined) this.#know(record)
+    return record
   }
 
   async insert(value: T): Promise<void> {
-    const { spec, insert, claim } = this.#sql
-    const values = rowValues(spec, value)
-    if (claim !== undefined && (await this.#gate.run(claim, claimValues(this.#sql, value))) === 0) {
-      throw this.#gate.exists(spec.table, spec.claim!.value)
-    }
-    if ((await this.#gate.run(insert, values)) === 0) {
+    const { spec, insert } = this.#sql
+    if (!(await this.#claim(value))) throw this.#gate.exists(spec.table, spec.claim!.value)
+    if ((await this.#gate.run(insert, rowValues(spec, value))) === 0) {
       throw this.#gate.exists(spec.table, await this.#taken(value))
     }
+    this.#know(value)
   }
 
   async put(value: T): Promise<void> {
     const { spec, put, claim } = this.#sql
     const values = rowValues(spec, value)
-    if (claim !== undefined) await this.#gate.post(claim, claimValues(this.#sql, value), spec.claim!.value)
-    return this.#gate.post(put, values)
+    const before = this.#gate.known?.get(this.#name(values[0]!))
+    const changed = spec.columns.filter((_, n) => before?.[n + 1] !== values[n + 1])
+    if (claim !== undefined && (changed.includes(spec.claim!.value) || changed.includes(spec.claim!.holder))) {
+      const taken = () => this.#gate.exists(spec.table, spec.claim!.value)
+      await this.#gate.post(claim, claimValues(this.#sql, value), taken)
+    }
+    this.#know(value)
+    if (before === undefined) return this.#gate.post(put, values)
+    const args = [values[0]!, values.at(-1)!, ...changed.map(member => values[spec.columns.indexOf(member) + 1]!)]
+    const vanished = () => new Error(`${spec.table} ${values[0]} is not there`)
+    return this.#gate.post(this.#sql.update(changed), args, vanished)
   }
 
   async remove(key: string): Promise<void> {
+    this.#gate.known?.delete(this.#name(key))
     return this.#gate.post(this.#sql.remove, [key])
   }
 
@@ -64,6 +79,21 @@ class SqlTable<T extends object> {
     const { members, values } = conditions(filter)
     const rows = await this.#gate.rows(this.#sql.count(members), values)
     return rows[0]!['count'] as number
+  }
+
+  #name(key: string): string {
+    return `${this.#sql.spec.table} ${key}`
+  }
+
+  #know(value: T): void {
+    const columns = this.#gate.known && columnValues(this.#sql.spec, value)
+    if (columns !== undefined) this.#gate.known?.set(this.#name(columns[0]!), columns)
+  }
+
+  /** False when another holder has the value. */
+  async #claim(value: T): Promise<boolean> {
+    const { claim } = this.#sql
+    return claim === undefined || (await this.#gate.run(claim, claimValues(this.#sql, value))) > 0
   }
 
   /** Which members of a row that was not added are taken; asked only after the fact, so that the good case is one statement. */

@@ -6,7 +6,7 @@ import { entryHash, type LaneHead } from '../../domain/ledger.ts'
 import type { Clock, Tx } from '../../domain/port.ts'
 import { appendSql } from './event.ts'
 import { columnText } from './schema.ts'
-import { type Row, type Session, SqlError, type SqlValue } from './sql.ts'
+import { type Row, SqlError, type SqlValue, type WriteSession } from './sql.ts'
 import { type Gate, gatedTables } from './table.ts'
 
 const enqueueSql = 'insert into outbox(id, topic, body, due_at, attempt, leased_until) values($1, $2, $3, $4, 0, 0)'
@@ -18,6 +18,7 @@ const enqueueSql = 'insert into outbox(id, topic, body, due_at, attempt, leased_
  */
 export class Unit implements Gate {
   readonly tx: Tx
+  readonly known: Map<string, readonly string[]> | undefined
   readonly events: StoredEvent[] = []
   /** Head of the lane after this unit's events. */
   head: LaneHead
@@ -26,11 +27,12 @@ export class Unit implements Gate {
   waiting = 0
   #ended = false
   readonly #sent: Promise<void>[] = []
-  readonly #session: Session
+  readonly #session: WriteSession
   readonly #clock: Clock
 
-  constructor(session: Session, head: LaneHead, clock: Clock) {
+  constructor(session: WriteSession, head: LaneHead, clock: Clock) {
     this.#session = session
+    this.known = session.exclusive ? new Map() : undefined
     this.#clock = clock
     this.head = head
     this.tx = {
@@ -64,9 +66,9 @@ export class Unit implements Gate {
     }
   }
 
-  async post(sql: string, args: readonly SqlValue[], taken?: string): Promise<void> {
+  async post(sql: string, args: readonly SqlValue[], untouched?: () => Error): Promise<void> {
     this.#check()
-    this.#send(sql, args, taken === undefined ? undefined : () => this.exists('row', taken))
+    this.#send(sql, args, untouched)
   }
 
   exists(table: string, constraint: string): Error {

@@ -14,6 +14,8 @@ const sharedTries = 3
 const maxTries = 10
 /** A unit that waits for anything but its transaction holds up all others; after this many milliseconds it fails. */
 const unitDeadline = 5000
+/** Milliseconds between two looks for a database that is away. */
+const retryDelay = 100
 
 export interface WriterOptions {
   readonly engine: Engine
@@ -95,7 +97,8 @@ export class Writer {
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
       const session = await this.#claim()
-      if (session !== undefined) await this.#batch(session)
+      if (session === undefined) await new Promise(resolve => setTimeout(resolve, retryDelay))
+      else await this.#batch(session)
       await new Promise(resolve => setImmediate(resolve))
     }
     this.#running = false
@@ -107,19 +110,29 @@ export class Writer {
     try {
       const session = await this.#options.engine.writer()
       if (session !== this.#session) {
-        this.#head = (await laneHead(session, session.lane)) ?? emptyLane(session.lane)
+        const head = await this.#answered(session, laneHead(session, session.lane))
+        this.#head = head ?? emptyLane(session.lane)
         this.#session = session
       }
       return session
     } catch (error) {
       this.#options.log.warn({ error: String(error) }, 'the database is not available')
       const limit = performance.now() - this.#deadline
-      const late = this.#queue.filter(job => job.since < limit || this.#closed)
-      for (const job of late) {
+      for (const job of this.#queue.filter(job => job.since < limit || this.#closed)) {
         this.#queue.splice(this.#queue.indexOf(job), 1)
         job.reject(storeError(error))
       }
       return undefined
+    }
+  }
+
+  /** Gives the connection up when no answer comes: whoever waits then hears that it is lost. */
+  async #answered<T>(session: WriteSession, answer: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => session.abandon(), this.#deadline)
+    try {
+      return await answer
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -129,13 +142,13 @@ export class Writer {
     const alone = this.#queue[0]!.conflicts >= sharedTries
     let mark: string | undefined
     try {
-      await session.begin(alone)
+      await this.#answered(session, session.begin(alone))
       let again = true
       while (again && outcomes.length < batchSize && this.#queue.length > 0) {
         again = await this.#attempt(session, this.#queue.shift()!, outcomes, alone)
       }
       mark = session.mark()
-      await session.commit()
+      await this.#answered(session, session.commit())
     } catch (error) {
       this.#head = start
       await this.#undo(session, outcomes, error, mark)
@@ -154,7 +167,6 @@ export class Writer {
     try {
       const value = await this.#timed(unit, session, job)
       await unit.finish()
-      session.send('release savepoint unit')
       this.#head = unit.head
       outcomes.push({ job, succeeded: true, value, events: unit.events })
       return !alone
@@ -162,7 +174,8 @@ export class Writer {
       unit.end()
       const error = unit.failure ?? thrown
       try {
-        await retreat(session, error)
+        if (!session.usable || !session.inTransaction()) throw error
+        await this.#answered(session, session.undo())
       } catch (gone) {
         // All of the batch is undone and runs again, without the unit that met the disaster unless it was innocent.
         if (kindOf(error) === 'lost' && job.tries < maxTries) this.#queue.unshift(job)
@@ -190,7 +203,7 @@ export class Writer {
       }, this.#deadline)
     })
     try {
-      session.send('savepoint unit')
+      session.step()
       return await Promise.race([job.work(unit.tx, session), stalled])
     } finally {
       clearTimeout(timer)
@@ -199,7 +212,7 @@ export class Writer {
 
   /** After a failed commit or a lost transaction: nothing of the batch counts, unless the commit came through after all. */
   async #undo(session: WriteSession, outcomes: Outcome[], error: unknown, mark: string | undefined): Promise<void> {
-    if (session.usable) await session.rollback().catch(() => session.abandon())
+    if (session.usable) await this.#answered(session, session.rollback()).catch(() => session.abandon())
     const lost = kindOf(error) === 'lost'
     if (lost && mark !== undefined) {
       const committed = await this.#committed(mark)
@@ -226,7 +239,7 @@ export class Writer {
       } catch (error) {
         this.#options.log.warn({ error: String(error) }, 'the outcome of a commit is not known yet')
         if (performance.now() > limit) return undefined
-        await new Promise(resolve => setTimeout(resolve, 100))
+        await new Promise(resolve => setTimeout(resolve, retryDelay))
       }
     }
   }
@@ -238,15 +251,13 @@ export class Writer {
       if (succeeded) job.resolve(value)
       else job.reject(value)
     }
-    if (events.length > 0) this.#options.committed(events)
+    try {
+      if (events.length > 0) this.#options.committed(events)
+    } catch (error) {
+      // What is committed stays so, whatever becomes of those who are told.
+      this.#options.log.error({ error: String(error) }, 'what follows a commit failed')
+    }
   }
-}
-
-/** Back to where the unit began. @throws when the transaction is gone */
-async function retreat(session: WriteSession, error: unknown): Promise<void> {
-  if (!session.usable || !session.inTransaction()) throw error
-  await session.run('rollback to savepoint unit')
-  await session.run('release savepoint unit')
 }
 
 function kindOf(error: unknown): SqlErrorKind | undefined {
