@@ -12,6 +12,8 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch
   /** Milliseconds that an answer may take; 60 000 when absent. */
   readonly timeout?: number
+  /** Breaks off whatever is under way. */
+  readonly signal?: AbortSignal
 }
 
 type Call<N extends OperationName> =
@@ -53,12 +55,14 @@ interface Sent {
 }
 
 export function createClient(options: ClientOptions): ApiClient {
-  const { timeout = 60_000 } = options
+  const { timeout = 60_000, signal } = options
   const methods: Record<string, unknown> = {}
   for (const name of Object.keys(api) as OperationName[]) {
     const operation: Operation = api[name]
     methods[name] = async (given: Sent = {}) => {
-      const response = await send(options, operation, given, { signal: AbortSignal.timeout(timeout) })
+      const limit = AbortSignal.timeout(timeout)
+      const ended = signal === undefined ? limit : AbortSignal.any([limit, signal])
+      const response = await send(options, operation, given, { signal: ended })
       const parsed = operation.reply.safeParse(await jsonOf(response))
       if (!parsed.success) throw notOurs(response, `${name}: ${z.prettifyError(parsed.error)}`)
       return parsed.data

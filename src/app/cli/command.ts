@@ -12,9 +12,9 @@ export interface Task<O> {
   readonly io: Io
   readonly options: O & CommonOptions
   /** The answer: one JSON document, or text for a person. */
-  answer(value: unknown, text: () => string): void
+  readonly answer: (value: unknown, text: () => string) => void
   /** A word beside the answer, for a person: on standard error, and not with --json. */
-  note(text: string): void
+  readonly note: (text: string) => void
   readonly paint: ReturnType<typeof painter>
 }
 
@@ -24,6 +24,8 @@ export class Cli {
   exitCode: number = exitCode.done
   /** The command that was found on the command line, and whether it was asked for JSON. */
   json = false
+  /** What the parser had to say. */
+  complaint = ''
 
   constructor(io: Io) {
     this.io = io

@@ -2,6 +2,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import type { Command } from 'commander'
 import { OnboardingError } from '../../domain/error.ts'
 import { type ApiClient, createClient } from '../api/client.ts'
+import { defined } from '../defined.ts'
 import type { Task } from './command.ts'
 import { type AccessFile, dataDirectory, readAccessFile } from './data.ts'
 import { readInputFile } from './file.ts'
@@ -16,10 +17,12 @@ export interface SiteOptions {
 
 export function withSite(command: Command): Command {
   return command
+    .optionsGroup('Reaching the site:')
     .option('--url <url>', 'address of the site (MOORING_URL); by default the one that runs from --data')
     .option('--token <token>', 'API token; better in MOORING_TOKEN, where no process list shows it')
     .option('--data <directory>', 'data directory of the site on this machine (MOORING_DATA)')
     .option('--ca <file>', 'root certificate of the site, when --url is https')
+    .optionsGroup('')
 }
 
 /**
@@ -41,7 +44,9 @@ export async function connect({ io, options, note }: Task<SiteOptions>): Promise
   if (token === undefined) throw new OnboardingError('not-authenticated', { url })
   await trustRoot(options, own)
   if (isInClear(url)) note(`The token travels to ${url} in the clear. Use https.`)
-  return createClient({ url, token, ...(io.fetch === undefined ? {} : { fetch: io.fetch }) })
+  // A large manifest takes its time, and a person can interrupt.
+  const patience = { timeout: 600_000, signal: io.signal }
+  return createClient({ url, token, ...patience, ...defined({ fetch: io.fetch }) })
 }
 
 /** Besides the roots that the system trusts. It counts for this process alone. */

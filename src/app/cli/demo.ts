@@ -1,8 +1,15 @@
 import { Command } from 'commander'
 import { openLog } from '../../adapter/telemetry/log.ts'
-import { runDemo } from '../demo/demo.ts'
-import { type Cli, described } from './command.ts'
+import { listenApi } from '../api/listen.ts'
+import { type DemoResult, keepWaiting, runDemo } from '../demo/demo.ts'
+import { type Cli, count, described, type Task } from './command.ts'
 import { exitCode } from './exit.ts'
+
+interface DemoFlags {
+  readonly once?: boolean
+  readonly verbose?: boolean
+  readonly apiPort: number
+}
 
 export function demoCommand(cli: Cli): Command {
   return described(new Command('demo'), {
@@ -13,22 +20,48 @@ export function demoCommand(cli: Cli): Command {
     examples: ['demo', 'demo --once', 'demo --once --json'],
   })
     .option('--once', 'end after the summary; fails unless the outcome is exactly the expected one')
+    .option('--api-port <port>', 'port of the API on this machine; 0 takes a free one', count(0, 65_535), 0)
     .option('--verbose', 'log what every party does, on standard error')
     .action(
-      cli.run<{ once?: boolean; verbose?: boolean }, []>(async ({ io, options, paint, answer }) => {
+      cli.run<DemoFlags, []>(async task => {
+        const { io, options, paint, answer } = task
         const log = openLog({ level: options.verbose === true ? 'info' : 'warn', name: 'demo' })
         const quiet = options.json === true
         const { outcome, differences, cast } = await runDemo({ out: io.stdout, paint, quiet, log })
         try {
           if (quiet) answer(outcome, () => '')
           for (const difference of quiet ? differences : []) io.stderr.write(`${difference}\n`)
-          if (options.once !== true) await ended(io.signal)
+          if (options.once !== true) await stayUp(task, { cast, outcome }, options.apiPort)
         } finally {
           await cast.close()
         }
         return differences.length === 0 ? exitCode.done : exitCode.failed
       }),
     )
+}
+
+async function stayUp(
+  { io, paint, note }: Task<DemoFlags>,
+  { cast, outcome }: Pick<DemoResult, 'cast' | 'outcome'>,
+  port: number,
+): Promise<void> {
+  const { site } = cast.stage
+  const listener = await listenApi(site, { host: '127.0.0.1', port })
+  try {
+    const token = site.firstToken?.revealText() ?? ''
+    note(
+      `The API answers at http://127.0.0.1:${listener.port} until you press Ctrl-C; everything is gone then. Try:\n\n` +
+        `  export MOORING_URL=http://127.0.0.1:${listener.port} MOORING_TOKEN=${token}\n` +
+        `  mooring device list\n  mooring approval list     # F26-000006 waits; grant it, and watch it connect\n  mooring audit verify\n\n` +
+        paint('dim', 'From a checkout, `mooring` is `npm run -s mooring --`.'),
+    )
+    await Promise.all([
+      ended(io.signal),
+      keepWaiting(cast, outcome, io.signal, device => note(`${device} was approved and is connected.`)),
+    ])
+  } finally {
+    await listener.close()
+  }
 }
 
 function ended(signal: AbortSignal): Promise<void> {

@@ -113,11 +113,19 @@ export function eventsText(events: readonly EventView[]): string {
   ])
 }
 
+/** Members that tell most, first; the rest in their order. */
+const telling = ['verdict', 'code', 'accepted', 'enrolled', 'assertion', 'transition', 'from', 'to', 'reason', 'by']
+
+/** The facts of an event for one line of a terminal. */
 export function bodyText(body: EventView['body']): string {
-  return Object.entries(body)
-    .filter(([name]) => name !== 'at')
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(' ')
+  const names = Object.keys(body).filter(name => name !== 'at' && !telling.includes(name))
+  return [...telling.filter(name => name in body), ...names].map(name => `${name}=${shortText(body[name])}`).join(' ')
+}
+
+/** Hashes are cut: who needs all of one has --json. */
+function shortText(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value)
+  return /^[0-9a-f]{40,}$/.test(value) ? `${value.slice(0, 12)}…` : value
 }
 
 function expectCommand(cli: Cli, command: Command): void {

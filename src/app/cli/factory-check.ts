@@ -6,6 +6,7 @@ import { checkIdevid, type Finding } from '../../role/factory/check.ts'
 import { type Cli, collected, described, type Task } from './command.ts'
 import { exitCode } from './exit.ts'
 import { readCertificates } from './file.ts'
+import { wrapped } from './table.ts'
 import { harmless } from './terminal.ts'
 
 interface CheckOptions {
@@ -58,15 +59,4 @@ function text({ paint }: Task<CheckOptions>, findings: readonly Finding[]): stri
       ].join('\n'),
     )
     .join('\n')
-}
-
-function wrapped(message: string, width: number): string[] {
-  const lines = ['']
-  for (const word of message.split(' ')) {
-    const line = lines.at(-1)!
-    if (line === '') lines[lines.length - 1] = word
-    else if (line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`
-    else lines.push(word)
-  }
-  return lines
 }

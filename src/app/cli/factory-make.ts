@@ -6,15 +6,17 @@ import { OnboardingError } from '../../domain/error.ts'
 import type { UnitRecord } from '../../domain/manufacture.ts'
 import { simulatedUnit } from '../../role/device/unit.ts'
 import type { Model } from '../../role/factory/idevid.ts'
+import { keyStoreUnits } from '../../role/factory/key-store-port.ts'
 import { type BatchProgress, makeUnits, type UnitPort } from '../../role/factory/line.ts'
 import { defined } from '../defined.ts'
 import { type Cli, count, described, type Task } from './command.ts'
 import { exitCode } from './exit.ts'
 import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
 import { writeOutputFile } from './file.ts'
+import { openKeys } from './key-option.ts'
 import { deviceHousing, modelNamed } from './onboard.ts'
 import { facts, table } from './table.ts'
-import { progressLine } from './terminal.ts'
+import { type Io, progressLine } from './terminal.ts'
 
 interface MakeOptions extends FactoryOptions {
   readonly model: string
@@ -25,6 +27,10 @@ interface MakeOptions extends FactoryOptions {
   readonly serialPrefix?: string
   readonly csrs?: string
   readonly simulate?: string
+  readonly lineModule?: string
+  readonly lineToken?: string
+  readonly linePinFile?: string
+  readonly certificates?: string
 }
 
 export function makeCommand(cli: Cli, command: Command): void {
@@ -48,23 +54,24 @@ export function makeCommand(cli: Cli, command: Command): void {
     .option('--serial-prefix <text>', 'before the number in serial numbers; the name of the batch when absent')
     .option('--csrs <directory>', 'certificate requests of the units')
     .option('--simulate <directory>', 'make devices that live in directories below it')
+    .option('--line-token <label>', 'make the keys in this PKCS#11 token of the line, each under its serial number')
+    .option('--line-module <file>', 'library of its vendor')
+    .option('--line-pin-file <file>', 'its PIN; or in MOORING_PKCS11_PIN')
+    .option('--certificates <directory>', 'where the certificates for --line-token go')
     .action(cli.run<MakeOptions, []>(make))
 }
 
 async function make(task: Task<MakeOptions>): Promise<number> {
   const { io, options } = task
   const { model: name, batch, count: units, mudUrl, hardwareType, serialPrefix } = options
-  const line = await openLine(options)
+  const { close, ...line } = await openLine(options, io)
   const progress = progressLine(io.stderr)
   const { batch: record, refused } = await inFactory(task, ({ site: { manufacturer, store, clock } }) => {
     const model: Model = { name, ...defined({ mudUrl, hardwareType }) }
     const order = { manufacturer, store, clock, ...line, batch, model, count: units, signal: io.signal }
     const show = (step: BatchProgress) => progress.show(`${batch}: ${step.batch.made} of ${units}`)
     return makeUnits({ ...order, ...defined({ serialPrefix }) }, show).finally(() => progress.end())
-  }).catch((error: unknown) => {
-    if (io.signal.aborted) return interrupted()
-    throw error
-  })
+  }).finally(close)
   const failures = refused.map(({ serial, error }) => ({ serial, code: error.code }))
   task.answer({ batch: record.id, model: name, count: units, made: record.made, refused: failures }, () =>
     facts([
@@ -84,31 +91,42 @@ async function make(task: Task<MakeOptions>): Promise<number> {
   return exitCode.failed
 }
 
-function interrupted(): never {
-  throw new Interrupted()
+interface LineEnd {
+  readonly port: UnitPort
+  readonly keyOrigin: UnitRecord['keyOrigin']
+  readonly close: () => void
 }
 
-/** Ended by a signal: what was made stays made. */
-export class Interrupted extends Error {
-  override readonly name = 'Interrupted'
-}
-
-async function openLine({
-  csrs,
-  simulate,
-  model,
-}: MakeOptions): Promise<{ port: UnitPort; keyOrigin: UnitRecord['keyOrigin'] }> {
-  if ((csrs === undefined) === (simulate === undefined)) {
-    throw new OnboardingError('input-invalid', { field: 'line', rule: 'either --csrs or --simulate' })
+async function openLine(options: MakeOptions, io: Pick<Io, 'env'>): Promise<LineEnd> {
+  const { csrs, simulate, lineToken } = options
+  if ([csrs, simulate, lineToken].filter(each => each !== undefined).length !== 1) {
+    throw new OnboardingError('input-invalid', { field: 'line', rule: 'one of --csrs, --simulate and --line-token' })
   }
-  if (csrs !== undefined) return { port: csrDirectory(csrs), keyOrigin: 'device' }
-  const directory = simulate!
+  if (csrs !== undefined) return { port: csrDirectory(csrs), keyOrigin: 'device', close() {} }
+  if (simulate !== undefined) return simulatedLine(options.model, simulate)
+  return tokenLine(options, io)
+}
+
+async function simulatedLine(model: string, directory: string): Promise<LineEnd> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const port = simulatedUnit(modelNamed(model), async serial => {
     await mkdir(join(directory, serial), { recursive: true, mode: 0o700 })
     return deviceHousing(join(directory, serial))
   })
-  return { port, keyOrigin: 'simulated' }
+  return { port, keyOrigin: 'simulated', close() {} }
+}
+
+async function tokenLine(options: MakeOptions, io: Pick<Io, 'env'>): Promise<LineEnd> {
+  const { lineModule, lineToken, linePinFile, certificates } = options
+  if (certificates === undefined) {
+    throw new OnboardingError('input-invalid', { field: 'certificates', rule: 'needed with --line-token' })
+  }
+  await mkdir(certificates, { recursive: true })
+  const token = defined({ pkcs11Module: lineModule, pkcs11Token: lineToken, pkcs11PinFile: linePinFile })
+  const { authorityKeys: keys, close } = await openKeys(token, io)
+  const files = csrDirectory(certificates)
+  const port = keyStoreUnits({ keys: keys!, install: (...unit) => files.install(...unit) })
+  return { port, keyOrigin: 'pkcs11', close }
 }
 
 /** A directory where a line puts requests and finds certificates. A unit without a request is left for the next run. */

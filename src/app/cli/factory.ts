@@ -10,7 +10,8 @@ export function factoryCommand(cli: Cli): Command {
     .summary('make devices, sell them, and write manifests')
     .description(
       'The manufacturer: birth certificates, declarations of ownership, manifests and labels. It works on a data directory ' +
-        'of its own, which is not that of a site.',
+        'of its own, which is not that of a site. A running `mooring masa up` holds that directory: stop it meanwhile, or let ' +
+        'both use one PostgreSQL record with --store.',
     )
   initCommand(cli, factory.command('init'))
   makeCommand(cli, factory.command('make'))

@@ -1,6 +1,7 @@
 import { KeyStoreError } from '../../adapter/key/error.ts'
 import { CodecError } from '../../codec/error.ts'
 import { OnboardingError, problem } from '../../domain/error.ts'
+import { wrapped } from './table.ts'
 import { harmless, type Io, painter } from './terminal.ts'
 
 /** Every failure of a command, as one of the catalogue. */
@@ -38,10 +39,10 @@ export function failureText(error: OnboardingError, io: Io): string {
   const stack = error.code === 'internal' && error.cause instanceof Error ? [`  ${error.cause.stack ?? ''}`] : []
   return [
     `${paint(['bold', 'red'], title)} ${paint('dim', `[${error.code}]`)}`,
-    cause,
+    ...wrapped(cause),
     ...facts,
     ...stack,
-    `${paint('bold', 'Next:')} ${action}`,
+    ...wrapped(`Next: ${action}`).map((line, n) => (n === 0 ? line.replace('Next:', paint('bold', 'Next:')) : line)),
     '',
   ].join('\n')
 }

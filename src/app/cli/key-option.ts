@@ -24,7 +24,7 @@ export function withKeys(command: Command): Command {
 export interface OpenKeys {
   readonly passphrase?: Secret
   readonly authorityKeys?: KeyStore
-  close(): void
+  readonly close: () => void
 }
 
 /** MOORING_KEY_PASSPHRASE, and the token if one is named. Throws KeyStoreError, OnboardingError `input-invalid`. */

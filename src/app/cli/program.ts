@@ -6,11 +6,11 @@ import { auditCommand } from './audit.ts'
 import { backupCommand, restoreCommand } from './backup.ts'
 import { Cli } from './command.ts'
 import { credentialCommand } from './credential.ts'
+import { demoCommand } from './demo.ts'
 import { deviceCommand } from './device.ts'
 import { errorsCommand } from './error.ts'
 import { exitCode, exitCodeOf } from './exit.ts'
 import { factoryCommand } from './factory.ts'
-import { Interrupted } from './factory-make.ts'
 import { failureJson, failureOf, failureText } from './failure.ts'
 import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
@@ -33,14 +33,18 @@ export function createProgram(cli: Cli): Command {
   for (const make of nouns) program.addCommand(make(cli))
   for (const command of everyCommand(program)) {
     command
+      .helpCommand(false)
       .exitOverride()
       .helpOption('-h, --help', 'explain the command')
       .showHelpAfterError(false)
       .configureOutput({
         writeOut: text => io.stdout.write(text),
         // Told by `run`, as every other failure.
-        writeErr: () => {},
+        writeErr: text => {
+          cli.complaint += text
+        },
         getOutHelpWidth: () => 100,
+        getErrHelpWidth: () => 100,
         getOutHasColors: () => false,
       })
   }
@@ -48,6 +52,7 @@ export function createProgram(cli: Cli): Command {
 }
 
 const nouns = [
+  demoCommand,
   upCommand,
   siteCommand,
   trustCommand,
@@ -76,6 +81,7 @@ const guide = `Exit codes:
   ${exitCode.interrupted}  interrupted before it was done
 
 Examples:
+  $ mooring demo
   $ mooring up
   $ mooring device list`
 
@@ -93,7 +99,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     return cli.exitCode
   } catch (error) {
     if (error instanceof CommanderError) return usage(error, cli)
-    if (error instanceof Interrupted) return exitCode.interrupted
+    // What it was doing was broken off with it.
+    if (io.signal.aborted) return exitCode.interrupted
     const failure = failureOf(error)
     if (cli.json) io.stdout.write(`${failureJson(failure)}\n`)
     else io.stderr.write(failureText(failure, io))
@@ -101,12 +108,13 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-function usage(error: CommanderError, { io, json }: Cli): number {
+function usage(error: CommanderError, { io, json, complaint }: Cli): number {
   if (error.exitCode === 0) return exitCode.done
   // `mooring device` alone: its help was asked for in all but words.
   const helped = error.code === 'commander.help'
   const reason = helped ? 'a command is missing' : error.message.replace(/^error: /, '')
   if (json) io.stdout.write(`${failureJson(new OnboardingError('input-invalid', { reason }))}\n`)
+  else if (helped) io.stderr.write(complaint)
   else io.stderr.write(harmlessLines(`${reason}\nSee \`mooring --help\`, or --help behind any command.\n`))
   return exitCode.usage
 }

@@ -31,7 +31,25 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): str
 export function facts(entries: readonly (readonly [string, string | number | boolean | undefined])[]): string {
   const shown = entries.filter(([, value]) => value !== undefined && value !== '')
   const widest = Math.max(0, ...shown.map(([name]) => name.length))
-  return shown.map(([name, value]) => `${name.padEnd(widest)}  ${harmless(String(value))}`).join('\n')
+  return shown
+    .flatMap(([name, value]) =>
+      wrapped(harmless(String(value)), width - widest - gap.length).map(
+        (line, n) => `${(n === 0 ? name : '').padEnd(widest)}${gap}${line}`,
+      ),
+    )
+    .join('\n')
+}
+
+/** Lines of at most so many characters, broken between words; a longer word stays whole. */
+export function wrapped(text: string, columns = width): string[] {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!
+    if (line === '') lines[lines.length - 1] = word
+    else if (line.length + 1 + word.length <= columns) lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(word)
+  }
+  return lines
 }
 
 /** `YYYY-MM-DD hh:mm:ss` of an RFC 3339 text, in UTC; empty for none. */
