@@ -207,13 +207,16 @@ function bindError(error: NodeJS.ErrnoException, host: string, port: number): Er
 
 async function drain(server: AnyServer, sockets: ReadonlySet<Socket>, drainTime: number): Promise<void> {
   await new Promise<void>(resolve => {
-    const timer = setTimeout(() => {
+    // A connection whose last answer promised to keep it open.
+    const idle = setInterval(() => server.closeIdleConnections(), 20)
+    const deadline = setTimeout(() => {
       server.closeAllConnections()
       // Those that are still in the handshake.
       for (const socket of sockets) socket.destroy()
     }, drainTime)
     server.close(() => {
-      clearTimeout(timer)
+      clearInterval(idle)
+      clearTimeout(deadline)
       resolve()
     })
   })

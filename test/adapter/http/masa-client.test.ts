@@ -269,9 +269,9 @@ describe('a MASA that is down, slow or lying', () => {
   const short = { limits: { connectTime: 100, totalTime: 200 } }
 
   test('nobody listens', async t => {
-    const { port, close } = await serve(t, ok)
-    await close()
-    await fails(client(t).requestVoucher(inquiry(port)), 'masa-unreachable', { reason: 'ECONNREFUSED' })
+    const listener = await serve(t, ok)
+    await listener.close()
+    await fails(client(t).requestVoucher(inquiry(listener.port)), 'masa-unreachable', { reason: 'ECONNREFUSED' })
   })
 
   test('the name has no address', async t => {

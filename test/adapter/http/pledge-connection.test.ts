@@ -130,9 +130,9 @@ describe('a pledge', () => {
 
 describe('a registrar that is gone, slow or lying', () => {
   test('nobody listens', async t => {
-    const { port, close } = await site.site(t)
-    await close()
-    await fails(pledge(t, port), 'registrar-unreachable', /ECONNREFUSED/)
+    const listener = await site.site(t)
+    await listener.close()
+    await fails(pledge(t, listener.port), 'registrar-unreachable', /ECONNREFUSED/)
   })
 
   test('takes the connection and says nothing', async t => {

@@ -194,12 +194,13 @@ describe('which TLS', () => {
 describe('the credential of the listener', () => {
   test('changes for new connections; an open one tells the certificate that it was opened with', async t => {
     const { seen, endpoint } = watcher()
-    const { port, setCredential } = await site.site(t, { endpoints: [endpoint] })
+    const listener = await site.site(t, { endpoints: [endpoint] })
+    const { port } = listener
     const used = await site.dial(t, port)
     await get(used)
     const unused = await site.dial(t, port)
     const next = await site.credential(site.domain, { subject: 'registrar 2' })
-    setCredential(next)
+    listener.setCredential(next)
     const fresh = await site.dial(t, port)
     for (const socket of [used, unused, fresh]) await get(socket)
     const [old] = site.registrar.certificateChain
