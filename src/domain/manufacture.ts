@@ -39,7 +39,10 @@ export interface BatchRecord {
   readonly finishedAt?: number
 }
 
-/** A voucher that the MASA logged and signed (RFC 8995 section 5.8.1). */
+/**
+ * A voucher that the MASA logged before it signed it (RFC 8995 sections 5.6 and 5.8.1). All that a voucher says follows
+ * from its entry and the request, so that it can be signed again; its bytes are not kept.
+ */
 export interface IssuedVoucherRecord {
   /** SHA-256 of the registrar voucher request, hex. */
   readonly id: string
@@ -51,6 +54,6 @@ export interface IssuedVoucherRecord {
   readonly nonce: string | null
   readonly assertion: 'logged' | 'proximity' | 'verified'
   readonly loggedAt: number
-  /** Absent between the log entry and the signature; set before the answer is sent. */
-  readonly voucher?: string
+  /** SHA-256 of the pledge's own request within the registrar's, hex; null when there was none. */
+  readonly pledgeRequest: string | null
 }

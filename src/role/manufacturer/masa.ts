@@ -7,7 +7,7 @@ import { streamName } from '../../domain/event.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
 import type { IssuedVoucherRecord, UnitRecord } from '../../domain/manufacture.ts'
 import { domainIds } from '../../domain/ownership.ts'
-import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store } from '../../domain/port.ts'
+import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tables, Tx } from '../../domain/port.ts'
 import { type ArtifactFormat, openVoucherArtifact, signVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import { type AuditEvent, domainId, encodeAuditLog } from '../../protocol/brski/audit-log.ts'
 import { acceptedFormats, brskiMediaType, brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
@@ -41,7 +41,7 @@ export function createMasa(options: MasaOptions): Endpoint {
   }
   return {
     async handle(request) {
-      const operation = operations[request.path]
+      const operation = Object.hasOwn(operations, request.path) ? operations[request.path] : undefined
       if (operation === undefined) return undefined
       if (request.method !== 'POST') return { status: 405, headers: { allow: 'POST' } }
       try {
@@ -63,12 +63,11 @@ interface Inquiry {
   readonly id: string
   readonly format: ArtifactFormat
   readonly checked: CheckedRegistrarRequest
-  readonly unit: UnitRecord
   /** Computed domain ids of each certificate of the registrar's chain, end entity first. */
   readonly domains: readonly (readonly string[])[]
 }
 
-async function inquire(options: MasaOptions, limit: (key: string) => void, request: EndpointRequest): Promise<Inquiry> {
+function inquire(options: MasaOptions, limit: (key: string) => void, request: EndpointRequest): Inquiry {
   const type = request.headers['content-type'] ?? ''
   const format = formatOf(type)
   if (format === undefined) throw new OnboardingError('media-type-unknown', { type: type.slice(0, 80) })
@@ -78,13 +77,17 @@ async function inquire(options: MasaOptions, limit: (key: string) => void, reque
   })
   const domains = checked.registrarChain.map(domainIds)
   limit(domains.at(-1)?.[0] ?? request.peer.address)
-  const unit = await options.store.read(tables => tables.unit.get(checked.serialNumber))
-  if (unit === undefined) throw new OnboardingError('device-unknown-to-masa', { serial: checked.serialNumber })
-  const { deviceCertificate } = checked
+  return { id: sha256(request.body), format, checked, domains }
+}
+
+async function inquiredUnit(tables: Tables, { checked }: Inquiry): Promise<UnitRecord> {
+  const { serialNumber: serial, deviceCertificate } = checked
+  const unit = await tables.unit.get(serial)
+  if (unit === undefined) throw new OnboardingError('device-unknown-to-masa', { serial })
   if (deviceCertificate !== undefined && keyHash(deviceCertificate) !== unit.keyHash) {
-    throw new OnboardingError('device-identity-cloned', { serial: unit.serial })
+    throw new OnboardingError('device-identity-cloned', { serial })
   }
-  return { id: hash('sha256', request.body, 'hex'), format, checked, unit, domains }
+  return unit
 }
 
 async function requestVoucher(
@@ -92,29 +95,28 @@ async function requestVoucher(
   limit: (key: string) => void,
   request: EndpointRequest,
 ): Promise<EndpointReply> {
-  const inquiry = await inquire(options, limit, request)
-  const { format, checked, unit } = inquiry
+  const inquiry = inquire(options, limit, request)
+  const { format, checked } = inquiry
   if (!acceptedFormats(request.headers['accept'], format).includes(format)) {
     throw new OnboardingError('media-type-unacceptable')
   }
-  const pin = pinned(inquiry)
   if (checked.nonce === undefined) checkNonceless(options, inquiry, request)
-  const record = await logVoucher(options, inquiry, pin)
-  const voucher = record.voucher ?? (await signVoucher(options, inquiry, pin, record))
-  options.log.info({ serial: unit.serial, assertion: record.assertion, domain: record.domain }, 'voucher issued')
-  return {
-    status: 200,
-    headers: { 'content-type': mediaTypeOf(format), 'cache-control': 'no-store' },
-    body: Buffer.from(voucher, 'base64'),
-  }
+  // Asked and logged in one: a unit that is sold or withdrawn meanwhile is refused.
+  const { record, pin } = await options.store.transaction(async tx => {
+    const pin = pinned(inquiry, await inquiredUnit(tx, inquiry))
+    return { pin, record: await logVoucher(tx, inquiry, pin, options.clock()) }
+  })
+  const body = await signVoucher(options, inquiry, pin, record)
+  const { serial, assertion, domain } = record
+  options.log.info({ serial, assertion, domain }, 'voucher issued')
+  return { status: 200, headers: { 'content-type': mediaTypeOf(format), 'cache-control': 'no-store' }, body }
 }
 
 /**
  * The certificate to pin: the lowest CA of the registrar's chain for a nonced voucher, the highest one that the owner is
  * known by for a nonceless one, which has to outlive the registrar (RFC 8995 section 5.5.2, cBRSKI section 8.2).
  */
-function pinned(inquiry: Inquiry): Certificate {
-  const { checked, unit, domains } = inquiry
+function pinned({ checked, domains }: Inquiry, unit: UnitRecord): Certificate {
   if (unit.withdrawnAt !== undefined) throw new OnboardingError('device-withdrawn', { serial: unit.serial })
   const allowed = domains.findLastIndex(ids => ids.some(id => unit.domains.includes(id)))
   if (allowed < 0) throw new OnboardingError('owner-mismatch', { serial: unit.serial, owner: 'somebody else' })
@@ -131,32 +133,38 @@ function checkNonceless(options: MasaOptions, inquiry: Inquiry, request: Endpoin
   const entitled = inquiry.domains.flat().some(id => options.noncelessDomains.includes(id))
   const client = request.peer.certificates[0]
   const authenticated = client !== undefined && Buffer.compare(client, inquiry.checked.registrarCertificate.der) === 0
-  if (!entitled || !authenticated) throw new OnboardingError('nonceless-not-allowed', { serial: inquiry.unit.serial })
+  if (!entitled || !authenticated)
+    throw new OnboardingError('nonceless-not-allowed', { serial: inquiry.checked.serialNumber })
 }
 
-/** RFC 8995 section 5.6: logged before it is signed. The same request finds its own entry again. */
-function logVoucher(options: MasaOptions, inquiry: Inquiry, pin: Certificate): Promise<IssuedVoucherRecord> {
-  const { id, checked, unit } = inquiry
-  const nonce = checked.nonce === undefined ? null : Buffer.from(checked.nonce).toString('base64')
-  return options.store.transaction(async tx => {
-    const known = await tx.issuedVoucher.get(id)
-    if (known !== undefined) return known
-    if (nonce !== null && (await tx.issuedVoucher.count({ serial: unit.serial, nonce })) > 0) {
-      throw new OnboardingError('nonce-replayed', { serial: unit.serial })
-    }
-    const record: IssuedVoucherRecord = {
-      id,
-      serial: unit.serial,
-      domain: domainId(pin),
-      domainKey: keyHash(pin),
-      nonce,
-      assertion: checked.assertion,
-      loggedAt: options.clock(),
-    }
-    await tx.issuedVoucher.insert(record)
-    await tx.append(streamName('pledge', id), 0, [{ kind: 'voucher-logged', body: { ...record } }])
-    return record
-  })
+/**
+ * RFC 8995 section 5.6: logged before it is signed. The same request finds its own entry again, and so does another request
+ * of the same domain about the same request of the pledge: its registrar never got our answer.
+ */
+async function logVoucher(tx: Tx, inquiry: Inquiry, pin: Certificate, at: number): Promise<IssuedVoucherRecord> {
+  const { id, checked } = inquiry
+  const known = await tx.issuedVoucher.get(id)
+  if (known !== undefined) return known
+  const record: IssuedVoucherRecord = {
+    id,
+    serial: checked.serialNumber,
+    domain: domainId(pin),
+    domainKey: keyHash(pin),
+    nonce: checked.nonce === undefined ? null : Buffer.from(checked.nonce).toString('base64'),
+    assertion: checked.assertion,
+    loggedAt: at,
+    pledgeRequest: checked.prior === undefined ? null : sha256(checked.prior.bytes),
+  }
+  const { serial, nonce } = record
+  const [seen] = nonce === null ? [] : await tx.issuedVoucher.find({ serial, nonce }, { limit: 1 })
+  if (seen !== undefined) {
+    const same = record.pledgeRequest !== null && record.pledgeRequest === seen.pledgeRequest
+    if (same && record.domainKey === seen.domainKey) return seen
+    throw new OnboardingError('nonce-replayed', { serial })
+  }
+  await tx.issuedVoucher.insert(record)
+  await tx.append(streamName('pledge', id), 0, [{ kind: 'voucher-logged', body: { ...record } }])
+  return record
 }
 
 async function signVoucher(
@@ -164,13 +172,13 @@ async function signVoucher(
   inquiry: Inquiry,
   pin: Certificate,
   record: IssuedVoucherRecord,
-): Promise<string> {
-  const { checked, format, unit } = inquiry
-  const voucher = await signVoucherArtifact({
+): Promise<Buffer> {
+  const { checked, format } = inquiry
+  return signVoucherArtifact({
     format,
     kind: 'voucher',
     value: {
-      'serial-number': unit.serial,
+      'serial-number': record.serial,
       assertion: record.assertion,
       'created-on': new Date(record.loggedAt),
       'pinned-domain-cert': pin.der,
@@ -181,9 +189,6 @@ async function signVoucher(
     signer: options.voucherSigner,
     certificates: options.voucherChain,
   })
-  const text = voucher.toString('base64')
-  await options.store.transaction(tx => tx.issuedVoucher.put({ ...record, voucher: text }))
-  return text
 }
 
 /** RFC 8366 section 5.3: a voucher does not outlive what it pins. */
@@ -197,10 +202,12 @@ async function requestAuditLog(
   limit: (key: string) => void,
   request: EndpointRequest,
 ): Promise<EndpointReply> {
-  const { unit, domains, checked } = await inquire(options, limit, request)
-  const entries = await options.store.read(tables =>
-    tables.issuedVoucher.find({ serial: unit.serial }, { limit: 1000 }),
-  )
+  const inquiry = inquire(options, limit, request)
+  const { domains, checked } = inquiry
+  const { unit, entries } = await options.store.read(async tables => ({
+    unit: await inquiredUnit(tables, inquiry),
+    entries: await tables.issuedVoucher.find({ serial: checked.serialNumber }, { limit: 1000 }),
+  }))
   const present = domains.flat().some(id => unit.domains.includes(id))
   const keys = checked.registrarChain.map(keyHash)
   if (!present && !entries.some(entry => keys.includes(entry.domainKey))) {
@@ -222,5 +229,9 @@ async function requestAuditLog(
 }
 
 function keyHash(certificate: Certificate): string {
-  return hash('sha256', certificate.spkiDer, 'hex')
+  return sha256(certificate.spkiDer)
+}
+
+function sha256(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex')
 }
