@@ -43,10 +43,11 @@ export class OnboardingError extends Error {
   readonly detail: ErrorDetail
 
   constructor(code: ErrorCode, detail: ErrorDetail = {}, options?: { cause?: unknown }) {
-    super(`${errorCatalogue[code].title}${detailText(detail)}`, options)
+    const facts = readable(detail)
+    super(`${errorCatalogue[code].title}${detailText(facts)}`, options)
     this.name = 'OnboardingError'
     this.code = code
-    this.detail = detail
+    this.detail = facts
   }
 
   get entry(): ErrorEntry {
@@ -80,6 +81,29 @@ export function problem(error: OnboardingError): Problem {
     action,
     facts: error.detail,
   }
+}
+
+const maxFact = 512
+
+/**
+ * Facts repeat what peers say - names of 60 kB, half characters, line ends, terminal escapes - and go to ledger, logs,
+ * answers and terminals: made harmless here, once for all of them.
+ */
+function readable(detail: ErrorDetail): ErrorDetail {
+  if (Object.values(detail).every(value => typeof value !== 'string' || isReadable(value))) return detail
+  return Object.fromEntries(
+    Object.entries(detail).map(([name, value]) => [name, typeof value === 'string' ? readableText(value) : value]),
+  )
+}
+
+const unreadable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+
+function isReadable(text: string): boolean {
+  return text.length <= maxFact && text.isWellFormed() && text.search(unreadable) < 0
+}
+
+function readableText(text: string): string {
+  return text.slice(0, maxFact).toWellFormed().replace(unreadable, '\ufffd')
 }
 
 function detailText(detail: ErrorDetail): string {

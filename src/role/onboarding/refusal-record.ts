@@ -49,7 +49,7 @@ export function createRefusalRecord(store: Store, clock: Clock) {
 function claimedSubject(certificate: Uint8Array | undefined): { readonly claims?: string } {
   if (certificate === undefined) return {}
   try {
-    return { claims: formatName(decodeCertificate(certificate).subject).slice(0, 200) }
+    return { claims: formatName(decodeCertificate(certificate).subject).slice(0, 200).toWellFormed() }
   } catch (error) {
     if (error instanceof CodecError) return {}
     throw error
