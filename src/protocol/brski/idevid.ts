@@ -10,7 +10,7 @@ import { type Quirk, Tolerance } from './quirk.ts'
 /**
  * RFC 8995 section 2.3.1: the serialNumber attribute (2.5.4.5) of the subject, else the serial number of a
  * hardwareModuleName: as text when it is printable ASCII, else in upper-case hexadecimal. Throws OnboardingError
- * `idevid-serial-missing`, also when there are several to choose from.
+ * `idevid-serial-missing`, also when there are several to choose from, or one that people cannot read.
  * @param quirks a Tolerance to have used ones noted in it
  */
 export function deviceSerialNumber(certificate: Certificate, quirks: readonly Quirk[] | Tolerance = []): string {
@@ -21,11 +21,16 @@ export function deviceSerialNumber(certificate: Certificate, quirks: readonly Qu
   return only(modules.length > 0 && tolerance.accepts('serial-hwmodule') ? modules : [])
 }
 
+const maxSerial = 128
+
 function only(values: readonly string[]): string {
   const value = values[0]
   if (value === undefined || value === '') throw new OnboardingError('idevid-serial-missing')
   if (values.length > 1)
     throw new OnboardingError('idevid-serial-missing', { reason: `${values.length} to choose from` })
+  // X.520 allows 64 characters. What cannot be read can neither be expected nor approved, and looks like another one.
+  if (value.length > maxSerial || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value))
+    throw new OnboardingError('idevid-serial-missing', { reason: 'not 1 to 128 visible characters' })
   return value
 }
 

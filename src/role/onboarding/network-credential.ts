@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { isPrintable } from '../../codec/der/string.ts'
 import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../../codec/x509/extension.ts'
 import { encodeName } from '../../codec/x509/name.ts'
 import { type VerifiedCsr, verifyCsr } from '../../crypto/csr.ts'
@@ -118,8 +119,7 @@ function newRecord(
   const notBefore = at - backdating
   const notAfter = Math.min(at + plan.lifetimeDays * 86_400_000, issuing.certificate.validity.notAfter.getTime())
   const prepared = prepareCertificate({
-    // The name is ours to give: identity comes from the birth certificate, never from the CSR.
-    subject: encodeName({ organizationName: plan.network, commonName: device.id, serialNumber: device.serial }),
+    subject: subjectOf(device, plan),
     spkiDer: csr.request.spkiDer,
     issuer: issuing,
     notBefore: new Date(notBefore),
@@ -139,6 +139,13 @@ function newRecord(
     notAfter,
     tbs: prepared.tbsDer.toString('base64'),
   }
+}
+
+/** The name is ours to give: identity comes from the birth certificate, never from the CSR. */
+function subjectOf({ id, serial }: Device, { network }: CredentialPlan): Buffer {
+  // X.520 wants a PrintableString of up to 64; makers write others, and the id names the device in any case.
+  const fits = serial.length <= 64 && isPrintable(serial)
+  return encodeName({ organizationName: network, commonName: id, serialNumber: fits ? serial : undefined })
 }
 
 const credentialExtensions = [
