@@ -62,7 +62,9 @@ export function createEnrollment(options: EnrollmentOptions): Endpoint {
   return {
     async handle(request) {
       if (!request.path.startsWith(`${estRoot}/`)) return undefined
-      const operation = operations[request.path.slice(estRoot.length + 1)]
+      const name = request.path.slice(estRoot.length + 1)
+      // Own members only: an object has a constructor, too.
+      const operation = Object.hasOwn(operations, name) ? operations[name] : undefined
       if (operation === undefined) return undefined
       if (request.method !== operation.method) return { status: 405, headers: { allow: operation.method } }
       try {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { Certificate } from '../../codec/x509/certificate.ts'
 import type { Admission } from '../../domain/admission.ts'
 import { deviceId } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
@@ -51,7 +52,7 @@ export function createRegistrar(options: RegistrarOptions): Endpoint {
   }
   return {
     async handle(request) {
-      const operation = operations[request.path]
+      const operation = Object.hasOwn(operations, request.path) ? operations[request.path] : undefined
       if (operation === undefined) return undefined
       if (request.method !== 'POST') return { status: 405, headers: { allow: 'POST' } }
       try {
@@ -96,7 +97,7 @@ async function answerRequest(
     identity: birth.identity,
     network: { id: options.network, protocol: 'brski' },
     evidence: { attempt: id, transcript: id, address: peer.address },
-    ...(birth.certificate.mudUrl === undefined ? {} : { intent: birth.certificate.mudUrl }),
+    ...intentOf(birth.certificate),
   })
   if (decision.verdict === 'wait') {
     return { status: 202, headers: { 'retry-after': String(decision.retryAfterSeconds) } }
@@ -121,6 +122,11 @@ async function answerRequest(
     if (error instanceof OnboardingError) await recordFailure(options, decision.device, id, error)
     throw error
   }
+}
+
+/** RFC 8520 section 10: an https URL. What else a certificate has there is no intent, and does not get into the record. */
+function intentOf({ mudUrl }: Certificate): { readonly intent?: string } {
+  return mudUrl !== undefined && /^https:\/\/[\x21-\x7e]{1,247}$/.test(mudUrl) ? { intent: mudUrl } : {}
 }
 
 function openRequest(
