@@ -24,6 +24,8 @@ export interface UnitRecords {
   readonly device: Device | undefined
   readonly vouchers: readonly VoucherRecord[]
   readonly credentials: readonly CredentialRecord[]
+  /** Kinds of the events of its stream, in order. */
+  readonly events: readonly string[]
   /** At the MASA. */
   readonly logged: readonly IssuedVoucherRecord[]
 }

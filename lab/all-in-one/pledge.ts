@@ -37,8 +37,8 @@ export interface Attempt {
 export interface Neighbourhood {
   readonly port: number
   readonly masaRoot: Certificate
-  /** The registrar's end-entity certificate, once seen: lets requests be made before there is a connection. */
-  readonly registrar?: Uint8Array
+  /** Called after each request. */
+  readonly sent?: () => void
 }
 
 export interface Manner {
@@ -83,7 +83,7 @@ export async function prepare(attempt: Attempt, registrar: Uint8Array): Promise<
 /** Takes the device from where it stands to its end. Throws what went wrong; it can be taken on from there. */
 export async function onboard(attempt: Attempt, site: Neighbourhood, manner: Manner = honest): Promise<void> {
   attempt.identity ??= tlsIdentity(attempt.unit.key, attempt.unit.chain)
-  const wire = await dial(site.port, attempt.identity)
+  const wire = await dial(site.port, attempt.identity, site)
   try {
     await obtainVoucher(attempt, wire, site, manner)
     await enrol(attempt, wire, manner)
@@ -99,14 +99,18 @@ async function obtainVoucher(attempt: Attempt, wire: Wire, site: Neighbourhood, 
   if (registrar === undefined) throw new Error('the registrar sent no certificate')
   if (attempt.request === undefined) await prepare(attempt, registrar)
   if (attempt.voucher === undefined) {
-    const reply = expect(200, await wire.ask('POST', brskiPath.requestVoucher, cms, attempt.request))
-    if (checks) checkVoucher(reply.body, attempt, wire, site)
-    attempt.voucher = reply.body
+    const voucher = await askVoucher(attempt, wire)
+    if (checks) checkVoucher(voucher, attempt, wire, site)
+    attempt.voucher = voucher
   }
   if (attempt.voucherAccepted === undefined) {
     expect(200, await wire.ask('POST', brskiPath.voucherStatus, json, success))
     attempt.voucherAccepted = true
   }
+}
+
+async function askVoucher({ request }: Attempt, wire: Wire): Promise<Buffer> {
+  return Buffer.from(expect(200, await wire.ask('POST', brskiPath.requestVoucher, cms, request)).body)
 }
 
 /** RFC 8995 section 5.6.1: signed by the maker, for this device and this request, and the registrar is whom it pins. */
@@ -123,13 +127,17 @@ function checkVoucher(bytes: Buffer, { unit, nonce }: Attempt, wire: Wire, { mas
 async function enrol(attempt: Attempt, wire: Wire, { csrAttributes, checks }: Manner): Promise<void> {
   if (attempt.certificate !== undefined) return
   if (csrAttributes) expect(200, await wire.ask('GET', '/.well-known/est/csrattrs'))
-  const reply = expect(200, await wire.ask('POST', '/.well-known/est/simpleenroll', 'application/pkcs10', attempt.csr))
-  const [der] = decodeCertsOnly(Buffer.from(reply.body.toString('latin1'), 'base64')).certificates
-  const certificate = Buffer.from(der ?? '')
+  const certificate = await askCertificate(attempt, wire)
   if (checks && !keySigner(attempt.key!).spkiDer.equals(decodeCertificate(certificate).spkiDer)) {
     throw new Error('a certificate for another key')
   }
   attempt.certificate = certificate
+}
+
+async function askCertificate({ csr }: Attempt, wire: Wire): Promise<Buffer> {
+  const reply = expect(200, await wire.ask('POST', '/.well-known/est/simpleenroll', 'application/pkcs10', csr))
+  const [der] = decodeCertsOnly(Buffer.from(reply.body.toString('latin1'), 'base64')).certificates
+  return Buffer.from(der ?? '')
 }
 
 async function reportEnrolment(attempt: Attempt, wire: Wire): Promise<void> {
@@ -139,11 +147,29 @@ async function reportEnrolment(attempt: Attempt, wire: Wire): Promise<void> {
 
 /** RFC 8995 section 5.9.4: success is reported on a new connection with the new credential. */
 async function connectAnew(attempt: Attempt, site: Neighbourhood): Promise<void> {
-  const wire = await dial(site.port, tlsIdentity(attempt.key!, [attempt.certificate!]))
+  const wire = await dial(site.port, tlsIdentity(attempt.key!, [attempt.certificate!]), site)
   try {
     if (attempt.enrolled === undefined) await reportEnrolment(attempt, wire)
     expect(200, await wire.ask('GET', presencePath))
     attempt.connected = true
+  } finally {
+    wire.close()
+  }
+}
+
+/** What the site answers to the requests of before, byte for byte the same; absent where there was none. */
+export interface Repeated {
+  readonly voucher?: Buffer
+  readonly certificate?: Buffer
+}
+
+/** Asks once more for all that was acknowledged. */
+export async function askAgain(attempt: Attempt, site: Neighbourhood): Promise<Repeated> {
+  const wire = await dial(site.port, attempt.identity!, site)
+  try {
+    const voucher = attempt.voucher && (await askVoucher(attempt, wire))
+    const certificate = attempt.certificate && (await askCertificate(attempt, wire))
+    return { ...(voucher && { voucher }), ...(certificate && { certificate }) }
   } finally {
     wire.close()
   }

@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { openLog } from '../../src/adapter/telemetry/log.ts'
+import { streamName } from '../../src/domain/event.ts'
 import type { Checkpoint, Store } from '../../src/domain/port.ts'
 import { furnish, openHouse, writeUpbringing } from './house.ts'
 import type { Anchors, Answer, Order, Question, ServerOptions, UnitRecords, Verdicts } from './message.ts'
@@ -78,8 +79,9 @@ async function recordsOf({
     vouchers: await tables.voucher.find({ device }),
     credentials: await tables.credential.find({ device }),
   }))
+  const events = (await stores.site.history(streamName('device', device))).map(({ kind }) => kind)
   const logged = await stores.manufacturer.read(tables => tables.issuedVoucher.find({ serial }))
-  return { ...site, logged }
+  return { ...site, events, logged }
 }
 
 process.on('message', (question: Question) => {

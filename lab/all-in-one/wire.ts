@@ -29,14 +29,21 @@ export function tlsIdentity(key: KeyObject, chain: readonly Uint8Array[]): Secur
   })
 }
 
-/** Opens a connection of its own, without session resumption. The server's chain is for the caller to judge. */
-export function dial(port: number, secureContext: SecureContext, host = '127.0.0.1'): Promise<Wire> {
+/**
+ * Opens a connection of its own, without session resumption. The server's chain is for the caller to judge.
+ * @param sent called when a request has been handed to the system
+ */
+export function dial(
+  port: number,
+  secureContext: SecureContext,
+  { host = '127.0.0.1', sent = () => {} }: { readonly host?: string; readonly sent?: () => void } = {},
+): Promise<Wire> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, secureContext, rejectUnauthorized: false })
     socket.setNoDelay(true)
     socket.once('error', reject)
     socket.once('close', () => reject(new Error('the connection was closed in the handshake')))
-    socket.once('secureConnect', () => resolve(open(socket, host)))
+    socket.once('secureConnect', () => resolve(open(socket, host, sent)))
   })
 }
 
@@ -45,7 +52,7 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-function open(socket: TLSSocket, host: string): Wire {
+function open(socket: TLSSocket, host: string, sent: () => void): Wire {
   let received: Buffer = Buffer.alloc(0)
   let waiting: Waiting | undefined
   const lost = () => {
@@ -73,7 +80,7 @@ function open(socket: TLSSocket, host: string): Wire {
         const type = contentType === undefined ? '' : `Content-Type: ${contentType}\r\n`
         const length = method === 'POST' ? `Content-Length: ${bytes.length}\r\n` : ''
         const head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${type}${length}\r\n`
-        socket.write(bytes.length === 0 ? head : Buffer.concat([Buffer.from(head, 'latin1'), bytes]))
+        socket.write(bytes.length === 0 ? head : Buffer.concat([Buffer.from(head, 'latin1'), bytes]), sent)
       })
     },
     close: () => socket.end(),
