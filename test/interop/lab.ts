@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { createMasaClient } from '../../src/adapter/http/masa-client.ts'
 import { type ManufacturerSite, openManufacturerSite } from '../../src/app/manufacturer.ts'
 import { openSite, type Site } from '../../src/app/site.ts'
 import { encodePem } from '../../src/codec/pem.ts'
@@ -17,7 +18,6 @@ import { buyerCard, sellUnits, shipmentManifest } from '../../src/role/factory/s
 import { importManifest } from '../../src/role/supply-chain/import.ts'
 import { trustManufacturer } from '../../src/role/supply-chain/trust.ts'
 import { silentLog } from '../store.ts'
-import { plainMasaClient } from './masa-client.ts'
 
 /** A manufacturer with its MASA and a site, each listening on 127.0.0.1, and a directory for the peers' files. */
 export interface Lab {
@@ -91,7 +91,7 @@ export async function openLab(options: { readonly network?: string; readonly clo
     port: 0,
     log: silentLog,
     clock,
-    masa: () => plainMasaClient(),
+    masa: () => createMasaClient(),
   })
   const trust = async (name: string, { deviceRoot, masaRoot }: Manufacturer) => {
     const anchors = { anchors: [deviceRoot.der], masaAnchors: [masaRoot.der] }

@@ -17,9 +17,10 @@ export function strangerRefused(code: string) {
   return (event: StoredEvent): boolean => event.kind === 'stranger-refused' && event.body['code'] === code
 }
 
-/** Chooses events of a unit in its maker's ledger. */
-export function onUnit(serial: string, ...kinds: readonly string[]) {
-  return (event: StoredEvent): boolean => event.stream === `unit/${serial}` && kinds.includes(event.kind)
+/** Chooses events of a unit in its maker's ledger; of any kind when none is named. */
+export function onUnit(serial: string, kind?: string) {
+  return (event: StoredEvent): boolean =>
+    event.stream === `unit/${serial}` && (kind === undefined || event.kind === kind)
 }
 
 /** Chooses the MASA's log entries about a unit (RFC 8995 section 5.6: logged, then signed). */

@@ -35,8 +35,8 @@ export const factoryScene: Scene = [
       hold(!occursIn(await contentsOf(maker.data), secret), 'nothing that the factory keeps has the private key')
       hold(!occursIn(await contentsOf(device.housing.keyDirectory), secret), 'the key lies sealed on the device')
       const seen = 'The factory saw a CSR and no key; the birth certificate fits the key, and its lint finds no error.'
-      const made = onUnit(device.serial, 'unit-planned', 'unit-made', 'unit-installed')
-      return { seen, events: await ledger.find('the unit was planned, made and installed', made) }
+      await ledger.find('the unit was made', onUnit(device.serial, 'unit-made'))
+      return { seen, events: await ledger.find('the life of the unit on the line', onUnit(device.serial)) }
     },
   },
   {
@@ -195,7 +195,7 @@ async function refusedOnTheLine(maker: Maker, batch: string, code: ErrorCode, cs
   equal(refused[0]?.error.code, code, 'the refusal on the line')
   equal(installed.length, 0, 'the number of certificates handed out')
   const stream = `batch/${batch}`
-  await ledger.lack('a unit was made', event => event.kind === 'unit-made')
+  await ledger.lack('something was planned for the unit', onUnit(`${batch}-000001`))
   await ledger.lack('the batch was finished', event => event.stream === stream && event.kind === 'batch-finished')
   const events = await ledger.find('the batch was begun', event => event.stream === stream)
   return { seen: `${code}; no certificate was planned, and the batch stays open.`, events }
