@@ -8,11 +8,13 @@ import { issueSuite } from './issue.ts'
 import type { Line, Suite } from './measure.ts'
 import { onboardingSuite } from './onboarding.ts'
 import { storeSuite } from './store.ts'
+import { tlsSuite } from './tls.ts'
 
 const suites: Readonly<Record<string, readonly Suite[]>> = {
   codec: [issueSuite, cmsSuite],
   onboarding: [() => onboardingSuite()],
   store: [storeSuite],
+  tls: [tlsSuite],
   brski: [issueSuite, cmsSuite, () => onboardingSuite()],
 }
 
