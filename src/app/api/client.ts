@@ -161,6 +161,7 @@ async function* followEvents(client: ClientOptions, options: FollowOptions): Asy
         retry = Math.min(milliseconds, longestPause)
       })
       for await (const { id, data } of events) {
+        if (ended()) return
         failures = 0
         cursor = id
         yield { event: eventOf(data), cursor: id }
@@ -194,7 +195,8 @@ async function openStream(
   if (response.body === null || !response.headers.get('content-type')?.startsWith('text/event-stream')) {
     throw notOurs(response, 'no event stream')
   }
-  return response.body
+  // Whatever `fetch` it is: an abort ends the reading.
+  return response.body.pipeThrough(new TransformStream(), signal === undefined ? {} : { signal })
 }
 
 function eventOf(data: string): EventView {

@@ -38,9 +38,7 @@ export function credentialCommand(cli: Cli): Command {
     withSite(credential.command('revoke').argument('<credential>', 'id, as `mooring credential list` shows it')),
     {
       summary: 'end a credential now, and publish it in the revocation list',
-      examples: [
-        'credential revoke 5f2b6a0c4d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a --reason keyCompromise',
-      ],
+      examples: ['credential revoke 5f2b6a0c4d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a'],
     },
   )
     .option('--reason <reason>', `one of ${reasons.join(', ')}`, choice(reasons))

@@ -43,7 +43,7 @@ export function makeCommand(cli: Cli, command: Command): void {
       'where it stopped.',
     examples: [
       'factory make --model "Climate 2" --batch CL2 --count 12 --simulate devices',
-      'factory make --model "Meter 7" --batch M7 --count 500 --csrs /srv/line --mud-url https://mud.example/m7.json',
+      'factory make --model "Meter 7" --batch M7 --count 500 --csrs /srv/line',
     ],
   })
     .requiredOption('--model <name>', 'product, as it stands in the birth certificate')

@@ -8,13 +8,7 @@ import { openFactory } from '../../role/factory/factory.ts'
 import { type World, withWorld } from './world.ts'
 
 function clientOf({ server, tokens }: World, over: Partial<Parameters<typeof createClient>[0]> = {}) {
-  // As a real one does, it breaks the answer off with its signal.
-  const send: typeof fetch = async (input, init) => {
-    const response = await server.fetch(new Request(input as string, init))
-    const { signal } = init ?? {}
-    if (response.body === null || signal === null || signal === undefined) return response
-    return new Response(response.body.pipeThrough(new TransformStream(), { signal }), response)
-  }
+  const send: typeof fetch = (input, init) => server.fetch(new Request(input as string, init))
   return createClient({ url: 'http://site.test', token: tokens.administrator, fetch: send, ...over })
 }
 
