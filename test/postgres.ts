@@ -13,6 +13,8 @@ import type { StorePlace } from './store.ts'
  * With `MOORING_TEST_POSTGRES=postgres://…` the server named there is used instead, with fresh databases.
  */
 export interface PostgresServer {
+  /** Of its administrative database. */
+  readonly url: string
   /** A new, empty database. */
   readonly place: () => Promise<StorePlace>
   /** Ends the server as a power failure of its machine would, and starts it again. */
@@ -35,17 +37,19 @@ export function needsPostgres(): { skip: string | false } {
 }
 
 export interface ServerOptions {
+  /** Never the server of `MOORING_TEST_POSTGRES`: the test stops and restarts it. */
+  readonly own?: boolean
   /** Whether a commit reaches the disk. Off unless the test is about that: it survives a killed client either way. */
   readonly fsync?: boolean
 }
 
 export async function startPostgres(options: ServerOptions = {}): Promise<PostgresServer> {
   const given = process.env['MOORING_TEST_POSTGRES']
-  if (given !== undefined) {
+  if (given !== undefined && options.own !== true) {
     const refuse = async () => {
       throw new Error('MOORING_TEST_POSTGRES is not ours to restart')
     }
-    return { place: freshPlace(given, true), restart: refuse, stop: async () => {} }
+    return { url: given, place: freshPlace(given, true), restart: refuse, stop: async () => {} }
   }
   const bin = postgresPrograms()
   if (bin === undefined) throw new Error('PostgreSQL is not installed')
@@ -70,8 +74,10 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Postgr
     'log_min_messages=fatal',
   ]
   const guardian = await guard(bin, directory, settings, user)
+  const url = `postgres:///postgres?host=${directory}&user=mooring`
   return {
-    place: freshPlace(`postgres:///postgres?host=${directory}&user=mooring`, false),
+    url,
+    place: freshPlace(url, false),
     async restart() {
       const args = ['-D', data, '-m', 'immediate', '-l', join(directory, 'log'), '-w', 'restart']
       const child = spawn(join(bin, 'pg_ctl'), args, { cwd: directory, stdio: 'ignore', ...user })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { Link } from '../../../src/adapter/store/link.ts'
 import { openStore } from '../../../src/adapter/store/open.ts'
 import { generateKey } from '../../../src/crypto/key.ts'
 import { keySigner } from '../../../src/crypto/signer.ts'
@@ -12,7 +13,7 @@ import { happened } from './sample.ts'
 void describe('several writers of one PostgreSQL database', { ...needsPostgres(), timeout: 120_000 }, () => {
   let server: PostgresServer
   before(async () => {
-    server = await startPostgres()
+    server = await startPostgres({ own: true })
   })
   after(() => server.stop())
 
@@ -129,6 +130,50 @@ void describe('several writers of one PostgreSQL database', { ...needsPostgres()
     const verdict = await again.verify()
     assert.equal(verdict.integrity, 'pass', JSON.stringify(verdict))
     assert.equal(verdict.events, await again.read(tables => tables.setting.count()))
+    await opened.close()
+  })
+
+  void test('a connection that hangs is given up, and another takes its place', async () => {
+    const place = await server.place()
+    const opened = await openTestStoreAt(place, { unitMilliseconds: 400 })
+    const { store } = opened
+    await store.transaction(tx => tx.append('site/a', 0, [happened(1)]))
+    const link = await Link.open(place.url, {})
+    const ownerOf = async (lane: number) => {
+      const [row] = await link.rows(
+        `select pid from pg_locks where locktype = 'advisory' and objid = $1 ` +
+          'and database = (select oid from pg_database where datname = current_database())',
+        [lane],
+      )
+      return row!['pid'] as number
+    }
+    // Between two units: nobody notices.
+    const first = await ownerOf(1)
+    process.kill(first, 'SIGSTOP')
+    await store.transaction(tx => tx.append('site/b', 0, [happened(2)]))
+    // In the middle of one: it is told, its neighbours are not.
+    const second = await ownerOf(2)
+    const results = await Promise.allSettled([
+      store.transaction(tx => tx.append('site/c', 0, [happened(3)])),
+      store.transaction(async tx => {
+        await tx.append('site/d', 0, [happened(4)])
+        process.kill(second, 'SIGSTOP')
+        await tx.setting.get('a')
+      }),
+      store.transaction(tx => tx.append('site/e', 0, [happened(5)])),
+    ])
+    for (const pid of [first, second]) process.kill(pid, 'SIGCONT')
+    assert.deepEqual(
+      results.map(result => result.status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    )
+    const { events } = await store.feed({}, 10)
+    assert.deepEqual(
+      events.map(event => event.stream),
+      ['site/a', 'site/b', 'site/c', 'site/e'],
+    )
+    assert.equal((await store.verify()).integrity, 'pass')
+    await link.close()
     await opened.close()
   })
 
