@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import type { Certificate } from '../../src/codec/x509/certificate.ts'
 import type { NameFields } from '../../src/codec/x509/name.ts'
 import { generateKey } from '../../src/crypto/key.ts'
-import { keySigner } from '../../src/crypto/signer.ts'
+import { keySigner, type Signer } from '../../src/crypto/signer.ts'
 import type { MasaClient } from '../../src/domain/port.ts'
 import { openVoucherArtifact, signVoucherArtifact } from '../../src/protocol/brski/artifact.ts'
 import type { Voucher } from '../../src/protocol/brski/voucher.ts'
@@ -14,14 +15,14 @@ export interface Maker {
   readonly name: string
   readonly root: Entity
   readonly voucherRoot: Entity
-  readonly voucher: Entity
+  readonly voucher: { readonly signer: Signer; readonly chain: readonly Certificate[] }
 }
 
 export async function openMaker(name: string, subject: string | NameFields = `${name} root`): Promise<Maker> {
   const root = await certify({ subject, ca: true })
   const voucherRoot = await certify({ subject: `${name} voucher root`, ca: true })
   const voucher = await certify({ subject: `${name} voucher signer`, issuer: voucherRoot })
-  return { name, root, voucherRoot, voucher }
+  return { name, root, voucherRoot, voucher: { signer: voucher.signer, chain: [voucher.certificate] } }
 }
 
 export function trustMaker(
@@ -53,7 +54,7 @@ export async function makeDevice(
 /** A MASA that signs all that it is asked for, and what `change` says instead. */
 export function obligingMasa(
   home: Neighbourhood,
-  signer: Entity,
+  by: { readonly signer: Signer; readonly chain: readonly Certificate[] },
   change: (request: Voucher) => Partial<Voucher> = () => ({}),
 ): MasaClient['requestVoucher'] {
   return async ({ body, contentType }) => {
@@ -69,8 +70,8 @@ export function obligingMasa(
       format,
       kind: 'voucher',
       value: { ...honest, ...change(honest) },
-      signer: signer.signer,
-      certificates: [signer.certificate],
+      signer: by.signer,
+      certificates: by.chain,
     })
     return { status: 200, contentType, body: voucher }
   }

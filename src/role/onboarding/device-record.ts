@@ -7,11 +7,11 @@ import type { Tx } from '../../domain/port.ts'
 export async function recordOnDevice(
   tx: Tx,
   id: string,
-  decide: (device: Device) => readonly DeviceEvent[],
+  decide: (device: Device) => readonly DeviceEvent[] | Promise<readonly DeviceEvent[]>,
 ): Promise<Device> {
   const device = await tx.device.get(id)
   if (device === undefined) throw new OnboardingError('device-not-found', { device: id })
-  const events = decide(device)
+  const events = await decide(device)
   if (events.length === 0) return device
   const next = events.reduce(evolveDevice, device)
   await tx.append(streamName('device', id), device.version, events)

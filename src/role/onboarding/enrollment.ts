@@ -16,6 +16,7 @@ import type { CredentialCheck } from './credential-holder.ts'
 import type { BirthIdentity } from './device-identity.ts'
 import { type CredentialIssuer, openCsr } from './network-credential.ts'
 import { refusalReply } from './registrar.ts'
+import { checkBirthKey, checkOwner, checkStanding } from './standing.ts'
 
 export interface EnrollmentOptions {
   readonly clock: Clock
@@ -25,6 +26,8 @@ export interface EnrollmentOptions {
   readonly credentials: CredentialCheck
   readonly identify: (peer: EndpointRequest['peer']) => Promise<BirthIdentity>
   readonly plan: CredentialPlan
+  /** Ids of the owners on whose behalf this site onboards. */
+  readonly owners: readonly string[]
   /** How long after its voucher a device may enrol, milliseconds. */
   readonly voucherValidity: number
 }
@@ -96,10 +99,10 @@ async function enroll(options: EnrollmentOptions, request: EndpointRequest): Pro
     plan: options.plan,
     attempt: 'enroll',
     authorize(device) {
-      checkVouched(device, at, options.voucherValidity)
+      checkBirthKey(device, identity)
       checkStanding(device)
-      if (device.birthKeyHash !== identity.keyHash)
-        throw new OnboardingError('device-identity-cloned', { device: device.id })
+      checkOwner(device, options.owners)
+      checkVouched(device, at, options.voucherValidity)
     },
   })
   return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate] })) }
@@ -111,14 +114,9 @@ function checkVouched(device: Device, at: number, validity: number): void {
   if (voucher === undefined || voucher.accepted === false) {
     throw new OnboardingError('enroll-before-voucher', { device: device.id })
   }
-  if (at - voucher.obtainedAt > validity)
+  // Either way: a clock that was years ahead must not have given a voucher for years.
+  if (Math.abs(at - voucher.obtainedAt) > validity)
     throw new OnboardingError('enroll-before-voucher', { device: device.id, age: 'stale' })
-}
-
-function checkStanding(device: Device): void {
-  if (device.standing === 'withdrawn') throw new OnboardingError('device-withdrawn', { device: device.id })
-  if (device.standing === 'denied') throw new OnboardingError('device-denied', { device: device.id })
-  if (device.standing === 'waiting') throw new OnboardingError('enroll-before-voucher', { device: device.id })
 }
 
 /** RFC 7030 section 4.2.2: the holder of a credential in force renews it, under the same name, with the same or a new key. */
@@ -135,7 +133,11 @@ async function reenroll(options: EnrollmentOptions, request: EndpointRequest): P
     csr,
     plan: options.plan,
     attempt: 'reenroll',
-    authorize: checkStanding,
+    renews: holder.credential.id,
+    authorize(device) {
+      checkStanding(device)
+      checkOwner(device, options.owners)
+    },
   })
   return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate] })) }
 }

@@ -33,6 +33,8 @@ export interface CredentialRequest {
   readonly attempt: string
   /** What must hold of the device at the moment of issue; throws OnboardingError. */
   readonly authorize: (device: Device) => void
+  /** Id of the credential that the device renews: it has to be in force at the moment of issue, too. */
+  readonly renews?: string
 }
 
 /** Reads a CSR and checks all that can be checked without knowing who asks. Throws OnboardingError `csr-invalid`. */
@@ -66,32 +68,70 @@ async function planned(
   { store, clock, issuing }: Parameters<typeof createCredentialIssuer>[0],
   request: CredentialRequest,
 ): Promise<CredentialRecord> {
-  const requestHash = hash('sha256', `${request.device}\0${hash('sha256', request.csr.request.der, 'hex')}`, 'hex')
   const keyHash = hash('sha256', request.csr.request.spkiDer, 'hex')
   return store.transaction(async tx => {
-    const [known] = await tx.credential.find({ requestHash }, { limit: 1 })
-    if (known !== undefined) return repeated(tx, known, request)
-    let record: CredentialRecord | undefined
-    await recordOnDevice(tx, request.device, device => {
-      request.authorize(device)
-      if (device.birthKeyHash === keyHash) throw new OnboardingError('csr-reuses-birth-key', { device: device.id })
-      record = newRecord(device, request, { requestHash, keyHash, at: clock(), issuing })
+    const at = clock()
+    // One look finds all that this key ever got, the answer to this very request among it.
+    const ofKey = await tx.credential.find({ keyHash }, { limit: 1000 })
+    const { known, requestHash } = previousAnswer(ofKey, request, { at, issuer: issuing.name })
+    let record = known
+    await recordOnDevice(tx, request.device, async device => {
+      await checkRight(tx, device, request)
+      checkKey(device, keyHash, ofKey)
+      if (known !== undefined) return []
+      record = newRecord(device, request, { requestHash, keyHash, at, issuing })
       const { id: credential, serialHex, notAfter } = record
       return [{ kind: 'credential-planned', body: { credential, serialHex, notAfter } }]
     })
     if (record === undefined) throw new OnboardingError('internal')
-    await insertPlan(tx, record)
+    if (known === undefined) await insertPlan(tx, record)
     return record
   })
 }
 
-/** A repeated request is answered from the record, but only while the device still has the right to it. */
-async function repeated(tx: Tx, known: CredentialRecord, request: CredentialRequest): Promise<CredentialRecord> {
-  const device = await tx.device.get(known.device)
-  if (device === undefined) throw new OnboardingError('device-not-found', { device: known.device })
-  request.authorize(device)
-  if (known.status === 'planned' || known.status === 'issued') return known
-  throw new OnboardingError('csr-invalid', { rule: 'key-in-use', status: known.status })
+/**
+ * One request, one credential. A device whose signatures are deterministic (RFC 6979) renews a key with the very bytes of
+ * its last request, though: what has run out, was replaced, or is what is being renewed is not the answer but the
+ * predecessor of it.
+ */
+function previousAnswer(
+  ofKey: readonly CredentialRecord[],
+  request: CredentialRequest,
+  now: { readonly at: number; readonly issuer: string },
+): { readonly known?: CredentialRecord; readonly requestHash: string } {
+  const csrHash = hash('sha256', request.csr.request.der, 'hex')
+  for (let place = request.device; ; ) {
+    const requestHash = hash('sha256', `${place}\0${csrHash}`, 'hex')
+    const known = ofKey.find(record => record.requestHash === requestHash)
+    if (known === undefined) return { requestHash }
+    if (!isSpent(known, request, now)) return { known, requestHash }
+    place = known.id
+  }
+}
+
+function isSpent(
+  known: CredentialRecord,
+  { renews }: CredentialRequest,
+  { at, issuer }: { readonly at: number; readonly issuer: string },
+): boolean {
+  if (known.id === renews || known.revocationReason === 'superseded') return true
+  // Another CA cannot sign what names this one as its issuer.
+  return known.notAfter < at || (known.status === 'planned' && known.issuer !== issuer)
+}
+
+/** Asked before anything is planned and again before the signature counts: rights end in between, too. */
+async function checkRight(tx: Tx, device: Device, { authorize, renews }: CredentialRequest): Promise<void> {
+  authorize(device)
+  if (renews === undefined) return
+  const status = (await tx.credential.get(renews))?.status ?? 'unknown'
+  if (status !== 'issued') throw new OnboardingError('credential-not-in-force', { credential: renews, status })
+}
+
+/** SP 1800-36: every credential is one device's own. A key that others have, or that was given up, gets none. */
+function checkKey(device: Device, keyHash: string, ofKey: readonly CredentialRecord[]): void {
+  if (device.birthKeyHash === keyHash) throw new OnboardingError('csr-reuses-birth-key', { device: device.id })
+  const given = ofKey.find(record => record.status === 'revoked' && record.revocationReason !== 'superseded')
+  if (given !== undefined) throw new OnboardingError('csr-invalid', { rule: 'key-in-use', status: given.status })
 }
 
 async function insertPlan(tx: Tx, record: CredentialRecord): Promise<void> {
@@ -99,7 +139,7 @@ async function insertPlan(tx: Tx, record: CredentialRecord): Promise<void> {
     await tx.credential.insert(record)
   } catch (error) {
     if (!(error instanceof OnboardingError) || error.code !== 'store-exists') throw error
-    // SP 1800-36: every credential is one device's own. The same key again means a copied key or a broken generator.
+    // Of another device: a copied key, or a broken generator.
     throw new OnboardingError('csr-invalid', { rule: 'key-in-use' }, { cause: error })
   }
 }
@@ -175,19 +215,22 @@ async function recordIssued(
   // Two requests with the same bytes can both have found the plan; the first signature stays.
   if (current.certificate !== undefined) return Buffer.from(current.certificate, 'base64')
   await tx.credential.put(issueCredential(current, certificate.toString('base64')))
-  await recordOnDevice(tx, planned.device, () => [
-    {
-      kind: 'credential-issued',
-      body: { credential: planned.id, certificateHash: hash('sha256', certificate, 'hex') },
-    },
-    {
-      kind: 'evidence-recorded',
-      body: {
-        attempt: request.attempt,
-        transcript: planned.requestHash,
-        items: [{ step: 'credential-provisioned', result: 'pass', note: 'LDevID for a key made on the device' }],
+  await recordOnDevice(tx, planned.device, async device => {
+    await checkRight(tx, device, request)
+    return [
+      {
+        kind: 'credential-issued',
+        body: { credential: planned.id, certificateHash: hash('sha256', certificate, 'hex') },
       },
-    },
-  ])
+      {
+        kind: 'evidence-recorded',
+        body: {
+          attempt: request.attempt,
+          transcript: planned.requestHash,
+          items: [{ step: 'credential-provisioned', result: 'pass', note: 'LDevID for a key made on the device' }],
+        },
+      },
+    ]
+  })
   return certificate
 }

@@ -6,6 +6,7 @@ import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tx } 
 import type { CredentialCheck, CredentialHolder } from './credential-holder.ts'
 import { recordOnDevice } from './device-record.ts'
 import { refusalReply } from './registrar.ts'
+import { checkStanding } from './standing.ts'
 
 export const presencePath = '/.well-known/mooring/presence'
 
@@ -47,12 +48,15 @@ async function recordConnection(tx: Tx, holder: CredentialHolder, at: number): P
   const replaced = await replacedCredentials(tx, holder)
   const reason = 'superseded'
   for (const record of replaced) await tx.credential.put(revokeCredential(record, { at, reason }))
-  return recordOnDevice(tx, holder.device, device => [
-    ...connection(device, holder, at, replaced.length > 0),
-    ...replaced.map(
-      ({ id }): DeviceEvent => ({ kind: 'credential-revoked', body: { credential: id, reason, by: 'renewal' } }),
-    ),
-  ])
+  return recordOnDevice(tx, holder.device, device => {
+    checkStanding(device)
+    return [
+      ...connection(device, holder, at, replaced.length > 0),
+      ...replaced.map(
+        ({ id }): DeviceEvent => ({ kind: 'credential-revoked', body: { credential: id, reason, by: 'renewal' } }),
+      ),
+    ]
+  })
 }
 
 function connection(device: Device, holder: CredentialHolder, at: number, renewed: boolean): DeviceEvent[] {

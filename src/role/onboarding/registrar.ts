@@ -14,6 +14,7 @@ import type { BirthIdentity } from './device-identity.ts'
 import { recordOnDevice } from './device-record.ts'
 import type { MasaExchange } from './masa-exchange.ts'
 import { createRefusalRecord } from './refusal-record.ts'
+import { checkBirthKey } from './standing.ts'
 
 export interface RegistrarOptions {
   readonly store: Store
@@ -193,6 +194,7 @@ async function voucherStatus(options: RegistrarOptions, request: EndpointRequest
   const { status, reason } = telemetryOf(request)
   await options.store.transaction(tx =>
     recordOnDevice(tx, deviceId(identity.manufacturer, identity.serial), device => {
+      checkBirthKey(device, identity)
       if (device.voucher === undefined) throw new OnboardingError('enroll-before-voucher', { device: device.id })
       const attempt = device.voucher.id
       const code = 'voucher-rejected-by-device'
@@ -219,25 +221,24 @@ async function voucherStatus(options: RegistrarOptions, request: EndpointRequest
 async function enrollStatus(options: RegistrarOptions, request: EndpointRequest): Promise<EndpointReply> {
   const { status, reason } = telemetryOf(request)
   const holder = await options.credentialHolder(request.peer)
-  const device = holder?.device ?? (await birthDevice(options, request))
+  const identity = holder === undefined ? (await options.identify(request.peer)).identity : undefined
+  const id = holder?.device ?? (identity === undefined ? '' : deviceId(identity.manufacturer, identity.serial))
   await options.store.transaction(tx =>
-    recordOnDevice(tx, device, () => [
-      {
-        kind: 'enroll-status-reported',
-        body: {
-          enrolled: status,
-          withNewCredential: holder !== undefined,
-          ...(reason === undefined ? {} : { reason }),
+    recordOnDevice(tx, id, device => {
+      if (identity !== undefined) checkBirthKey(device, identity)
+      return [
+        {
+          kind: 'enroll-status-reported',
+          body: {
+            enrolled: status,
+            withNewCredential: holder !== undefined,
+            ...(reason === undefined ? {} : { reason }),
+          },
         },
-      },
-    ]),
+      ]
+    }),
   )
   return { status: 200 }
-}
-
-async function birthDevice(options: RegistrarOptions, request: EndpointRequest): Promise<string> {
-  const { identity } = await options.identify(request.peer)
-  return deviceId(identity.manufacturer, identity.serial)
 }
 
 function telemetryOf(request: EndpointRequest) {

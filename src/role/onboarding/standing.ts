@@ -1,0 +1,21 @@
+import type { ProvenIdentity } from '../../domain/admission.ts'
+import type { Device } from '../../domain/device.ts'
+import { OnboardingError } from '../../domain/error.ts'
+
+/** What people decided counts at once, also for a device that still holds a voucher or a credential. */
+export function checkStanding({ id, standing }: Device): void {
+  if (standing === 'withdrawn') throw new OnboardingError('device-withdrawn', { device: id })
+  if (standing === 'denied') throw new OnboardingError('device-denied', { device: id })
+  if (standing === 'waiting') throw new OnboardingError('enroll-before-voucher', { device: id })
+}
+
+/** A declaration that came after the voucher may have given the device to somebody else. */
+export function checkOwner({ id, owner }: Device, owners: readonly string[]): void {
+  if (owner !== '' && !owners.includes(owner)) throw new OnboardingError('owner-mismatch', { device: id })
+}
+
+/** Whoever has another key under the same serial number must not speak for the device, or write its history. */
+export function checkBirthKey({ id, birthKeyHash, expectedKeyHash }: Device, { keyHash }: ProvenIdentity): void {
+  if ((birthKeyHash ?? expectedKeyHash ?? keyHash) !== keyHash)
+    throw new OnboardingError('device-identity-cloned', { device: id })
+}
