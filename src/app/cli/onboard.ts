@@ -20,6 +20,7 @@ import { harmless } from './terminal.ts'
 interface OnboardOptions {
   readonly device: string
   readonly timeout: number
+  readonly keepTrying?: boolean
   readonly verbose?: boolean
 }
 
@@ -33,6 +34,7 @@ export function onboardCommand(cli: Cli, command: Command): void {
   })
     .requiredOption('--device <directory>', 'directory of the device')
     .option('--timeout <seconds>', 'how long to try', count(1, 86_400), 60)
+    .option('--keep-trying', 'do not end when every registrar has refused')
     .option('--verbose', 'log what the device does')
     .action(cli.run<OnboardOptions, [readonly string[]]>(onboard))
 }
@@ -66,14 +68,15 @@ interface LastRefusal {
   readonly candidate: string
 }
 
-/** The device's way, told as it goes. @returns what stopped it last */
+/** The device's way, told as it goes, to its end or until every registrar has refused. @returns what stopped it last */
 async function climb(
   pledge: Pledge,
   origins: readonly string[],
-  { note }: Task<OnboardOptions>,
+  { note, options }: Task<OnboardOptions>,
   signal: AbortSignal,
 ): Promise<LastRefusal | undefined> {
   let refusal: LastRefusal | undefined
+  const refusedBy = new Set<string>()
   let last: Rung | LastRefusal['code'] | undefined
   for await (const progress of pledge.onboard(origins, signal)) {
     if (progress.type === 'climbed' && progress.rung !== last) note(`  ${progress.rung}`)
@@ -87,6 +90,8 @@ async function climb(
     refusal = { code: progress.code, candidate: progress.candidate }
     if (progress.code !== last) note(`  refused: ${progress.code} (${harmless(progress.candidate)})`)
     last = progress.code
+    refusedBy.add(progress.candidate)
+    if (refusedBy.size === origins.length && options.keepTrying !== true) break
   }
   return refusal
 }

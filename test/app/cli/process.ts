@@ -5,17 +5,11 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { mooring, type Outcome } from './terminal.ts'
 
 const main = join(import.meta.dirname, '../../../src/app/cli/main.ts')
 
-export interface Finished {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-  readonly json: () => Record<string, unknown>
-}
-
-/** Command lines as real processes, with nothing of this environment but what is given. */
+/** Command lines with nothing of this environment but what is given. Services are processes of their own. */
 export class Shell {
   readonly #env: Record<string, string>
   readonly #cwd: string
@@ -33,11 +27,40 @@ export class Shell {
     return child
   }
 
-  async run(args: readonly string[], env: Record<string, string> = {}): Promise<Finished> {
-    const child = this.#spawn(args, env)
+  /** In this process, which spares the start of another. */
+  run(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+    return mooring(args, { env: { ...this.#env, ...env } })
+  }
+
+  /** As a person starts it. */
+  process(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+    return this.#outcome(this.#spawn(args, env))
+  }
+
+  async #outcome(child: ChildProcess): Promise<Outcome> {
     child.stdin?.end()
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'close')])
-    return { code: code as number | null, stdout, stderr, json: () => JSON.parse(stdout) as Record<string, unknown> }
+    return { code: code as number, stdout, stderr, json: () => JSON.parse(stdout) as Record<string, unknown> }
+  }
+
+  /** As a person who presses Ctrl-C when `moment` has come. */
+  async interrupted(args: readonly string[], moment: () => Promise<void>): Promise<Outcome> {
+    const child = this.#spawn(args, {})
+    const ended = this.#outcome(child)
+    await moment()
+    child.kill('SIGINT')
+    return ended
+  }
+
+  /** Into a pipe whose other end closes after so many octets. */
+  async read(args: readonly string[], octets: number): Promise<Pick<Outcome, 'code' | 'stderr'>> {
+    const child = this.#spawn(args, {})
+    const ended = Promise.all([text(child.stderr!), once(child, 'close')])
+    await once(child.stdout!, 'readable')
+    child.stdout!.read(octets)
+    child.stdout!.destroy()
+    const [stderr, [code]] = await ended
+    return { code: code as number, stderr }
   }
 
   /** One that must succeed. */
