@@ -214,6 +214,8 @@ async function drain(server: AnyServer, sockets: ReadonlySet<Socket>, drainTime:
       // Those that are still in the handshake.
       for (const socket of sockets) socket.destroy()
     }, drainTime)
+    // Nothing was asked there, and node:http would wait for its first octet.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
     server.close(() => {
       clearInterval(idle)
       clearTimeout(deadline)
