@@ -12,6 +12,8 @@ import {
 import { listenTls, type TlsListener } from '../../../src/adapter/http/tls-endpoint.ts'
 import { encodeBase64 } from '../../../src/codec/base64.ts'
 import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../../../src/codec/x509/extension.ts'
+import { generateKey } from '../../../src/crypto/key.ts'
+import { keySigner } from '../../../src/crypto/signer.ts'
 import { type ErrorCode, OnboardingError } from '../../../src/domain/error.ts'
 import type { EndpointRequest, MasaRequest } from '../../../src/domain/port.ts'
 import type { TrustedManufacturer } from '../../../src/domain/site.ts'
@@ -24,6 +26,12 @@ const masa = await credential(maker, {
   subject: 'masa',
   extensions: [altNames('masa.test', '127.0.0.1'), eku(extendedKeyUsageOid.serverAuth)],
 })
+
+/** Names the maker's issuing CA, and brings its certificate, but was not signed by it. */
+async function forged(): Promise<typeof masa> {
+  const thief = { certificate: maker.issuing.certificate, signer: keySigner(generateKey('P-256')) }
+  return credential({ ...maker, issuing: thief }, { subject: 'masa', extensions: [altNames('127.0.0.1')] })
+}
 
 const trusted: TrustedManufacturer = {
   name: 'maker',
@@ -174,6 +182,7 @@ describe('an honest MASA', () => {
 describe('who the MASA is', () => {
   const cases: readonly [string, Promise<typeof masa>, string][] = [
     ['of another CA', credential(site.domain, { subject: 'masa', extensions: [altNames('127.0.0.1')] }), 'untrusted'],
+    ['of a forger', forged(), 'bad-signature'],
     [
       'of another name',
       credential(maker, { subject: 'masa', extensions: [altNames('other.test', '127.0.0.2')] }),
