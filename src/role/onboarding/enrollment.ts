@@ -26,6 +26,8 @@ export interface EnrollmentOptions {
   readonly credentials: CredentialCheck
   readonly identify: (peer: EndpointRequest['peer']) => Promise<BirthIdentity>
   readonly plan: CredentialPlan
+  /** Throws OnboardingError `rate-limited` when a device, proven to be itself, asks for more than any device needs. */
+  readonly limit: (device: string) => void
   /** Ids of the owners on whose behalf this site onboards. */
   readonly owners: readonly string[]
   /** How long after its voucher a device may enrol, milliseconds. */
@@ -91,13 +93,14 @@ function wantedAttributes(): Buffer {
 
 async function enroll(options: EnrollmentOptions, request: EndpointRequest): Promise<EndpointReply> {
   const { identity } = await options.identify(request.peer)
+  const device = deviceId(identity.manufacturer, identity.serial)
+  options.limit(device)
   const csr = csrOf(request)
   const at = options.clock()
   const certificate = await options.issuer.issue({
-    device: deviceId(identity.manufacturer, identity.serial),
+    device,
     csr,
     plan: options.plan,
-    attempt: 'enroll',
     authorize(device) {
       checkBirthKey(device, identity)
       checkStanding(device)
@@ -123,6 +126,7 @@ function checkVouched(device: Device, at: number, validity: number): void {
 async function reenroll(options: EnrollmentOptions, request: EndpointRequest): Promise<EndpointReply> {
   const holder = await options.credentials.holder(request.peer)
   if (holder === undefined) throw new OnboardingError('credential-required')
+  options.limit(holder.device)
   const csr = csrOf(request)
   // Another writer of the same name may choose other string types (RFC 5280 section 7.1).
   if (!sameName(csr.request.subject, holder.certificate.subject)) {
@@ -132,7 +136,6 @@ async function reenroll(options: EnrollmentOptions, request: EndpointRequest): P
     device: holder.device,
     csr,
     plan: options.plan,
-    attempt: 'reenroll',
     renews: holder.credential.id,
     authorize(device) {
       checkStanding(device)

@@ -29,8 +29,6 @@ export interface CredentialRequest {
   readonly device: string
   readonly csr: VerifiedCsr
   readonly plan: CredentialPlan
-  /** Correlates the evidence. */
-  readonly attempt: string
   /** What must hold of the device at the moment of issue; throws OnboardingError. */
   readonly authorize: (device: Device) => void
   /** Id of the credential that the device renews: it has to be in force at the moment of issue, too. */
@@ -225,7 +223,7 @@ async function recordIssued(
       {
         kind: 'evidence-recorded',
         body: {
-          attempt: request.attempt,
+          attempt: device.attempt?.id ?? '',
           transcript: planned.requestHash,
           items: [{ step: 'credential-provisioned', result: 'pass', note: 'LDevID for a key made on the device' }],
         },
