@@ -24,19 +24,19 @@ export interface Cast {
   close(): Promise<void>
 }
 
-const unsold = 'F26-000006'
+const unlisted = 'F26-000006'
 const foreign = 'K26-000006'
 const cloned = 'F26-000002'
 const courted = 'F26-000001'
 
-type StageOptions = Omit<Parameters<typeof buildStage>[0], 'units' | 'unsold' | 'foreign'>
+type StageOptions = Omit<Parameters<typeof buildStage>[0], 'units' | 'unlisted' | 'foreign'>
 
 /**
  * Twelve units of two makers: ten bought by the owner, one that nobody expects here, and one that belongs to a neighbour.
  * Beside them a clone of the second unit, and a network that looks like the owner's and waits for the first one.
  */
 export async function assembleCast(options: StageOptions, tell: (step: string) => void): Promise<Cast> {
-  const stage = await buildStage({ ...options, units: 6, unsold: [unsold], foreign: [foreign] }, tell)
+  const stage = await buildStage({ ...options, units: 6, unlisted: [unlisted], foreign: [foreign] }, tell)
   try {
     tell('evil twin')
     const twin = await openTwin(stage, options)
@@ -73,7 +73,7 @@ function unitPart(stage: Stage, maker: Maker, serial: string, twinOrigin: string
 }
 
 function expectation(serial: string): Part['expected'] {
-  if (serial === unsold) return { outcome: 'refused', code: 'device-unexpected' }
+  if (serial === unlisted) return { outcome: 'refused', code: 'device-unexpected' }
   if (serial === foreign) return { outcome: 'refused', code: 'owner-mismatch' }
   return { outcome: 'onboarded' }
 }

@@ -61,6 +61,28 @@ export async function runDemo({ out, paint, quiet, log, bound = 40_000 }: DemoOp
   }
 }
 
+/**
+ * Leaves those switched on that wait for a person: one that is approved now comes in. Resolves when the signal aborts or
+ * nobody waits any more.
+ */
+export async function keepWaiting(
+  { parts }: Cast,
+  { refused }: DemoOutcome,
+  signal: AbortSignal,
+  connected: (device: string) => void,
+): Promise<void> {
+  const waiting = parts.filter(({ name }) =>
+    refused.some(({ device, code }) => device === name && code === 'device-unexpected'),
+  )
+  await Promise.all(
+    waiting.map(async part => {
+      for await (const news of part.play(signal)) {
+        if (news.type === 'climbed' && news.rung === 'connected') connected(part.name)
+      }
+    }),
+  )
+}
+
 /** The site's own word on why a part was refused: of a device in its record, of a stranger among the refusals. */
 async function recordedCode({ stage }: Cast, part: Part): Promise<ErrorCode | undefined> {
   const { store } = stage.site

@@ -51,9 +51,9 @@ export interface StageTerms {
   readonly network: string
   /** Units that each maker makes. */
   readonly units: number
-  /** Of the first maker: made and never sold to this owner. */
-  readonly unsold: readonly string[]
-  /** Of the second maker: sold to somebody else, and yet put on this site's list by hand. */
+  /** Sold to this owner, but on no manifest that reached the site. */
+  readonly unlisted: readonly string[]
+  /** Sold to somebody else, and yet put on this site's list by hand. */
   readonly foreign: readonly string[]
   readonly log: Log
 }
@@ -147,10 +147,10 @@ async function deliver(terms: StageTerms, site: Site, maker: Maker, card: BuyerC
     by,
   )
   const foreign = [...maker.housings.keys()].filter(serial => terms.foreign.includes(serial))
-  const kept = [...foreign, ...terms.unsold]
-  const serials = [...maker.housings.keys()].filter(serial => !kept.includes(serial))
-  await sellUnits(office, { serials }, { buyer: card })
-  const bytes = await shipmentManifest(office, { serials }, card)
+  const sold = [...maker.housings.keys()].filter(serial => !foreign.includes(serial))
+  await sellUnits(office, { serials: sold }, { buyer: card })
+  const listed = sold.filter(serial => !terms.unlisted.includes(serial))
+  const bytes = await shipmentManifest(office, { serials: listed }, card)
   await importManifest({ bytes, store: site.store, clock: site.clock, importedBy: by })
   if (foreign.length === 0) return
   const neighbour = { id: 'neighbour', name: 'Neighbour', domains: [randomBytes(20).toString('base64')] }
