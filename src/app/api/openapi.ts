@@ -94,7 +94,11 @@ function operationObject(name: OperationName, operation: Operation, shared: Reco
     ...(roles.length === 0
       ? { security: [] }
       : { description: `For the roles ${roles.join(', ')}.`, security: [{ token: [] }], 'x-roles': roles }),
-    parameters: [...parameters(params, 'path', shared), ...parameters(query, 'query', shared)],
+    parameters: [
+      ...parameters(params, 'path', shared),
+      ...parameters(query, 'query', shared),
+      ...(name === 'eventList' ? [lastEventId] : []),
+    ],
     ...(body === undefined
       ? {}
       : {
@@ -105,6 +109,14 @@ function operationObject(name: OperationName, operation: Operation, shared: Reco
         }),
     responses: { 200: { description: 'Done', content }, default: { $ref: '#/components/responses/Problem' } },
   }
+}
+
+const lastEventId: Schema = {
+  name: 'Last-Event-ID',
+  in: 'header',
+  required: false,
+  description: 'With text/event-stream: go on behind the event of this id, in place of `cursor`',
+  schema: { type: 'string' },
 }
 
 function parameters(

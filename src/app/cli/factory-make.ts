@@ -1,4 +1,5 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { decodePemBlock, encodePem } from '../../codec/pem.ts'
@@ -12,7 +13,7 @@ import { defined } from '../defined.ts'
 import { type Cli, count, described, type Task } from './command.ts'
 import { exitCode } from './exit.ts'
 import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
-import { writeOutputFile } from './file.ts'
+import { isDer, writeOutputFile } from './file.ts'
 import { openKeys } from './key-option.ts'
 import { deviceHousing, modelNamed } from './onboard.ts'
 import { facts, table } from './table.ts'
@@ -137,7 +138,7 @@ function csrDirectory(directory: string): UnitPort {
       const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
         throw new OnboardingError('file-unreadable', { path, reason: cause.code ?? 'unknown' }, { cause })
       })
-      return bytes[0] === 0x30 ? bytes : decodePemBlock('CERTIFICATE REQUEST', bytes.toString('utf8'))
+      return isDer(bytes) ? bytes : decodePemBlock('CERTIFICATE REQUEST', bytes.toString('utf8'))
     },
     async install(serial, idevid, chain, anchors) {
       const pem = (ders: readonly Uint8Array[]) => ders.map(der => encodePem('CERTIFICATE', der)).join('')
@@ -147,8 +148,14 @@ function csrDirectory(directory: string): UnitPort {
   }
 }
 
-/** The line may be run again: the same content is there then. */
+/** Whole or not at all: other units, or the run before, may have written the same. */
 async function writeAgain(path: string, content: string): Promise<void> {
-  const known = await readFile(path, 'utf8').catch(() => undefined)
-  if (known !== content) await writeOutputFile(path, content)
+  const draft = `${path}.${randomBytes(6).toString('hex')}.draft`
+  try {
+    await writeOutputFile(draft, content)
+    await rename(draft, path)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
 }

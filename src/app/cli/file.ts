@@ -19,11 +19,15 @@ export async function readInputFile(path: string, maxBytes = 0x10_0000): Promise
   }
 }
 
+/** A SEQUENCE of more than 127 octets, as certificates and requests are; no text begins like that. */
+export function isDer(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80
+}
+
 /** The certificates of a file: PEM with any number of them, or DER with one. Throws OnboardingError `file-unreadable`. */
 export async function readCertificates(path: string): Promise<Buffer[]> {
   const bytes = await readInputFile(path)
-  // The first octet of a certificate in DER is that of a SEQUENCE, which no PEM text begins with.
-  if (bytes[0] === 0x30) return [bytes]
+  if (isDer(bytes)) return [bytes]
   try {
     const found = decodePem(bytes.toString('utf8')).filter(({ label }) => label === 'CERTIFICATE')
     if (found.length > 0) return found.map(block => block.bytes)

@@ -28,6 +28,7 @@ export function createProgram(cli: Cli): Command {
   const program = new Command('mooring')
     .description('Trusted onboarding and lifecycle for IoT devices.')
     .version(version, '--version', 'print the version')
+    .option('--json', 'answer with one JSON document')
     .helpCommand(false)
     .addHelpText('after', `\n${guide}`)
   for (const make of nouns) program.addCommand(make(cli))

@@ -113,7 +113,9 @@ describe('the OpenAPI document', () => {
         [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name),
       )
       assert.ok(inPath.every(({ required }) => required))
-      assert.ok(parameters.every(each => each.in === 'path' || (each.in === 'query' && !each.required)))
+      assert.ok(
+        parameters.every(each => each.in === 'path' || (['query', 'header'].includes(each.in) && !each.required)),
+      )
       assert.equal(new Set(parameters.map(({ name }) => name)).size, parameters.length)
     }
   })

@@ -213,6 +213,23 @@ describe('names of strangers', () => {
   })
 })
 
+describe('a serial number', () => {
+  test('that looks like an id is found all the same; one of two manufacturers has to be told apart', async () => {
+    const { manufacturer } = fjord
+    const twin = await openFactory({ name: 'Twin' })
+    await trustManufacturer(world.services, { name: 'evil', anchors: [manufacturer.deviceRoot.der] }, 'test')
+    await trustManufacturer(world.services, { name: 'twin', anchors: [twin.manufacturer.deviceRoot.der] }, 'test')
+    await twin.opened.close()
+    const serial = 'abcdef012345abcdef012345'
+    await expectDevice(world.services.store, { manufacturer: 'evil', serial }, 'test')
+    assert.equal((await both('device', 'show', serial))['serial'], serial)
+    await expectDevice(world.services.store, { manufacturer: 'twin', serial }, 'test')
+    const { code, json } = await site(['--json', 'device', 'show', serial])
+    assert.equal(code, 1)
+    assert.match((json()['error'] as { facts: { rule: string } }).facts.rule, /\(evil\).*\(twin\)|\(twin\).*\(evil\)/)
+  })
+})
+
 describe('the way to a site', () => {
   const access = { format: 'mooring-access 1', url: 'http://127.0.0.1:8480', token: `mrg_${'l'.repeat(43)}` }
 
