@@ -12,6 +12,9 @@ export const appendSql =
   'where cast($4 as bigint) = 1 or exists(select 1 from event where stream = $3 and version = cast($4 as bigint) - 1) ' +
   'on conflict do nothing'
 
+/** `appendSql` for an event that follows one which is known to be there, or none. Touches no row when the version is taken. */
+export const followSql = `insert into event(${columns}) values($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing`
+
 const lanesSql =
   'with recursive known(lane) as (select min(lane) from event union all ' +
   'select (select min(e.lane) from event e where e.lane > known.lane) from known where known.lane is not null) ' +

@@ -133,8 +133,11 @@ function connection(
     types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
     connection: {
       application_name: 'mooring',
-      // A process that hangs must not keep its locks.
-      idle_in_transaction_session_timeout: '30s',
+      // A process that hangs, or that the network has cut off, must not keep its locks or its lane.
+      idle_in_transaction_session_timeout: '10s',
+      tcp_keepalives_idle: '30',
+      tcp_keepalives_interval: '10',
+      tcp_keepalives_count: '3',
       ...settings,
     } as Record<string, string>,
   }) as Client

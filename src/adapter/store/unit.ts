@@ -4,36 +4,48 @@ import { OnboardingError } from '../../domain/error.ts'
 import type { Json, NewEvent, StoredEvent } from '../../domain/event.ts'
 import { entryHash, type LaneHead } from '../../domain/ledger.ts'
 import type { Clock, Tx } from '../../domain/port.ts'
-import { appendSql } from './event.ts'
+import { appendSql, followSql } from './event.ts'
 import { columnText } from './schema.ts'
-import { type Row, SqlError, type SqlValue, type WriteSession } from './sql.ts'
+import { type Row, type Session, SqlError, type SqlValue, type WriteSession } from './sql.ts'
 import { type Gate, gatedTables } from './table.ts'
 
 const enqueueSql = 'insert into outbox(id, topic, body, due_at, attempt, leased_until) values($1, $2, $3, $4, 0, 0)'
+
+/** Of streams, the last version that this process has committed. What is not in it is asked of the database. */
+export type StreamVersions = ReadonlyMap<string, number>
+
+export interface UnitSurroundings {
+  readonly clock: Clock
+  readonly versions: StreamVersions
+}
 
 /**
  * One run of a unit of work inside a batch. Writes are sent without waiting for their answers; `finish` collects them.
  * A failed statement fails the unit for good, even if the work catches the error: on PostgreSQL nothing after it counts,
  * and both databases shall behave alike.
  */
-export class Unit implements Gate {
+export class Unit implements Gate, Session {
   readonly tx: Tx
   readonly known: Map<string, readonly string[]> | undefined
   readonly events: StoredEvent[] = []
   /** Head of the lane after this unit's events. */
   head: LaneHead
   failure: Error | undefined
+  /** Whether anything may have to be undone. */
+  wrote = false
   /** Statements that are not answered yet. */
   waiting = 0
   #ended = false
   readonly #sent: Promise<void>[] = []
   readonly #session: WriteSession
   readonly #clock: Clock
+  readonly #versions: StreamVersions
 
-  constructor(session: WriteSession, head: LaneHead, clock: Clock) {
+  constructor(session: WriteSession, head: LaneHead, { clock, versions }: UnitSurroundings) {
     this.#session = session
     this.known = session.exclusive ? new Map() : undefined
     this.#clock = clock
+    this.#versions = versions
     this.head = head
     this.tx = {
       ...gatedTables(this),
@@ -42,7 +54,7 @@ export class Unit implements Gate {
     }
   }
 
-  async rows(sql: string, args: readonly SqlValue[]): Promise<readonly Row[]> {
+  async rows(sql: string, args: readonly SqlValue[] = []): Promise<readonly Row[]> {
     this.#check()
     this.waiting++
     try {
@@ -54,8 +66,9 @@ export class Unit implements Gate {
     }
   }
 
-  async run(sql: string, args: readonly SqlValue[]): Promise<number> {
+  async run(sql: string, args: readonly SqlValue[] = []): Promise<number> {
     this.#check()
+    this.wrote = true
     this.waiting++
     try {
       return await this.#session.run(sql, args)
@@ -101,7 +114,9 @@ export class Unit implements Gate {
       const entry = { lane, sequence: sequence + 1, stream, version: version + 1, at, kind, body: text, previous }
       const hash = entryHash(entry)
       const place = [lane, entry.sequence, stream, entry.version, at, kind, text, previous, hash]
-      this.#send(appendSql, place, moved)
+      // The event before is there when it is one of ours: nobody can take it away.
+      const follows = version > expectedVersion || version <= (this.#versions.get(stream) ?? 0)
+      this.#send(follows ? followSql : appendSql, place, moved)
       this.head = { lane, sequence: entry.sequence, hash }
       this.events.push({ ...entry, body, hash })
       version++
@@ -116,6 +131,7 @@ export class Unit implements Gate {
   }
 
   #send(sql: string, args: readonly SqlValue[], untouched?: () => Error): void {
+    this.wrote = true
     this.waiting++
     this.#sent.push(
       this.#session.run(sql, args).then(

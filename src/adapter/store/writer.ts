@@ -14,6 +14,10 @@ const sharedTries = 3
 const maxTries = 10
 /** A unit that waits for anything but its transaction holds up all others; after this many milliseconds it fails. */
 const unitDeadline = 5000
+/** Batches that use savepoints after one that had to be undone: where one unit fails, others may. */
+const carefulBatches = 16
+/** Streams whose last version is remembered. */
+const maxVersions = 8192
 /** Milliseconds between two looks for a database that is away. */
 const retryDelay = 100
 
@@ -47,9 +51,32 @@ interface Outcome {
   readonly events: readonly StoredEvent[]
 }
 
+/** A unit has to be undone, and others are in the same transaction. */
+class Spoiled extends Error {
+  readonly job: Job
+
+  constructor(job: Job) {
+    super('the batch runs again, each unit in a savepoint')
+    this.job = job
+  }
+}
+
+/** Units in one transaction. */
+interface Batch {
+  readonly session: WriteSession
+  readonly outcomes: Outcome[]
+  /** Each unit in a savepoint. */
+  readonly careful: boolean
+  /** No other process writes. */
+  readonly alone: boolean
+}
+
 /**
- * Group commit: one unit after the other in one transaction, each in a savepoint, one fsync for all. Units of one process
- * never run at the same time, so that the hash chain of its lane has one writer.
+ * Group commit: one unit after the other in one transaction, one fsync for all. Units of one process never run at the
+ * same time, so that the hash chain of its lane has one writer.
+ *
+ * Savepoints cost SQLite as much as the statements in them, and units that have written and then fail are rare. So a batch
+ * runs without; when one of its units has to be undone, all of it is, and runs again with savepoints.
  */
 export class Writer {
   readonly #options: WriterOptions
@@ -57,6 +84,12 @@ export class Writer {
   readonly #queue: Job[] = []
   #session: WriteSession | undefined
   #head: LaneHead = emptyLane('')
+  /** Bounded; the streams that were longest without an event go first. */
+  readonly #versions = new Map<string, number>()
+  /** So many batches from here on use savepoints. */
+  #careful = 0
+  /** Ends the unit that is running. */
+  #stall: (error: unknown) => void = () => {}
   #running = false
   #closed = false
   readonly #idle: (() => void)[] = []
@@ -117,11 +150,7 @@ export class Writer {
       return session
     } catch (error) {
       this.#options.log.warn({ error: String(error) }, 'the database is not available')
-      const limit = performance.now() - this.#deadline
-      for (const job of this.#queue.filter(job => job.since < limit || this.#closed)) {
-        this.#queue.splice(this.#queue.indexOf(job), 1)
-        job.reject(storeError(error))
-      }
+      this.#expire(error, this.#deadline)
       return undefined
     }
   }
@@ -138,33 +167,59 @@ export class Writer {
 
   async #batch(session: WriteSession): Promise<void> {
     const start = this.#head
-    const outcomes: Outcome[] = []
     const alone = this.#queue[0]!.conflicts >= sharedTries
+    const batch: Batch = { session, outcomes: [], careful: this.#careful > 0, alone }
+    if (!(await this.#begin(session, alone))) return
     let mark: string | undefined
     try {
-      await this.#answered(session, session.begin(alone))
       let again = true
-      while (again && outcomes.length < batchSize && this.#queue.length > 0) {
-        again = await this.#attempt(session, this.#queue.shift()!, outcomes, alone)
+      while (again && batch.outcomes.length < batchSize && this.#queue.length > 0) {
+        again = await this.#attempt(batch, this.#queue.shift()!)
       }
       mark = session.mark()
       await this.#answered(session, session.commit())
     } catch (error) {
       this.#head = start
-      await this.#undo(session, outcomes, error, mark)
+      if (error instanceof Spoiled) await this.#again(batch, error.job)
+      else await this.#undo(session, batch.outcomes, error, mark)
       return
     }
-    this.#settle(outcomes)
+    if (batch.careful) this.#careful--
+    this.#settle(batch.outcomes)
+  }
+
+  async #begin(session: WriteSession, alone: boolean): Promise<boolean> {
+    try {
+      await this.#answered(session, session.begin(alone))
+      return true
+    } catch (error) {
+      if (session.usable) await this.#answered(session, session.rollback()).catch(() => session.abandon())
+      // Whoever could not be alone has lost for good; the others wait no longer than they would for a database that is away.
+      if (alone && kindOf(error) === 'conflict') this.#queue.shift()!.reject(storeError(error))
+      else this.#expire(error, 2 * this.#deadline)
+      return false
+    }
+  }
+
+  /** Fails what has waited for so many milliseconds. */
+  #expire(error: unknown, patience: number): void {
+    const limit = performance.now() - patience
+    for (const job of this.#queue.filter(job => job.since < limit || this.#closed)) {
+      this.#queue.splice(this.#queue.indexOf(job), 1)
+      job.reject(storeError(error))
+    }
   }
 
   /**
    * Runs one job. False ends the batch: what is done so far is committed, so that whoever waits for it can go on.
    * @throws when the transaction is gone, and with it the outcomes so far
    */
-  async #attempt(session: WriteSession, job: Job, outcomes: Outcome[], alone: boolean): Promise<boolean> {
-    const unit = new Unit(session, this.#head, this.#options.clock)
+  async #attempt(batch: Batch, job: Job): Promise<boolean> {
+    const { session, outcomes, careful, alone } = batch
+    const unit = new Unit(session, this.#head, { clock: this.#options.clock, versions: this.#versions })
     job.tries++
     try {
+      if (careful) session.step()
       const value = await this.#timed(unit, session, job)
       await unit.finish()
       this.#head = unit.head
@@ -173,15 +228,7 @@ export class Writer {
     } catch (thrown) {
       unit.end()
       const error = unit.failure ?? thrown
-      try {
-        if (!session.usable || !session.inTransaction()) throw error
-        await this.#answered(session, session.undo())
-      } catch (gone) {
-        // All of the batch is undone and runs again, without the unit that met the disaster unless it was innocent.
-        if (kindOf(error) === 'lost' && job.tries < maxTries) this.#queue.unshift(job)
-        else job.reject(storeError(error))
-        throw gone
-      }
+      if (unit.wrote || unit.failure !== undefined) await this.#retreat(batch, job, error)
       if (kindOf(error) === 'conflict' && !alone) {
         job.conflicts++
         this.#queue.unshift(job)
@@ -192,19 +239,45 @@ export class Writer {
     }
   }
 
-  async #timed(unit: Unit, session: WriteSession, job: Job): Promise<unknown> {
-    let timer: NodeJS.Timeout | undefined
-    const stalled = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        unit.end()
-        // A statement that is not answered cannot be taken back: only its connection can be given up.
-        if (unit.waiting > 0) session.abandon()
-        reject(unavailable('a unit of work took too long', { milliseconds: this.#deadline }))
-      }, this.#deadline)
-    })
+  /** Undoes the unit of `job`. @throws when the transaction is gone, or has to be given up */
+  async #retreat({ session, outcomes, careful, alone }: Batch, job: Job, error: unknown): Promise<void> {
     try {
-      session.step()
-      return await Promise.race([job.work(unit.tx, session), stalled])
+      if (!session.usable || !session.inTransaction()) throw error
+      if (careful) return await this.#answered(session, session.undo())
+      if (outcomes.some(({ succeeded }) => succeeded)) throw new Spoiled(job)
+      // Nothing else is in the transaction: another one takes its place.
+      await this.#answered(session, session.rollback())
+      await this.#answered(session, session.begin(alone))
+    } catch (gone) {
+      if (gone instanceof Spoiled) throw gone
+      // All of the batch is undone and runs again, without the unit that met the disaster unless it was innocent.
+      if (kindOf(error) === 'lost' && this.#patient(job)) this.#queue.unshift(job)
+      else job.reject(storeError(error))
+      throw gone
+    }
+  }
+
+  async #again({ session, outcomes }: Batch, spoiled: Job): Promise<void> {
+    this.#careful = carefulBatches
+    this.#queue.unshift(...outcomes.map(({ job }) => job), spoiled)
+    // This run was our doing and does not count.
+    for (const { job } of outcomes) job.tries--
+    spoiled.tries--
+    await this.#answered(session, session.rollback()).catch(() => session.abandon())
+  }
+
+  async #timed(unit: Unit, session: WriteSession, job: Job): Promise<unknown> {
+    const timer = setTimeout(() => {
+      unit.end()
+      // A statement that is not answered cannot be taken back: only its connection can be given up.
+      if (unit.waiting > 0) session.abandon()
+      this.#stall(unavailable('a unit of work took too long', { milliseconds: this.#deadline }))
+    }, this.#deadline)
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#stall = reject
+        job.work(unit.tx, unit).then(resolve, reject)
+      })
     } finally {
       clearTimeout(timer)
     }
@@ -226,7 +299,7 @@ export class Writer {
     // A commit that was refused would be refused again. Before the commit only one unit was at fault.
     const rerun = lost || mark === undefined
     for (const { job } of outcomes.reverse()) {
-      if (rerun && job.tries < maxTries) this.#queue.unshift(job)
+      if (rerun && this.#patient(job)) this.#queue.unshift(job)
       else job.reject(storeError(error))
     }
   }
@@ -244,10 +317,16 @@ export class Writer {
     }
   }
 
+  /** Whether a job that lost its transaction runs again. */
+  #patient(job: Job): boolean {
+    return job.tries < maxTries && performance.now() - job.since < 2 * this.#deadline
+  }
+
   #settle(outcomes: readonly Outcome[]): void {
     const events: StoredEvent[] = []
     for (const { job, succeeded, value, events: own } of outcomes) {
       events.push(...own)
+      for (const { stream, version } of own) this.#remember(stream, version)
       if (succeeded) job.resolve(value)
       else job.reject(value)
     }
@@ -257,6 +336,12 @@ export class Writer {
       // What is committed stays so, whatever becomes of those who are told.
       this.#options.log.error({ error: String(error) }, 'what follows a commit failed')
     }
+  }
+
+  #remember(stream: string, version: number): void {
+    this.#versions.delete(stream)
+    this.#versions.set(stream, version)
+    if (this.#versions.size > maxVersions) this.#versions.delete(this.#versions.keys().next().value!)
   }
 }
 

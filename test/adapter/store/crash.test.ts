@@ -23,8 +23,9 @@ async function assertSound(opened: TestStore, processes: readonly WritingProcess
   assert.ok(kept > 0)
 }
 
-test('SQLite: nothing acknowledged is lost to kill -9', { timeout: 60_000 }, async () => {
+test('SQLite: nothing acknowledged is lost to kill -9', { timeout: 60_000 }, async t => {
   const opened = await openTestStoreAt(await sqlitePlace(), { signer })
+  t.after(opened.close)
   await opened.store.close()
   const processes: WritingProcess[] = []
   for (let n = 0; n < 8; n++) {
@@ -36,11 +37,11 @@ test('SQLite: nothing acknowledged is lost to kill -9', { timeout: 60_000 }, asy
   }
   const store = await opened.reopen()
   await assertSound({ ...opened, store }, processes)
-  await opened.close()
 })
 
-test('PostgreSQL: two processes at once lose and double nothing', { timeout: 60_000, ...needsPostgres() }, async () => {
+test('PostgreSQL: two processes at once lose and double nothing', { timeout: 60_000, ...needsPostgres() }, async t => {
   const opened = await openTestStoreAt(await postgresPlace(), { signer })
+  t.after(opened.close)
   const processes = await Promise.all(['a', 'b'].map(name => startWriting(opened.url, name, pem)))
   await Promise.all(processes.map(process => process.reached(300)))
   await Promise.all(processes.map(process => process.end()))
@@ -48,11 +49,11 @@ test('PostgreSQL: two processes at once lose and double nothing', { timeout: 60_
   const { events } = await opened.store.feed({}, 100_000)
   assert.deepEqual([...new Set(events.map(event => event.lane))].toSorted(), ['lane-1', 'lane-2'])
   assert.equal(new Set(events.map(event => `${event.stream} ${event.version}`)).size, events.length)
-  await opened.close()
 })
 
-test('PostgreSQL: nothing acknowledged is lost to kill -9', { timeout: 60_000, ...needsPostgres() }, async () => {
+test('PostgreSQL: nothing acknowledged is lost to kill -9', { timeout: 60_000, ...needsPostgres() }, async t => {
   const opened = await openTestStoreAt(await postgresPlace(), { signer })
+  t.after(opened.close)
   const processes: WritingProcess[] = []
   const steady = await startWriting(opened.url, 'steady', pem)
   processes.push(steady)
@@ -68,5 +69,4 @@ test('PostgreSQL: nothing acknowledged is lost to kill -9', { timeout: 60_000, .
   const { events } = await opened.store.feed({}, 100_000)
   // Lanes are taken over from the dead: there are not more than processes lived at once, give or take a slow funeral.
   assert.ok(new Set(events.map(event => event.lane)).size <= 4)
-  await opened.close()
 })
