@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { exitCode } from './exit.ts'
-import { harmlessLines, type Io, painter } from './terminal.ts'
+import { type Io, painter } from './terminal.ts'
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -13,7 +13,7 @@ export interface Task<O> {
   readonly options: O & CommonOptions
   /** The answer: one JSON document, or text for a person. */
   readonly answer: (value: unknown, text: () => string) => void
-  /** A word beside the answer, for a person: on standard error, and not with --json. */
+  /** A word beside the answer, for a person: on standard error, and not with --json. What strangers wrote goes through `harmless`. */
   readonly note: (text: string) => void
   readonly paint: ReturnType<typeof painter>
 }
@@ -57,7 +57,7 @@ export class Cli {
         else io.stdout.write(`${text().trimEnd()}\n`)
       },
       note(text) {
-        if (!json) io.stderr.write(`${harmlessLines(text)}\n`)
+        if (!json) io.stderr.write(`${text}\n`)
       },
     }
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { replacePrivateFile } from '../../adapter/key/private-file.ts'
 import { encodePem } from '../../codec/pem.ts'
-import { formatName } from '../../codec/x509/name.ts'
+import { attributeValues, formatName } from '../../codec/x509/name.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { masaLocation } from '../../role/factory/masa-location.ts'
 import { fingerprint } from '../api/view.ts'
@@ -45,6 +45,9 @@ async function init(task: Task<InitOptions>): Promise<void> {
   }
   await mkdir(data, { recursive: true, mode: 0o700 })
   const made = await openFactory({ data, file, options, env: io.env }, async ({ site: { manufacturer } }) => {
+    // Founding that was cut off may have left roots in another name.
+    const [before = ''] = attributeValues(manufacturer.deviceRoot.subject, 'organizationName')
+    if (before !== name) throw new OnboardingError('store-exists', { factory: data, name: before })
     const roots = [
       { file: join(data, 'device-root.pem'), certificate: manufacturer.deviceRoot },
       { file: join(data, 'masa-root.pem'), certificate: manufacturer.masaRoot },

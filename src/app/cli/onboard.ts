@@ -50,7 +50,7 @@ async function onboard(task: Task<OnboardOptions>, registrars: readonly string[]
   const origins = registrars.map(originOf)
   const pledge = await openDevice(task)
   const { serialNumber, model } = pledge.birth
-  note(`${model} ${serialNumber}`)
+  note(harmless(`${model} ${serialNumber}`))
   const timeout = AbortSignal.timeout(options.timeout * 1000)
   const refusal = await climb(pledge, origins, task, AbortSignal.any([io.signal, timeout]))
   const status = pledge.status()

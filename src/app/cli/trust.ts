@@ -6,6 +6,7 @@ import { connect, type SiteOptions, withSite } from './connection.ts'
 import { readCertificatesPem } from './file.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { facts, moment } from './table.ts'
+import { harmless } from './terminal.ts'
 
 interface AddOptions extends SiteOptions {
   readonly anchor: readonly string[]
@@ -73,7 +74,7 @@ function addCommand(cli: Cli, command: Command): void {
         }
         const answer = await (await connect(task)).manufacturerTrust({ params: { name }, body })
         task.answer(answer, () => manufacturerText(answer))
-        for (const { subject, message } of answer.warnings) task.note(`Note on ${subject}: ${message}.`)
+        for (const { subject, message } of answer.warnings) task.note(harmless(`Note on ${subject}: ${message}.`))
       }),
     )
 }

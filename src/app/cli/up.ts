@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { encodePem } from '../../codec/pem.ts'
 import { hostName } from '../../codec/x509/host-name.ts'
+import { attributeValues } from '../../codec/x509/name.ts'
 import type { Secret } from '../../crypto/secret.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { listenApi } from '../api/listen.ts'
@@ -63,6 +64,7 @@ async function up(task: Task<UpOptions>): Promise<void> {
   try {
     const site = await open(task, data, founded, keys)
     try {
+      requireName(site)
       // A site that has its record and certificates is one, and keeps its name from now on.
       await writeSiteFile(data, founded)
       await serve(task, site)
@@ -92,6 +94,13 @@ async function siteFile(data: string, { network, owner }: UpOptions): Promise<Si
   if (!/^[^\p{C}]{1,100}$/u.test(id))
     throw new OnboardingError('input-invalid', { field: 'owner', rule: 'a short name' })
   return { format: 'mooring-site 1', network: name, owner: id }
+}
+
+/** A first start that was cut off may have left certificates in another name. */
+function requireName({ network, authority }: Site): void {
+  const [before = ''] = attributeValues(authority.root.subject, 'organizationName')
+  if (before === network) return
+  throw new OnboardingError('input-invalid', { field: 'network', rule: `this site was founded as ${before}` })
 }
 
 async function open(

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { encodePem } from '../../../src/codec/pem.ts'
+import { encodeName } from '../../../src/codec/x509/name.ts'
+import { createCsr } from '../../../src/crypto/csr.ts'
+import { generateKey } from '../../../src/crypto/key.ts'
+import { keySigner } from '../../../src/crypto/signer.ts'
 import { freePort, type Service, Shell } from './process.ts'
 
 let directory: string
@@ -250,9 +256,68 @@ describe('from an empty machine to devices on the network', () => {
   })
 })
 
+describe('a line that puts requests into a directory', () => {
+  test('gets a chain for each, and is told which are missing', async () => {
+    const [data, line] = [file('csr-factory'), file('line')]
+    await mkdir(line)
+    await shell.do('factory', 'init', '--name', 'Kestrel', '--masa-url', 'masa.example', '--data', data)
+    const make = ['factory', 'make', '--data', data, '--model', 'M', '--batch', 'K', '--count', '3', '--csrs', line]
+    const put = async (serial: string, pem: boolean) => {
+      const csr = await createCsr({ subject: encodeName({ serialNumber: serial }) }, keySigner(generateKey('P-256')))
+      await writeFile(join(line, `${serial}.csr`), pem ? encodePem('CERTIFICATE REQUEST', csr) : csr)
+    }
+    await put('K-000001', true)
+    await put('K-000003', false)
+    const first = await shell.run([...make, '--json'])
+    assert.equal(first.code, 1)
+    assert.deepEqual(first.json()['refused'], [{ serial: 'K-000002', code: 'file-unreadable' }])
+    await put('K-000002', true)
+    assert.deepEqual((await shell.do(...make))['refused'], [])
+    const files = await readdir(line)
+    assert.deepEqual(files.filter(name => !name.endsWith('.csr')).sort(), [
+      'K-000001.pem',
+      'K-000002.pem',
+      'K-000003.pem',
+      'anchors.pem',
+    ])
+    const root = join(data, 'device-root.pem')
+    for (const serial of ['K-000001', 'K-000002', 'K-000003']) {
+      const check = await shell.run(['factory', 'check', join(line, `${serial}.pem`), '--anchor', root, '--json'])
+      assert.equal(check.code, 0, check.stdout)
+    }
+  })
+
+  test('keeps the name of its factory also when founding was cut off', async () => {
+    const data = file('cut-off')
+    await shell.do('factory', 'init', '--name', 'First', '--masa-url', 'masa.example', '--data', data)
+    await rm(join(data, 'factory.json'))
+    await refused('store-exists', ['factory', 'init', '--name', 'Second', '--masa-url', 'masa.example', '--data', data])
+  })
+})
+
+describe('a record that was altered', () => {
+  test('is found out, also while the site is stopped', async () => {
+    const data = file('altered')
+    const up = ['up', '--data', data, ...quiet]
+    await (await shell.start(up)).stop()
+    assert.equal((await shell.run(['audit', 'verify', '--offline', '--data', data])).code, 0)
+    const database = new DatabaseSync(join(data, 'site.db'))
+    database.exec(
+      "update event set body = replace(body, 'first-administrator', 'somebody') where kind = 'token-created'",
+    )
+    database.close()
+    const { code, json } = await shell.run(['audit', 'verify', '--offline', '--data', data, '--json'])
+    assert.equal(code, 3)
+    assert.equal(json()['integrity'], 'fail')
+    assert.match(JSON.stringify(json()['firstBad']), /main/)
+    await rm(join(data, 'site.json'))
+    await refused('input-invalid', [...up, '--network', 'another'])
+  })
+})
+
 describe('a process', () => {
   test('that is interrupted leaves whole units behind, and the next one goes on', async () => {
-    const data = file('line')
+    const data = file('interrupted')
     await shell.do('factory', 'init', '--name', 'Kestrel', '--masa-url', 'masa.example', '--data', data)
     const make = [
       'factory',
