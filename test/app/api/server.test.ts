@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as z from 'zod'
+import type { Handler, Handlers } from '../../../src/app/api/service.ts'
 import { decodePemBlock } from '../../../src/codec/pem.ts'
 import { decodeCertificate } from '../../../src/codec/x509/certificate.ts'
 import { errorCatalogue } from '../../../src/domain/error.ts'
@@ -12,6 +13,24 @@ describe('the check of replies', () => {
     assert.ok(schema.safeParse({ items: [{ id: 'a' }], next: {} }).success)
     assert.ok(!schema.safeParse({ items: [{ id: 'a', hash: 'b' }] }).success)
     assert.ok(!schema.safeParse({ items: [], next: { more: 1 } }).success)
+  })
+})
+
+describe('the types of the contract', () => {
+  test('refuse a handler that is missing, answers something else, or asks for what is not sent', async () => {
+    // @ts-expect-error another answer
+    const other: Handler<'health'> = async () => ({ status: 'fine' })
+    // @ts-expect-error a member of the answer is missing
+    const less: Handler<'manufacturerDistrust'> = async () => ({})
+    // @ts-expect-error no such parameter
+    const more: Handler<'deviceShow'> = async ({ params: { name } }) => name
+    // @ts-expect-error all others are missing
+    const few: Handlers = { health: async () => ({ status: 'ok' }) }
+    assert.deepEqual(
+      [other, less, more].map(each => typeof each),
+      ['function', 'function', 'function'],
+    )
+    assert.deepEqual(await few.health({}, { id: '', by: '' }), { status: 'ok' })
   })
 })
 
