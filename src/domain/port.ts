@@ -19,7 +19,7 @@ export interface Table<T, Index extends string = never> {
   get(key: string): Promise<T | undefined>
   /** Adds a new row; throws OnboardingError `store-exists` (detail `constraint`) when the key or a unique column is taken. */
   insert(value: T): Promise<void>
-  /** Adds or replaces. */
+  /** Adds or replaces. A unique column that another row has fails the whole unit of work, with `store-exists`. */
   put(value: T): Promise<void>
   remove(key: string): Promise<void>
   /** Rows whose index columns equal the filter, in key order after `after`; at most `limit` (default 100, at most 1000). */
@@ -97,7 +97,13 @@ export interface LedgerVerdict {
 }
 
 export interface Store {
-  /** Runs `work` and resolves when it is durable. `work` must touch nothing but `tx`: it may run more than once. */
+  /**
+   * Runs `work` and resolves when it is durable. `work` must touch nothing but `tx`: it may run more than once, and it
+   * holds up all others, so that it fails (`store-unavailable`) when it has not ended after 5 seconds. It may go on after
+   * `store-exists` from `insert`, not after any other failure of the store. Throws OnboardingError `store-conflict`,
+   * `store-exists`, `store-full`, `store-unavailable`; after the last nothing was written, unless the database vanished
+   * during the commit and did not come back.
+   */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
   /** A consistent look without writing. */
   read<T>(work: (tables: Tables) => Promise<T>): Promise<T>

@@ -11,7 +11,7 @@ import { aDevice, expected, happened, heard } from './sample.ts'
 /** What somebody with full access to the database, but without the signing key, can do, and how it shows. */
 export function storeAttacks(place: () => Promise<StorePlace>): void {
   /** Two checkpoints are in the ledger and one, newer, is kept elsewhere; three events follow it. */
-  const attack = (name: string, work: (victim: Victim) => Promise<void>) => {
+  const attack: Attack = (name, work) => {
     void test(name, async () => {
       const opened = await openTestStoreAt(await place(), { schedule: () => () => {} })
       try {
@@ -29,7 +29,17 @@ export function storeAttacks(place: () => Promise<StorePlace>): void {
       }
     })
   }
+  alteration(attack)
+  displacement(attack)
+  cutting(attack)
+  forgedCheckpoints(attack)
+  falseState(attack)
+  anotherLedger(attack, place)
+}
 
+type Attack = (name: string, work: (victim: Victim) => Promise<void>) => void
+
+function alteration(attack: Attack): void {
   attack('an altered body shows', async ({ opened, lane, alter }) => {
     await alter(`update event set body = replace(body, 'acme', 'evil') where sequence = 2`)
     const verdict = await opened.store.verify()
@@ -69,7 +79,9 @@ export function storeAttacks(place: () => Promise<StorePlace>): void {
     const { sequence } = first.lanes[0]!
     assert.deepEqual(verdict.firstBad, { lane, sequence, reason: 'a checkpoint has another hash' })
   })
+}
 
+function displacement(attack: Attack): void {
   attack('an event taken out of the middle shows', async ({ opened, lane, alter }) => {
     await alter('delete from event where sequence = 2')
     const verdict = await opened.store.verify()
@@ -100,7 +112,9 @@ export function storeAttacks(place: () => Promise<StorePlace>): void {
     assert.equal(integrity, 'fail')
     assert.deepEqual([firstBad?.lane, firstBad?.sequence], [lane, 2])
   })
+}
 
+function cutting(attack: Attack): void {
   attack('an end cut off before a checkpoint shows without an anchor', async ({ opened, lane, anchor, alter }) => {
     const { sequence } = anchor.lanes[0]!
     await alter(`delete from event where sequence >= ${sequence}`)
@@ -130,7 +144,9 @@ export function storeAttacks(place: () => Promise<StorePlace>): void {
       assert.deepEqual(verdict.firstBad, { lane, sequence: counted, reason: 'it is missing, and the anchor counts it' })
     },
   )
+}
 
+function forgedCheckpoints(attack: Attack): void {
   attack('a checkpoint forged with another key shows', async ({ opened, anchor, alter }) => {
     const mallory = keySigner(generateKey('P-256'))
     const forged = { ...anchor, key: mallory.spkiDer.toString('base64') }
@@ -164,7 +180,9 @@ export function storeAttacks(place: () => Promise<StorePlace>): void {
     const closed = await store.verify()
     assert.equal(closed.firstBad?.reason, 'it does not name the checkpoint before it')
   })
+}
 
+function falseState(attack: Attack): void {
   attack('a current state that is rolled back, altered, missing or invented shows', async ({ opened, lane, alter }) => {
     const { store } = opened
     const { device } = aDevice('a')
@@ -207,7 +225,9 @@ export function storeAttacks(place: () => Promise<StorePlace>): void {
     })
     assert.match((await store.verify()).firstBad?.reason ?? '', /^device somebody-else is not the one/)
   })
+}
 
+function anotherLedger(attack: Attack, place: () => Promise<StorePlace>): void {
   attack('the ledger of another store is not the one of the anchor', async ({ opened, anchor }) => {
     const other = await openTestStoreAt(await place(), { signer: opened.signer })
     try {

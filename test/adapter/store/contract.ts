@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import type { StoreOptions } from '../../../src/adapter/store/store.ts'
 import type { StoredEvent } from '../../../src/domain/event.ts'
 import { entryHash, ledgerEntry } from '../../../src/domain/ledger.ts'
 import type { OutboxItem, Store } from '../../../src/domain/port.ts'
@@ -9,9 +10,9 @@ import { aCredential, aDevice, aUnit, happened } from './sample.ts'
 
 /** What every store owes its callers, whichever database is behind it. */
 export function storeContract(place: () => Promise<StorePlace>): void {
-  const withStore = (name: string, work: (place: TestStore) => Promise<void>) => {
+  const withStore: WithStore = (name, work, options = {}) => {
     void test(name, async () => {
-      const opened = await openTestStoreAt(await place())
+      const opened = await openTestStoreAt(await place(), options)
       try {
         await work(opened)
       } finally {
@@ -19,7 +20,19 @@ export function storeContract(place: () => Promise<StorePlace>): void {
       }
     })
   }
+  unitContract(withStore)
+  versionContract(withStore)
+  uniquenessContract(withStore)
+  searchContract(withStore)
+  feedContract(withStore)
+  outboxContract(withStore)
+  endingContract(withStore)
+  checkpointContract(withStore)
+}
 
+type WithStore = (name: string, work: (opened: TestStore) => Promise<void>, options?: Partial<StoreOptions>) => void
+
+function unitContract(withStore: WithStore): void {
   withStore('a unit of work is there whole, also after reopening', async ({ store, reopen }) => {
     const { device, events } = aDevice('SN1')
     const version = await store.transaction(async tx => {
@@ -77,7 +90,9 @@ export function storeContract(place: () => Promise<StorePlace>): void {
       TypeError,
     )
   })
+}
 
+function versionContract(withStore: WithStore): void {
   withStore('a stale version runs the unit again, and a version that stays stale is a conflict', async ({ store }) => {
     await store.transaction(tx => tx.append('site/x', 0, [happened(0)]))
     let runs = 0
@@ -127,7 +142,9 @@ export function storeContract(place: () => Promise<StorePlace>): void {
       Array.from({ length: 100 }, (_, n) => n + 1),
     )
   })
+}
 
+function uniquenessContract(withStore: WithStore): void {
   withStore('what is unique stays unique', async ({ store }) => {
     const { device } = aDevice('SN1')
     const credential = aCredential('a', device.id)
@@ -188,7 +205,9 @@ export function storeContract(place: () => Promise<StorePlace>): void {
     )
     assert.equal(await store.read(tables => tables.setting.get('never')), undefined)
   })
+}
 
+function searchContract(withStore: WithStore): void {
   withStore('find filters, pages in key order and counts', async ({ store }) => {
     const devices = Array.from({ length: 30 }, (_, n) => ({
       ...aDevice(`SN${n}`).device,
@@ -234,7 +253,9 @@ export function storeContract(place: () => Promise<StorePlace>): void {
     assert.equal((await store.history('site/text'))[0]?.body['value'], value)
     assert.equal((await store.verify()).integrity, 'pass')
   })
+}
 
+function feedContract(withStore: WithStore): void {
   withStore('history and feed page through everything once', async ({ store }) => {
     for (let n = 0; n < 5; n++) {
       await Promise.all(
@@ -279,62 +300,60 @@ export function storeContract(place: () => Promise<StorePlace>): void {
     await store.transaction(tx => tx.append('site/a', 2, [happened(4)]))
     assert.deepEqual(heardEvents, await store.history('site/a', 0, 2))
   })
+}
 
-  test('the outbox gives each item to one worker, again after its lease, until it is settled', async () => {
-    let now = 1_000_000
-    const opened = await openTestStoreAt(await place(), { clock: () => now, leaseMilliseconds: 1000 })
-    const { store } = opened
-    try {
-      await store.transaction(async tx => {
-        for (let n = 0; n < 5; n++) await tx.enqueue('mail', { n })
-        await tx.enqueue('mail', { n: 'later' }, now + 500)
-        await tx.enqueue('other', null)
-      })
-      const bodies = (items: readonly OutboxItem[]) => items.map(item => (item.body as { n: unknown }).n)
-      const [first, second] = await Promise.all([store.claim('mail', 3), store.claim('mail', 3)])
-      assert.deepEqual([...bodies(first), ...bodies(second)], [0, 1, 2, 3, 4])
-      assert.deepEqual(await store.claim('mail', 3), [])
-      now += 500
-      assert.deepEqual(bodies(await store.claim('mail', 3)), ['later'])
-      for (const item of first.slice(1)) await store.settle(item.id, 'done')
-      await store.settle(second[0]!.id, { retryAt: now + 100 })
-      now += 501
-      const again = await store.claim('mail', 9)
-      assert.deepEqual(bodies(again), [0, 4, 3])
-      assert.deepEqual(
-        again.map(item => item.attempt),
-        [2, 2, 2],
-      )
-    } finally {
-      await opened.close()
-    }
-  })
+function outboxContract(withStore: WithStore): void {
+  let now = 1_000_000
+  const options = { clock: () => now, leaseMilliseconds: 1000 }
+  const name = 'the outbox gives each item to one worker, again after its lease, until it is settled'
+  const work = async ({ store }: TestStore) => {
+    await store.transaction(async tx => {
+      for (let n = 0; n < 5; n++) await tx.enqueue('mail', { n })
+      await tx.enqueue('mail', { n: 'later' }, now + 500)
+      await tx.enqueue('other', null)
+    })
+    const bodies = (items: readonly OutboxItem[]) => items.map(item => (item.body as { n: unknown }).n)
+    const [first, second] = await Promise.all([store.claim('mail', 3), store.claim('mail', 3)])
+    assert.deepEqual([...bodies(first), ...bodies(second)], [0, 1, 2, 3, 4])
+    assert.deepEqual(await store.claim('mail', 3), [])
+    now += 500
+    assert.deepEqual(bodies(await store.claim('mail', 3)), ['later'])
+    for (const item of first.slice(1)) await store.settle(item.id, 'done')
+    await store.settle(second[0]!.id, { retryAt: now + 100 })
+    now += 501
+    const again = await store.claim('mail', 9)
+    assert.deepEqual(bodies(again), [0, 4, 3])
+    assert.deepEqual(
+      again.map(item => item.attempt),
+      [2, 2, 2],
+    )
+  }
+  withStore(name, work, options)
+}
 
-  test('a unit that waits for something else fails at its deadline and holds nobody up for ever', async () => {
-    const opened = await openTestStoreAt(await place(), { unitMilliseconds: 200 })
-    const { store } = opened
-    try {
-      let late: Promise<unknown> | undefined
-      const stalled = store.transaction(async tx => {
-        await tx.setting.put({ name: 'stalled', value: 1 })
-        await new Promise(resolve => setTimeout(resolve, 400))
-        late = tx.setting.put({ name: 'late', value: 1 })
-        await late
-      })
-      const neighbour = store.transaction(tx => tx.setting.put({ name: 'neighbour', value: 1 }))
-      await assert.rejects(stalled, { code: 'store-unavailable' })
-      await neighbour
-      const end = store.transaction(async tx => [await tx.setting.get('stalled'), await tx.setting.get('neighbour')])
-      assert.deepEqual(await end, [undefined, { name: 'neighbour', value: 1 }])
-      await new Promise<void>(resolve => {
-        const wait = () => (late === undefined ? setTimeout(wait, 5) : resolve())
-        wait()
-      })
-      await assert.rejects(late!, TypeError)
-    } finally {
-      await opened.close()
-    }
-  })
+function endingContract(withStore: WithStore): void {
+  const options = { unitMilliseconds: 200 }
+  const name = 'a unit that waits for something else fails at its deadline and holds nobody up for ever'
+  const work = async ({ store }: TestStore) => {
+    let late: Promise<unknown> | undefined
+    const stalled = store.transaction(async tx => {
+      await tx.setting.put({ name: 'stalled', value: 1 })
+      await new Promise(resolve => setTimeout(resolve, 400))
+      late = tx.setting.put({ name: 'late', value: 1 })
+      await late
+    })
+    const neighbour = store.transaction(tx => tx.setting.put({ name: 'neighbour', value: 1 }))
+    await assert.rejects(stalled, { code: 'store-unavailable' })
+    await neighbour
+    const end = store.transaction(async tx => [await tx.setting.get('stalled'), await tx.setting.get('neighbour')])
+    assert.deepEqual(await end, [undefined, { name: 'neighbour', value: 1 }])
+    await new Promise<void>(resolve => {
+      const wait = () => (late === undefined ? setTimeout(wait, 5) : resolve())
+      wait()
+    })
+    await assert.rejects(late!, TypeError)
+  }
+  withStore(name, work, options)
 
   withStore('close lets units under way finish and refuses new ones', async ({ store, reopen }) => {
     const under = Array.from({ length: 200 }, (_, n) =>
@@ -355,15 +374,17 @@ export function storeContract(place: () => Promise<StorePlace>): void {
     const verdict = await again.verify()
     assert.deepEqual(verdict, { integrity: 'pass', completeness: 'unanchored', events: 200, checkpoints: 1 })
   })
+}
 
-  test('checkpoints come by themselves: by number of events, by time, and at close', async () => {
-    const due: (() => void)[] = []
-    const schedule = (work: () => void) => {
-      due.push(work)
-      return () => {}
-    }
-    const opened = await openTestStoreAt(await place(), { schedule, checkpointEvents: 10 })
-    const { store } = opened
+function checkpointContract(withStore: WithStore): void {
+  const due: (() => void)[] = []
+  const schedule = (work: () => void) => {
+    due.push(work)
+    return () => {}
+  }
+  const options = { schedule, checkpointEvents: 10 }
+  const name = 'checkpoints come by themselves: by number of events, by time, and at close'
+  const work = async ({ store, reopen }: TestStore) => {
     const append = (stream: string, count: number) =>
       store.transaction(tx =>
         tx.append(
@@ -373,26 +394,23 @@ export function storeContract(place: () => Promise<StorePlace>): void {
         ),
       )
     const checkpoints = async () => (await store.verify()).checkpoints
-    try {
-      await append('a', 10)
-      await untilCheckpoints(store, 1)
-      await append('b', 1)
-      assert.equal(await checkpoints(), 1)
-      assert.equal(due.length, 1)
-      due[0]!()
-      await untilCheckpoints(store, 2)
-      await append('c', 1)
-      const again = await opened.reopen()
-      assert.deepEqual(await again.verify(), {
-        integrity: 'pass',
-        completeness: 'unanchored',
-        events: 12,
-        checkpoints: 3,
-      })
-    } finally {
-      await opened.close()
-    }
-  })
+    await append('a', 10)
+    await untilCheckpoints(store, 1)
+    await append('b', 1)
+    assert.equal(await checkpoints(), 1)
+    assert.equal(due.length, 1)
+    due[0]!()
+    await untilCheckpoints(store, 2)
+    await append('c', 1)
+    const again = await reopen()
+    assert.deepEqual(await again.verify(), {
+      integrity: 'pass',
+      completeness: 'unanchored',
+      events: 12,
+      checkpoints: 3,
+    })
+  }
+  withStore(name, work, options)
 }
 
 /** A checkpoint is made behind the back of whoever caused it. */
