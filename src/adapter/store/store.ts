@@ -157,9 +157,17 @@ class SqlStore implements Store {
   }
 
   #committed(events: readonly StoredEvent[]): void {
-    const last = events.at(-1)!
-    this.#heard = { ...this.#heard, [last.lane]: last.sequence }
-    this.#tell(events)
+    const { lane, sequence } = events[0]!
+    const heard = this.#heard[lane] ?? 0
+    if (sequence > heard + 1) {
+      // The lane was somebody else's, and has events that we have not told of: they come first.
+      this.#catchUp()
+    } else {
+      // While we waited for the answer to our commit, the feed may have had its events already.
+      const untold = events.filter(event => event.sequence > heard)
+      this.#heard = { ...this.#heard, [lane]: Math.max(heard, events.at(-1)!.sequence) }
+      if (untold.length > 0) this.#tell(untold)
+    }
     this.#engine.announce()
     this.#keeper.noticed(events.length)
   }

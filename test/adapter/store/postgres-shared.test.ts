@@ -96,6 +96,8 @@ void describe('several writers of one PostgreSQL database', { ...needsPostgres()
     const place = await server.place()
     const opened = await openTestStoreAt(place)
     t.after(opened.close)
+    const told: string[] = []
+    opened.store.onCommit(events => told.push(...events.map(event => event.hash)))
     let cutting = true
     const cuts = (async () => {
       let n = 0
@@ -127,6 +129,7 @@ void describe('several writers of one PostgreSQL database', { ...needsPostgres()
       if (result.status === 'rejected') assert.equal(result.reason.code, 'store-unavailable', String(result.reason))
     }
     assert.ok(number > 3)
+    assert.equal(new Set(told).size, told.length)
     const again = await opened.reopen()
     const verdict = await again.verify()
     assert.equal(verdict.integrity, 'pass', JSON.stringify(verdict))
