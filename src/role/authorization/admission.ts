@@ -59,9 +59,9 @@ export function proceedings(
     })
   }
   const decision = decide(known, request, policy)
-  // A device that waits asks again and again; the first time is on record.
-  if (decision.verdict === 'wait' && list.length === 0 && known?.refusal?.code === decision.code)
-    return { list, decision }
+  // Who is not let in asks again and again, with a new request each time if it likes: on record once a minute.
+  const repeated = decision.verdict !== 'admit' && known?.refusal?.code === decision.code
+  if (repeated && (list.length === 0 || wasHeard(known, at))) return { list: [], decision }
   // A clone must not write its key over the record of the genuine device.
   const cloned = decision.verdict === 'refuse' && decision.code === 'device-identity-cloned'
   if (!cloned && known?.birthKeyHash === undefined) {
@@ -86,6 +86,10 @@ export function proceedings(
     body: { attempt: evidence.attempt, transcript: evidence.transcript, items: evidenceOf(decision, intent) },
   })
   return { list, decision }
+}
+
+function wasHeard({ lastHeardAt }: Device, at: number): boolean {
+  return lastHeardAt !== undefined && Math.abs(at - lastHeardAt) < 60_000
 }
 
 function decide(known: Device | undefined, request: AdmissionRequest, policy: AdmissionPolicy): AdmissionDecision {

@@ -10,7 +10,7 @@ export function createRateLimit({ perMinute, clock }: { readonly perMinute: numb
   return (key: string): void => {
     const at = clock()
     const seen = buckets.get(key)
-    const refilled = seen === undefined ? perMinute : seen.tokens + ((at - seen.at) * perMinute) / 60_000
+    const refilled = seen === undefined ? perMinute : seen.tokens + (Math.max(0, at - seen.at) * perMinute) / 60_000
     const tokens = Math.min(perMinute, refilled)
     buckets.delete(key)
     if (buckets.size >= maxKeys) buckets.delete(buckets.keys().next().value ?? '')

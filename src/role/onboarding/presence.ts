@@ -62,7 +62,9 @@ async function recordConnection(tx: Tx, holder: CredentialHolder, at: number): P
 function connection(device: Device, holder: CredentialHolder, at: number, renewed: boolean): DeviceEvent[] {
   // Once a day is enough to know that it lives; each request is not an event. The first one with a new credential is.
   const fresh = device.rung === 'connected' && device.connectedAt !== undefined && at - device.connectedAt < 86_400_000
-  if (fresh && !renewed) return []
+  // The one before, while a newer one has not been shown yet, tells the record nothing.
+  const current = device.credential === holder.credential.id
+  if ((fresh && !renewed) || !current) return []
   const events: DeviceEvent[] = [{ kind: 'device-connected', body: { credential: holder.credential.id, at } }]
   if (device.lifecycle === 'US.NLO') {
     const { transition, from, to, actor } = move(device.lifecycle, 'connect', 'device-manager', {

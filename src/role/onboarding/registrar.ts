@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
 import type { Certificate } from '../../codec/x509/certificate.ts'
-import type { Admission } from '../../domain/admission.ts'
+import type { Admission, ProvenIdentity } from '../../domain/admission.ts'
 import { deviceId } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
-import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store } from '../../domain/port.ts'
+import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Peer, Store } from '../../domain/port.ts'
 import type { VoucherRecord } from '../../domain/site.ts'
 import { type ArtifactFormat, type OpenedArtifact, openVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import { brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
@@ -23,6 +23,8 @@ export interface RegistrarOptions {
   readonly admission: Admission
   readonly identify: (peer: EndpointRequest['peer']) => Promise<BirthIdentity>
   readonly exchange: MasaExchange
+  /** Throws OnboardingError `rate-limited` when a device, proven to be itself, asks for more than any device needs. */
+  readonly limit: (device: string) => void
   /** Identifier of the network that devices join. */
   readonly network: string
   /** Is this certificate a network credential of ours, and in force? For telemetry sent with the new identity. */
@@ -39,10 +41,12 @@ export function createRegistrar(options: RegistrarOptions): Endpoint {
   async function requestVoucher(request: EndpointRequest): Promise<EndpointReply> {
     const format = requestFormat(request)
     const id = hash('sha256', request.body, 'hex')
-    const running = underWay.get(id)
+    // Of the same peer: what is answered to one who only copied the bytes is no answer to the device.
+    const key = `${id} ${endsOf(request.peer)}`
+    const running = underWay.get(key)
     if (running !== undefined) return running
-    const answer = answerRequest(options, request, format, id).finally(() => underWay.delete(id))
-    underWay.set(id, answer)
+    const answer = answerRequest(options, request, format, id).finally(() => underWay.delete(key))
+    underWay.set(key, answer)
     return answer
   }
 
@@ -69,6 +73,13 @@ export function createRegistrar(options: RegistrarOptions): Endpoint {
   }
 }
 
+/** Who talks to whom: the certificates of both ends. */
+function endsOf(peer: Peer): string {
+  // The chain is asked for last: to have it from TLS costs a fifth of the handshake.
+  const client = peer.certificate ?? peer.certificates[0] ?? new Uint8Array()
+  return [client, peer.localCertificate].map(der => hash('sha256', der, 'hex')).join(' ')
+}
+
 export function refusalReply(error: OnboardingError, close = false): EndpointReply {
   return {
     status: error.entry.status,
@@ -93,6 +104,7 @@ async function answerRequest(
 ): Promise<EndpointReply> {
   const { peer, body } = request
   const birth = await options.identify(peer)
+  options.limit(deviceIdOf(birth.identity))
   const { artifact, checked } = openRequest(request, format, birth)
   const decision = await options.admission.admit({
     identity: birth.identity,
@@ -192,8 +204,10 @@ function voucherReply(record: VoucherRecord): EndpointReply {
 async function voucherStatus(options: RegistrarOptions, request: EndpointRequest): Promise<EndpointReply> {
   const { identity } = await options.identify(request.peer)
   const { status, reason } = telemetryOf(request)
+  const id = deviceIdOf(identity)
+  options.limit(id)
   await options.store.transaction(tx =>
-    recordOnDevice(tx, deviceId(identity.manufacturer, identity.serial), device => {
+    recordOnDevice(tx, id, device => {
       checkBirthKey(device, identity)
       if (device.voucher === undefined) throw new OnboardingError('enroll-before-voucher', { device: device.id })
       const attempt = device.voucher.id
@@ -222,7 +236,8 @@ async function enrollStatus(options: RegistrarOptions, request: EndpointRequest)
   const { status, reason } = telemetryOf(request)
   const holder = await options.credentialHolder(request.peer)
   const identity = holder === undefined ? (await options.identify(request.peer)).identity : undefined
-  const id = holder?.device ?? (identity === undefined ? '' : deviceId(identity.manufacturer, identity.serial))
+  const id = holder?.device ?? (identity === undefined ? '' : deviceIdOf(identity))
+  options.limit(id)
   await options.store.transaction(tx =>
     recordOnDevice(tx, id, device => {
       if (identity !== undefined) checkBirthKey(device, identity)
@@ -239,6 +254,10 @@ async function enrollStatus(options: RegistrarOptions, request: EndpointRequest)
     }),
   )
   return { status: 200 }
+}
+
+function deviceIdOf({ manufacturer, serial }: ProvenIdentity): string {
+  return deviceId(manufacturer, serial)
 }
 
 function telemetryOf(request: EndpointRequest) {

@@ -1,6 +1,7 @@
 import type { Admission } from '../../domain/admission.ts'
 import type { Clock, Endpoint, Log, MasaClient, Store } from '../../domain/port.ts'
 import type { AdmissionPolicy } from '../authorization/admission.ts'
+import { createRateLimit } from '../manufacturer/rate-limit.ts'
 import type { SiteAuthority } from './authority.ts'
 import { createCredentialCheck } from './credential-holder.ts'
 import { createBirthIdentification } from './device-identity.ts'
@@ -22,6 +23,9 @@ export interface SiteEndpoints {
 /** How long after its voucher a device may enrol: RFC 8995 section 5.6 has a pledge keep its state for up to four days. */
 const voucherValidity = 4 * 86_400_000
 
+/** Requests of one device. An onboarding has six; a device that was taken over must not fill the record. */
+const perDeviceMinute = 60
+
 /** The network onboarding component of a site: everything that devices talk to, over one record. */
 export function createSiteEndpoints(options: {
   readonly store: Store
@@ -41,6 +45,7 @@ export function createSiteEndpoints(options: {
   const issuer = createCredentialIssuer({ store, clock, issuing })
   const revocation = createRevocation({ store, clock, issuing, crlValidity: defaultCrlValidity })
   const exchange = createMasaExchange({ masa, registrar, clock })
+  const limit = createRateLimit({ perMinute: perDeviceMinute, clock })
   const plan = { kind: 'network', lifetimeDays: policy.credentialLifetimeDays, network } as const
   return {
     list: [
@@ -52,6 +57,7 @@ export function createSiteEndpoints(options: {
         identify,
         exchange,
         network,
+        limit,
         credentialHolder: peer => credentials.holder(peer),
       }),
       createEnrollment({
@@ -62,6 +68,7 @@ export function createSiteEndpoints(options: {
         credentials,
         identify,
         plan,
+        limit,
         owners: policy.owners,
         voucherValidity,
       }),
