@@ -1,11 +1,12 @@
 import { type Certificate, decodeCertificate } from '../codec/x509/certificate.ts'
+import { Recent } from './recent.ts'
 
 // Strangers choose what comes in: bounded in number and in bytes.
-const MAX_ENTRIES = 512
+const MAX_ENTRIES = 256
 const MAX_BYTES = 4096
 const TAIL = 24
 
-const cache = new Map<string, Certificate>()
+const cache = new Recent<Certificate>(MAX_ENTRIES)
 
 /**
  * `decodeCertificate`, remembering: the same registrar, MASA and CA certificates come with every message, and reading one
@@ -17,10 +18,6 @@ export function certificateOf(der: Uint8Array): Certificate {
   const known = cache.get(key)
   if (known !== undefined && bytes.equals(known.der)) return known
   const certificate = decodeCertificate(bytes)
-  if (bytes.length <= MAX_BYTES) {
-    // The oldest goes: whatever is in use comes back with its next message.
-    if (cache.size >= MAX_ENTRIES && known === undefined) cache.delete(cache.keys().next().value!)
-    cache.set(key, certificate)
-  }
+  if (bytes.length <= MAX_BYTES) cache.set(key, certificate)
   return certificate
 }

@@ -4,6 +4,7 @@ import { CodecError } from '../codec/error.ts'
 import { type AlgorithmIdentifier, keyOid } from '../codec/x509/algorithm.ts'
 import { SubjectPublicKeyInfo } from '../codec/x509/certificate.ts'
 import { CryptoError } from './error.ts'
+import { Recent } from './recent.ts'
 import { type Curve, ecProfile } from './signer.ts'
 
 /** A P-521 key in PKCS#8 PEM has under 400 bytes; the rest is room for EC parameters and text around it. */
@@ -142,11 +143,10 @@ interface KeyHolder {
 
 /**
  * Parsing a key costs as much as verifying with it. Two steps: the object that was asked about before, else the same key
- * in another object. The second is bounded, since strangers choose what is in it; the least recently used one goes.
+ * in another object. The second is bounded, since strangers choose what is in it.
  */
 const byHolder = new WeakMap<KeyHolder, KeyObject>()
-const bySpki = new Map<string, KeyObject>()
-const maxCached = 1024
+const bySpki = new Recent<KeyObject>(512)
 
 /** The public key of a certificate or request, as `importPublicKey` and cached. */
 export function publicKeyOf(holder: KeyHolder): KeyObject {
@@ -154,10 +154,11 @@ export function publicKeyOf(holder: KeyHolder): KeyObject {
   if (known !== undefined) return known
   const { spkiDer } = holder
   const name = Buffer.from(spkiDer.buffer, spkiDer.byteOffset, spkiDer.length).toString('latin1')
-  const key = bySpki.get(name) ?? importPublicKey(spkiDer)
-  bySpki.delete(name)
-  bySpki.set(name, key)
-  if (bySpki.size > maxCached) bySpki.delete(bySpki.keys().next().value!)
+  let key = bySpki.get(name)
+  if (key === undefined) {
+    key = importPublicKey(spkiDer)
+    bySpki.set(name, key)
+  }
   byHolder.set(holder, key)
   return key
 }

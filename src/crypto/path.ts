@@ -4,6 +4,7 @@ import { CryptoError } from './error.ts'
 import { publicKeyOf } from './key.ts'
 import { PathError, type PathErrorCode } from './path-error.ts'
 import { checkPath, type PathRules, refusal } from './path-rule.ts'
+import { Recent } from './recent.ts'
 import { anchorsNamed, cachedNameKey, sameEntity, type TrustAnchor } from './trust.ts'
 import { verifySignature } from './verify.ts'
 
@@ -166,17 +167,16 @@ function signatureFailure(certificate: Certificate, issuer: Certificate): PathEr
 
 /**
  * Signatures that were found good: the same CAs, registrars and MASA signers come with every device, and registrar and MASA
- * of one process look at the same device. Least recently used goes.
+ * of one process look at the same device.
  */
-const goodSignatures = new Set<string>()
-const maxGoodSignatures = 1024
+const goodSignatures = new Recent<true>(512)
 
 function verifyIssued({ der, tbsDer, signature, signatureAlgorithm }: Certificate, issuer: Certificate): void {
   const publicKey = publicKeyFor(issuer)
   const memo = `${hash('sha256', der, 'base64')} ${hash('sha256', issuer.spkiDer, 'base64')}`
-  if (!goodSignatures.delete(memo)) verifySignature(signatureAlgorithm, publicKey, tbsDer, signature)
-  goodSignatures.add(memo)
-  if (goodSignatures.size > maxGoodSignatures) goodSignatures.delete(goodSignatures.keys().next().value!)
+  if (goodSignatures.get(memo)) return
+  verifySignature(signatureAlgorithm, publicKey, tbsDer, signature)
+  goodSignatures.set(memo, true)
 }
 
 function publicKeyFor(certificate: Certificate): KeyObject {

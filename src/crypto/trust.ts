@@ -1,6 +1,7 @@
 import type { Certificate } from '../codec/x509/certificate.ts'
 import { type Name, nameKey } from '../codec/x509/name.ts'
 import { CryptoError } from './error.ts'
+import { Recent } from './recent.ts'
 
 /** A root that an operator chose to trust. Several anchors may share a name while a CA rolls its key over. */
 export interface TrustAnchor {
@@ -55,9 +56,8 @@ export function anchorsNamed(anchors: readonly TrustAnchor[], subject: Name): re
 }
 
 const nameKeys = new WeakMap<Name, string>()
-/** By DER: the certificates of one issuer carry one name in many objects. Strangers choose them, so the oldest goes. */
-const nameKeysByDer = new Map<string, string>()
-const maxNameKeys = 512
+/** By DER: the certificates of one issuer carry one name in many objects. */
+const nameKeysByDer = new Recent<string>(256)
 
 /** `nameKey`, which costs more than a lookup, once for each name. */
 export function cachedNameKey(name: Name): string {
@@ -67,7 +67,6 @@ export function cachedNameKey(name: Name): string {
   let key = nameKeysByDer.get(der)
   if (key === undefined) {
     key = nameKey(name)
-    if (nameKeysByDer.size >= maxNameKeys) nameKeysByDer.delete(nameKeysByDer.keys().next().value!)
     if (der.length <= 1024) nameKeysByDer.set(der, key)
   }
   nameKeys.set(name, key)

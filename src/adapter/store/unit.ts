@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { encodeCanonicalJson } from '../../codec/json.ts'
+import type { Recent } from '../../crypto/recent.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Json, NewEvent, StoredEvent } from '../../domain/event.ts'
 import { entryHash, type LaneHead } from '../../domain/ledger.ts'
@@ -12,7 +13,7 @@ import { type Gate, gatedTables } from './table.ts'
 const enqueueSql = 'insert into outbox(id, topic, body, due_at, attempt, leased_until) values($1, $2, $3, $4, 0, 0)'
 
 /** Of streams, the last version that this process has committed. What is not in it is asked of the database. */
-export type StreamVersions = ReadonlyMap<string, number>
+export type StreamVersions = Pick<Recent<number>, 'get'>
 
 export interface UnitSurroundings {
   readonly clock: Clock

@@ -1,3 +1,4 @@
+import { Recent } from '../../crypto/recent.ts'
 import type { StoredEvent } from '../../domain/event.ts'
 import { emptyLane, type LaneHead } from '../../domain/ledger.ts'
 import type { Clock, Log, Tx } from '../../domain/port.ts'
@@ -84,8 +85,7 @@ export class Writer {
   readonly #queue: Job[] = []
   #session: WriteSession | undefined
   #head: LaneHead = emptyLane('')
-  /** Bounded; the streams that were longest without an event go first. */
-  readonly #versions = new Map<string, number>()
+  readonly #versions = new Recent<number>(maxVersions)
   /** So many batches from here on use savepoints. */
   #careful = 0
   /** Ends the unit that is running. */
@@ -326,7 +326,7 @@ export class Writer {
     const events: StoredEvent[] = []
     for (const { job, succeeded, value, events: own } of outcomes) {
       events.push(...own)
-      for (const { stream, version } of own) this.#remember(stream, version)
+      for (const { stream, version } of own) this.#versions.set(stream, version)
       if (succeeded) job.resolve(value)
       else job.reject(value)
     }
@@ -336,12 +336,6 @@ export class Writer {
       // What is committed stays so, whatever becomes of those who are told.
       this.#options.log.error({ error: String(error) }, 'what follows a commit failed')
     }
-  }
-
-  #remember(stream: string, version: number): void {
-    this.#versions.delete(stream)
-    this.#versions.set(stream, version)
-    if (this.#versions.size > maxVersions) this.#versions.delete(this.#versions.keys().next().value!)
   }
 }
 
