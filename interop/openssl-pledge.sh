@@ -2,9 +2,10 @@
 # A BRSKI pledge (RFC 8995) and EST client (RFC 7030) made of openssl and curl alone: a second opinion on what a registrar
 # says on the wire, and a way to read the protocol step by step.
 #
-#   openssl-pledge.sh key     DIR SERIAL    in the factory: a key and a CSR; the factory answers with the birth certificate
-#   openssl-pledge.sh onboard DIR URL       in the field: everything from the first TLS connection to the last
-#   openssl-pledge.sh STEP    DIR URL       one step of it, as `onboard` runs them:
+#   openssl-pledge.sh key     DIR SERIAL            in the factory: a key, and the request idevid.csr for it
+#   openssl-pledge.sh born    DIR CHAIN ANCHORS     takes what the factory answers: two PEM files
+#   openssl-pledge.sh onboard DIR URL               in the field: from the first TLS connection to the last
+#   openssl-pledge.sh STEP    DIR URL               one step of it, as `onboard` runs them:
 #       connect request voucher verify status cacerts csrattrs enroll check enrollstatus presence
 #
 # DIR holds what the device remembers. From the factory, all PEM: idevid.key, idevid.crt, chain.crt (certificates between
@@ -61,6 +62,13 @@ key() { # DIR SERIAL
   mkdir -p "$dir"
   openssl ecparam -name prime256v1 -genkey -noout -out "$dir/idevid.key"
   openssl req -new -key "$dir/idevid.key" -subj "/serialNumber=$1" -outform DER -out "$dir/idevid.csr"
+}
+
+# The birth certificate, and what lies between it and the root; the anchors by which the device knows vouchers.
+born() { # CHAIN ANCHORS
+  openssl x509 -in "$1" -out "$dir/idevid.crt"
+  awk '/BEGIN CERT/ { n++ } n > 1' "$1" > "$dir/chain.crt"
+  cp "$2" "$dir/masa-root.crt"
 }
 
 # --- in the field ----------------------------------------------------------------------------------------------------
@@ -189,10 +197,11 @@ onboard() {
 step=${1-} dir=${2-} url=${3-}
 case "$step" in
   key) need 'openssl-pledge.sh key DIR SERIAL' "$url"; key "$url" ;;
+  born) need 'openssl-pledge.sh born DIR CHAIN ANCHORS' "${4-}"; born "$url" "$4" ;;
   onboard | connect | request | sign_request | voucher | verify | status | cacerts | csrattrs | enroll | submit_csr | check | enrollstatus | presence)
     need "openssl-pledge.sh $step DIR URL" "$url"
     url=${url%/}
     "$step"
     ;;
-  *) die "usage: openssl-pledge.sh key DIR SERIAL | onboard DIR URL | STEP DIR URL" ;;
+  *) die "usage: openssl-pledge.sh key DIR SERIAL | born DIR CHAIN ANCHORS | onboard DIR URL | STEP DIR URL" ;;
 esac

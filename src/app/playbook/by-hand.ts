@@ -7,6 +7,7 @@ import { signVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import { brskiMediaType, brskiPath } from '../../protocol/brski/endpoint.ts'
 import type { HttpReply } from '../../protocol/http.ts'
 import type { PledgeConnection } from '../../role/device/port.ts'
+import { presencePath } from '../../role/onboarding/presence.ts'
 
 /** Messages of a device that does not follow the rules of the pledge, sent over real connections. */
 
@@ -60,6 +61,10 @@ export function enroll(connection: PledgeConnection, csr: Uint8Array): Promise<H
   const body = Buffer.from(Buffer.from(csr).toString('base64'))
   const headers = { 'content-type': 'application/pkcs10' }
   return connection.request({ method: 'POST', path: '/.well-known/est/simpleenroll', headers, body }, limits)
+}
+
+export function askPresence(connection: PledgeConnection): Promise<HttpReply> {
+  return connection.request({ method: 'GET', path: presencePath, headers: {} }, limits)
 }
 
 /** The code at the beginning of a refusal. */

@@ -29,11 +29,14 @@ export const wiredClaims: Readonly<Record<CapabilityId, Claim>> = {
   'S2.C1': notYet('Network-layer onboarding conveys no application-layer information yet.'),
   'S2.C2': notYet('The factory installs no application-layer information yet.'),
   'S2.C3': notYet('There is no application service yet.'),
-  'S3.C1': notYet(
-    'A factory reset and a revocation exist, each on its own side; nothing joins them to one deletion yet.',
+  'S3.C1': demonstrated(
+    'A factory reset deletes it on the device, a revocation ends it at the site; each is asked for.',
   ),
-  'S3.C2': notYet('The site refuses a revoked credential, but no switch port closes on a device without one yet.'),
-  'S3.C3': notYet('Rests on S3.C1 and S3.C2.'),
+  'S3.C2': {
+    type: 'simulated',
+    note: "The site's presence service, which stands in for a switch port here, refuses a deleted credential at once.",
+  },
+  'S3.C3': demonstrated('After the deletion the device onboards again from its birth credential, with a new key.'),
   'S3.C4': notYet('There is no application-layer onboarding yet.'),
   'S4.C1': notYet('No attestation yet.'),
   'S4.C2': notYet('No attestation yet, and no application service.'),
@@ -47,7 +50,10 @@ export const wiredClaims: Readonly<Record<CapabilityId, Claim>> = {
   'S5.C2': demonstrated(
     "The site's CA signs a request for a key made on the device; the device takes no other CA's answer.",
   ),
-  'S5.C3': notYet('A device whose credential expired onboards again by itself; not demonstrated here yet.'),
+  'S5.C3': notYet(
+    'A device with a clock recovers by itself (shown here); one without a clock goes on showing its expired credential ' +
+      'until somebody resets it.',
+  ),
   'S5.C4': notYet('No attestation of servers yet.'),
   'S5.C5': notYet(
     'The MUD URL is bound to the birth certificate and recorded, but over TLS 1.2 client certificates travel in the ' +

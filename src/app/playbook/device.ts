@@ -7,6 +7,7 @@ import type { Rung } from '../../domain/evidence.ts'
 import type { Clock, Log } from '../../domain/port.ts'
 import type { Progress } from '../../protocol/brski/pledge.ts'
 import type { HttpReply, HttpRequest } from '../../protocol/http.ts'
+import { birthKeyLabel } from '../../role/device/birth.ts'
 import type { DeviceModel } from '../../role/device/model.ts'
 import { openPledge, type Pledge } from '../../role/device/pledge.ts'
 import type { PledgeConnection, PledgeTransport } from '../../role/device/port.ts'
@@ -14,6 +15,7 @@ import { type MemoryDeviceStore, memoryDeviceStore } from '../../role/device/sto
 import { type Housing, simulatedUnit } from '../../role/device/unit.ts'
 import type { UnitPort } from '../../role/factory/line.ts'
 import { pledgeTransport } from '../pledge-transport.ts'
+import { hold } from './demonstration.ts'
 import type { Maker } from './party.ts'
 
 /** The parts of a virtual device: keys in sealed files, a memory, and what the line plugs into. */
@@ -67,8 +69,7 @@ export async function virtualDevice(
   maker: Maker,
   serial: string,
   housing: DeviceHousing,
-  log: Log,
-  clock: Clock = Date.now,
+  { log, clock }: { readonly log: Log; readonly clock: Clock },
 ): Promise<VirtualDevice> {
   const exchanges: Exchange[] = []
   let change: (exchange: Exchange) => HttpReply | Promise<HttpReply> = ({ reply }) => reply
@@ -99,7 +100,7 @@ export async function virtualDevice(
 }
 
 function birthIdentity({ birth }: Pledge) {
-  return { certificates: [birth.idevid, ...birth.chain].map(({ der }) => der), keyLabel: 'idevid' }
+  return { certificates: [birth.idevid, ...birth.chain].map(({ der }) => der), keyLabel: birthKeyLabel }
 }
 
 function tapped(
@@ -140,5 +141,14 @@ function note(progress: Progress, refusals: Map<string, ErrorCode>, waiting: Set
   if (progress.type === 'refused' && !refusals.has(progress.candidate)) {
     refusals.set(progress.candidate, progress.code)
   }
+  // What was refused was its credential; the device begins again.
+  if (progress.type === 'expired') refusals.clear()
   if (progress.type === 'waiting') waiting.add(progress.candidate)
+}
+
+/** Label of the network key; a device has that and its birth key. */
+export async function networkKey({ housing }: VirtualDevice): Promise<string> {
+  const [label, ...more] = (await housing.keys.list()).filter(name => name !== birthKeyLabel)
+  hold(label !== undefined && more.length === 0, 'the device has one network key')
+  return label
 }

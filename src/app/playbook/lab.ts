@@ -6,7 +6,7 @@ import type { Certificate } from '../../codec/x509/certificate.ts'
 import type { Curve } from '../../crypto/signer.ts'
 import type { Party } from '../../domain/declaration.ts'
 import { domainIds } from '../../domain/ownership.ts'
-import type { Log, MasaClient } from '../../domain/port.ts'
+import type { Clock, Log, MasaClient } from '../../domain/port.ts'
 import { type DeviceModel, fjordClimate, kestrelMeter } from '../../role/device/model.ts'
 import { makeUnits } from '../../role/factory/line.ts'
 import { buyerCard, sellUnits, shipmentManifest } from '../../role/factory/sale.ts'
@@ -38,6 +38,9 @@ export interface Lab {
   readonly makers: readonly [Maker, Maker]
   readonly ledgers: readonly Ledger[]
   readonly log: Log
+  /** Of all parties and devices. */
+  readonly clock: Clock
+  passTime(milliseconds: number): void
   /** Opens one more network, which lives as long as the lab. It trusts both makers unless told not to. */
   openNetwork(terms: NetworkTerms, trusts?: readonly Maker[]): Promise<Network>
   /** Makes a device. Nobody owns it but its maker. */
@@ -57,12 +60,15 @@ export type Scene = readonly Demonstration<Lab>[]
 /** A lab of real parties on loopback: TLS, stores and keys as in the field; only the devices are virtual. */
 export async function openLab(options: { readonly data: string; readonly log: Log }): Promise<Lab> {
   const { data, log } = options
+  let passed = 0
+  const clock = () => Date.now() + passed
+  const place = { data, log, clock }
   const closings: (() => Promise<void>)[] = []
   const ledgers: Ledger[] = []
   const batches = new Map<string, number>()
 
   async function openNetwork(terms: NetworkTerms, trusts?: readonly Maker[]): Promise<Network> {
-    const network = await openOneNetwork(terms, join(data, terms.name), log)
+    const network = await openOneNetwork(terms, place)
     closings.push(() => network.site.close())
     ledgers.push(network)
     for (const maker of trusts ?? makers) await trust(network.site, maker)
@@ -71,7 +77,7 @@ export async function openLab(options: { readonly data: string; readonly log: Lo
   async function make(maker: Maker): Promise<VirtualDevice> {
     const number = (batches.get(maker.name) ?? 0) + 1
     batches.set(maker.name, number)
-    return makeDevice(maker, { batch: `${maker.name.slice(0, 1).toUpperCase()}${number}`, data, log })
+    return makeDevice(maker, { batch: `${maker.name.slice(0, 1).toUpperCase()}${number}`, ...place })
   }
   const close = async (): Promise<void> => {
     for (const closing of closings.splice(0).reverse()) await closing()
@@ -81,7 +87,7 @@ export async function openLab(options: { readonly data: string; readonly log: Lo
   try {
     const home = await openNetwork({ name: 'site', network: 'harbour', owner: 'harbour-master' })
     for (const model of [fjordClimate, kestrelMeter]) {
-      const maker = await openMaker(model, home, { data, log })
+      const maker = await openMaker(model, home, place)
       closings.push(() => maker.site.close())
       ledgers.push(maker)
       makers.push(maker)
@@ -92,6 +98,10 @@ export async function openLab(options: { readonly data: string; readonly log: Lo
       makers: [makers[0]!, makers[1]!],
       ledgers,
       log,
+      clock,
+      passTime(milliseconds) {
+        passed += milliseconds
+      },
       openNetwork,
       make,
       async buy(maker, network) {
@@ -111,13 +121,21 @@ export async function openLab(options: { readonly data: string; readonly log: Lo
   }
 }
 
+interface Place {
+  readonly data: string
+  readonly log: Log
+  readonly clock: Clock
+}
+
 /** The owner of a network as makers know it. */
 export function cardOf({ owner, site }: Network): Party {
   return buyerCard({ id: owner, name: owner, certificates: [site.authority.root] })
 }
 
-async function openOneNetwork(terms: NetworkTerms, data: string, log: Log): Promise<Network> {
+async function openOneNetwork(terms: NetworkTerms, place: Place): Promise<Network> {
   const { name, network, owner, curve, credentialLifetimeDays } = terms
+  const { log, clock } = place
+  const data = join(place.data, name)
   let masa: MasaClient | undefined
   const site = await openSite({
     network,
@@ -127,10 +145,11 @@ async function openOneNetwork(terms: NetworkTerms, data: string, log: Log): Prom
     port: 0,
     retryAfterSeconds: 1,
     log,
+    clock,
     ...(curve === undefined ? {} : { curve }),
     ...(credentialLifetimeDays === undefined ? {} : { credentialLifetimeDays }),
     masa(registrar) {
-      masa = terms.masa?.(registrar) ?? createMasaClient()
+      masa = terms.masa?.(registrar) ?? createMasaClient({ clock })
       return masa
     },
   })
@@ -138,11 +157,7 @@ async function openOneNetwork(terms: NetworkTerms, data: string, log: Log): Prom
   return { name, site, owner, masa, data, store: site.store, origin: `https://${host}:${site.port}` }
 }
 
-async function openMaker(
-  model: DeviceModel,
-  home: Network,
-  { data, log }: { readonly data: string; readonly log: Log },
-): Promise<Maker> {
+async function openMaker(model: DeviceModel, home: Network, { data, log, clock }: Place): Promise<Maker> {
   const name = model.manufacturer.toLowerCase().replaceAll(' ', '-')
   const directory = join(data, name)
   // The place of the MASA stands in every birth certificate, so it is settled before the first one.
@@ -153,6 +168,7 @@ async function openMaker(
     masaUrl: `${host}:${port}`,
     noncelessDomains: domainIds(home.site.authority.root),
     log,
+    clock,
   })
   await site.listen({ host, port })
   return { name, site, model, store: site.store, data: directory }
@@ -170,16 +186,16 @@ export async function trustAs(site: Site, { name, site: maker }: Maker, masaRoot
 
 async function makeDevice(
   maker: Maker,
-  { batch, data, log }: { readonly batch: string; readonly data: string; readonly log: Log },
+  { batch, data, log, clock }: Place & { readonly batch: string },
 ): Promise<VirtualDevice> {
-  const { manufacturer, store, clock } = maker.site
+  const { manufacturer, store } = maker.site
   const { model } = maker
   const serial = `${batch}-000001`
   const housing = await openHousing(model, join(data, 'device', serial))
   const order = { manufacturer, store, clock, port: housing.unit, batch, model, count: 1 } as const
   const { refused } = await makeUnits({ ...order, keyOrigin: 'simulated' })
   if (refused[0] !== undefined) throw refused[0].error
-  return virtualDevice(maker, serial, housing, log)
+  return virtualDevice(maker, serial, housing, { log, clock })
 }
 
 async function sell(

@@ -19,7 +19,21 @@ import type { Approval } from '../../../src/role/authorization/approval.ts'
 import { silentLog } from '../../store.ts'
 
 const passing: readonly CapabilityId[] = [
-  ...['S0.C1', 'S0.C2', 'S0.C3', 'S1.C1', 'S1.C2', 'S1.C3', 'S1.C4', 'S1.C5', 'S1.C7', 'S1.C8', 'S5.C2'],
+  ...[
+    'S0.C1',
+    'S0.C2',
+    'S0.C3',
+    'S1.C1',
+    'S1.C2',
+    'S1.C3',
+    'S1.C4',
+    'S1.C5',
+    'S1.C7',
+    'S1.C8',
+    'S3.C1',
+    'S3.C3',
+    'S5.C2',
+  ],
 ] as CapabilityId[]
 
 function verdictOf(report: PlaybookReport, id: CapabilityId): Verdict | undefined {
@@ -51,6 +65,7 @@ describe('the playbook, run', () => {
       for (const result of evidence) assert.ok(result.outcome === 'held' && result.events.length > 0, result.name)
     }
     assert.equal(verdictOf(report, 'S1.C6'), 'simulated')
+    assert.equal(verdictOf(report, 'S3.C2'), 'simulated')
     assert.equal(verdictOf(report, 'S5.C5'), 'not-yet')
     assert.ok(isSound(report))
   })

@@ -10,7 +10,7 @@ import { keySigner } from '../../../crypto/signer.ts'
 import { decodeCertificates } from '../../../protocol/est/issued.ts'
 import { askVoucher, codeIn, csrFor, enroll, reportVoucher, voucherRequest } from '../by-hand.ts'
 import { equal, hold } from '../demonstration.ts'
-import { journey, type VirtualDevice } from '../device.ts'
+import { journey, networkKey, type VirtualDevice } from '../device.ts'
 import { copyOf, namesake, tapWire } from '../impostor.ts'
 import type { Lab, Scene } from '../lab.ts'
 import { follow } from '../ledger.ts'
@@ -261,13 +261,6 @@ async function byHand(device: VirtualDevice, network: Network) {
   const signer = await device.housing.keys.open('idevid')
   hold(signer !== undefined, 'the device has its birth key')
   return { connection: await device.connect(network.origin), identity: { certificates: [idevid, ...chain], signer } }
-}
-
-/** Label of the network key; the device has that and its birth key. */
-async function networkKey({ housing }: VirtualDevice): Promise<string> {
-  const [label, ...more] = (await housing.keys.list()).filter(name => name !== 'idevid')
-  hold(label !== undefined && more.length === 0, 'the device has one network key')
-  return label
 }
 
 async function credentialOf(network: Network, device: VirtualDevice): Promise<Certificate> {

@@ -5,8 +5,9 @@ import { factoryScene } from './factory.ts'
 import { intentScene } from './intent.ts'
 import { interoperabilityScene } from './interoperability.ts'
 import { networkScene, ownershipScene, selectionScene } from './network.ts'
+import { reOnboardingScene, updateScene } from './re-onboarding.ts'
 
-/** All demonstrations of the build `brski-wired`, in the order of the playbook. */
+/** All demonstrations of the build `brski-wired`, in the order in which they run. */
 export const wiredScenes: Scene = [
   ...factoryScene,
   ...authenticationScene,
@@ -18,5 +19,7 @@ export const wiredScenes: Scene = [
   ...selectionScene,
   ...interoperabilityScene,
   ...certificateScene,
+  ...reOnboardingScene,
   ...intentScene,
+  ...updateScene,
 ]
