@@ -38,7 +38,7 @@ async function run(args: readonly string[], lines = Number.POSITIVE_INFINITY): P
 test('A device whose process is killed at every step goes on from its files, to exactly one credential', async t => {
   const base = await mkdtemp(join(tmpdir(), 'mooring-kill-'))
   const stage = await buildStage(
-    { owner: 'harbour', network: 'harbour', units: 1, unsold: [], foreign: [], log: quiet },
+    { owner: 'harbour', network: 'harbour', units: 1, unlisted: [], foreign: [], log: quiet },
     () => {},
   )
   t.after(async () => {
