@@ -1,5 +1,6 @@
 import { brskiErrors } from './catalogue/brski.ts'
 import { deviceErrors } from './catalogue/device.ts'
+import type { ErrorEntry } from './catalogue/entry.ts'
 import { factoryErrors } from './catalogue/factory.ts'
 import { httpErrors } from './catalogue/http.ts'
 import { pledgeErrors } from './catalogue/pledge.ts'
@@ -20,17 +21,7 @@ export const errorCatalogue = {
   ...storeErrors,
 } as const satisfies Record<string, ErrorEntry>
 
-/** What a person is told about a code. */
-export interface ErrorEntry {
-  /** Short noun phrase, sentence case, no full stop. */
-  readonly title: string
-  /** What happened, in plain words. */
-  readonly cause: string
-  /** What to do next. */
-  readonly action: string
-  /** HTTP status at the edge where no protocol asks for another. */
-  readonly status: number
-}
+export type { ErrorEntry } from './catalogue/entry.ts'
 
 export type ErrorCode = keyof typeof errorCatalogue
 

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,6 +14,7 @@ import { makeUnits } from '../../role/factory/line.ts'
 import { type BuyerCard, buyerCard, sellUnits, shipmentManifest } from '../../role/factory/sale.ts'
 import { expectDevice, importManifest } from '../../role/supply-chain/import.ts'
 import { trustManufacturer } from '../../role/supply-chain/trust.ts'
+import { freePort } from '../free-port.ts'
 import { type ManufacturerSite, openManufacturerSite } from '../manufacturer.ts'
 import { pledgeTransport } from '../pledge-transport.ts'
 import { openSite, type Site } from '../site.ts'
@@ -110,7 +110,7 @@ async function openMaker(terms: StageTerms, directory: string, model: DeviceMode
   const { log, units: count } = terms
   const trustedAs = model.manufacturer.toLowerCase().replaceAll(' ', '-')
   // The port stands in every birth certificate, so it has to be known before the first one is made.
-  const port = await freePort()
+  const port = await freePort(host)
   const site = await openManufacturerSite({
     name: model.manufacturer,
     data: join(directory, trustedAs),
@@ -181,16 +181,4 @@ function pledgeOptions({ model }: Maker, { keys, store }: Housing, log: Log): Pl
     sleep: (milliseconds, signal) => delay(milliseconds, undefined, { signal, ref: false }).catch(() => undefined),
     log,
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, host, resolve)
-  })
-  const address = server.address()
-  await new Promise<void>(resolve => server.close(() => resolve()))
-  if (address === null || typeof address === 'string') throw new TypeError('a TCP port has a number')
-  return address.port
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createMasaClient } from '../../adapter/http/masa-client.ts'
 import type { Certificate } from '../../codec/x509/certificate.ts'
@@ -13,6 +12,7 @@ import { buyerCard, sellUnits, shipmentManifest } from '../../role/factory/sale.
 import type { RegistrarCredential } from '../../role/onboarding/masa-exchange.ts'
 import { importManifest } from '../../role/supply-chain/import.ts'
 import { trustManufacturer } from '../../role/supply-chain/trust.ts'
+import { freePort } from '../free-port.ts'
 import { openManufacturerSite } from '../manufacturer.ts'
 import { openSite, type Site } from '../site.ts'
 import type { Demonstration } from './demonstration.ts'
@@ -161,7 +161,7 @@ async function openMaker(model: DeviceModel, home: Network, { data, log, clock }
   const name = model.manufacturer.toLowerCase().replaceAll(' ', '-')
   const directory = join(data, name)
   // The place of the MASA stands in every birth certificate, so it is settled before the first one.
-  const port = await freePort()
+  const port = await freePort(host)
   const site = await openManufacturerSite({
     name: model.manufacturer,
     data: directory,
@@ -208,16 +208,4 @@ async function sell(
   const sale = { buyer, ...(onboarders === undefined ? {} : { authorizedOnboarders: onboarders }) }
   await sellUnits(site, { serials }, sale)
   return shipmentManifest({ ...site, random: randomBytes }, { serials }, buyer)
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, host, resolve)
-  })
-  const address = server.address()
-  await new Promise<void>(resolve => server.close(() => resolve()))
-  if (address === null || typeof address === 'string') throw new TypeError('a TCP port has a number')
-  return address.port
 }

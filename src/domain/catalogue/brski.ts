@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../error.ts'
+import type { ErrorEntry } from './entry.ts'
 
 /** Voucher, EST and TLS failures (RFC 8995, RFC 8366, RFC 7030). */
 export const brskiErrors = {

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../error.ts'
+import type { ErrorEntry } from './entry.ts'
 
 /** Decisions about a device, its life and its owner. */
 export const deviceErrors = {

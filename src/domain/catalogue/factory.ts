@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../error.ts'
+import type { ErrorEntry } from './entry.ts'
 
 /** Making units, selling them, and what the buyer's site makes of it. */
 export const factoryErrors = {

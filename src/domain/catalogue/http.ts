@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../error.ts'
+import type { ErrorEntry } from './entry.ts'
 
 /** What the door itself refuses, before a role is asked. */
 export const httpErrors = {

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../error.ts'
+import type { ErrorEntry } from './entry.ts'
 
 /** What a device meets on its way into a network, as the device sees it. */
 export const pledgeErrors = {

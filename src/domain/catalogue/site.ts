@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../error.ts'
+import type { ErrorEntry } from './entry.ts'
 
 /** Running a site or a factory: configuration, API, CLI, files. */
 export const siteErrors = {

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../error.ts'
+import type { ErrorEntry } from './entry.ts'
 
 /** The record: ledger, projections, backup. */
 export const storeErrors = {

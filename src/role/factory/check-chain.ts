@@ -2,7 +2,7 @@ import { type Certificate, decodeCertificate } from '../../codec/x509/certificat
 import { formatName, sameName } from '../../codec/x509/name.ts'
 import { PathError, type PathErrorCode, validatePath } from '../../crypto/path.ts'
 import type { TrustAnchor } from '../../crypto/trust.ts'
-import type { Finding, Inspection } from './check.ts'
+import type { Finding, Inspection } from './finding.ts'
 
 const section = 'RFC 5280 section 6.1'
 const year = 365.25 * 24 * 3600 * 1000

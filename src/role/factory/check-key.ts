@@ -6,7 +6,7 @@ import { CodecError } from '../../codec/error.ts'
 import { keyOid, signatureAlgorithm } from '../../codec/x509/algorithm.ts'
 import type { Certificate } from '../../codec/x509/certificate.ts'
 import { attributeValues } from '../../codec/x509/name.ts'
-import type { Finding, Inspection } from './check.ts'
+import type { Finding, Inspection } from './finding.ts'
 
 const RsaPublicKey = sequence({ modulus: integer, publicExponent: integer })
 

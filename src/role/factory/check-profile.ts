@@ -3,7 +3,7 @@ import type { Certificate } from '../../codec/x509/certificate.ts'
 import { extendedKeyUsageOid, extensionKinds } from '../../codec/x509/extension.ts'
 import { hardwareModuleName } from '../../codec/x509/general-name.ts'
 import { attributeType, attributeValues } from '../../codec/x509/name.ts'
-import type { Finding, Inspection } from './check.ts'
+import type { Finding, Inspection } from './finding.ts'
 
 const printableStringTag = 0x13
 const year = 365.25 * 24 * 3600 * 1000

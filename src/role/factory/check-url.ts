@@ -1,5 +1,5 @@
 import { extensionKinds, findExtension } from '../../codec/x509/extension.ts'
-import type { Finding, Inspection } from './check.ts'
+import type { Finding, Inspection } from './finding.ts'
 
 /** Where the certificate sends a registrar: to the MASA and to the MUD file. */
 export function urlFindings({ certificate }: Inspection): Finding[] {

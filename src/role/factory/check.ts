@@ -5,20 +5,7 @@ import { chainFindings } from './check-chain.ts'
 import { keyFindings } from './check-key.ts'
 import { profileFindings } from './check-profile.ts'
 import { urlFindings } from './check-url.ts'
-
-/** `error`: some honest peer refuses the device. `warning`: it works with effort. `note`: worth knowing. */
-export type Severity = 'error' | 'warning' | 'note'
-
-/** One thing about an IDevID, in words for the engineer who set up its production line. */
-export interface Finding {
-  /** Kebab-case name; stays the same from version to version. */
-  readonly rule: string
-  readonly severity: Severity
-  /** What is there, and what it would do in the field. */
-  readonly message: string
-  /** Where the standard says so. */
-  readonly section: string
-}
+import type { Finding, Inspection, Severity } from './finding.ts'
 
 export interface CheckOptions {
   /** Roots that buyers will be given. With them the whole path is validated. */
@@ -29,15 +16,6 @@ export interface CheckOptions {
   readonly others?: readonly Certificate[]
   /** Default: now. */
   readonly at?: Date
-}
-
-/** What the rules look at. */
-export interface Inspection {
-  readonly certificate: Certificate
-  readonly anchors: readonly TrustAnchor[]
-  readonly chain: readonly Certificate[]
-  readonly others: readonly Certificate[]
-  readonly at: Date
 }
 
 const order: readonly Severity[] = ['error', 'warning', 'note']
