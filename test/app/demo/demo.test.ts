@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { painter } from '../../../src/app/cli/terminal.ts'
+import { keepWaiting, runDemo } from '../../../src/app/demo/demo.ts'
+import { silentLog } from '../../store.ts'
+
+const refused = [
+  { device: 'F26-000006', code: 'device-unexpected' },
+  { device: 'K26-000006', code: 'owner-mismatch' },
+  { device: 'clone of F26-000002', code: 'idevid-forged' },
+  { device: 'evil twin', code: 'voucher-invalid' },
+]
+
+function paper() {
+  const lines: string[] = []
+  return { lines, stream: { write: (text: string) => lines.push(...text.split('\n')) } }
+}
+
+describe('the demonstration', () => {
+  it('comes to exactly the expected end, says so, and lets a device in that a person approves', async () => {
+    const { lines, stream } = paper()
+    const { outcome, differences, cast } = await runDemo({
+      out: stream,
+      paint: painter(stream, {}),
+      quiet: false,
+      log: silentLog,
+    })
+    try {
+      assert.deepEqual(differences, [])
+      assert.equal(outcome.onboarded.length, 10)
+      assert.deepEqual(outcome.refused, refused)
+      assert.ok(lines.every(line => line.length <= 100))
+      assert.ok(
+        lines.some(line => line.includes('simulated')),
+        'says what is simulated',
+      )
+      for (const { device, code } of refused) {
+        assert.ok(
+          lines.some(line => line.includes(device) && line.includes(code)),
+          `${device} ${code}`,
+        )
+      }
+
+      const { site } = cast.stage
+      const credentials = await site.store.read(tables => tables.credential.find({ status: 'issued' }))
+      assert.equal(new Set(credentials.map(({ keyHash }) => keyHash)).size, 10, 'one key for each')
+
+      await site.approval.grant(cast.stage.device('F26-000006'), 'tester')
+      const connected: string[] = []
+      await keepWaiting(cast, outcome, new AbortController().signal, device => connected.push(device))
+      assert.deepEqual(connected, ['F26-000006'])
+    } finally {
+      await cast.close()
+    }
+  })
+
+  it('says nothing when only the outcome is wanted', async () => {
+    const { lines, stream } = paper()
+    const { cast } = await runDemo({ out: stream, paint: painter(stream, {}), quiet: true, log: silentLog })
+    await cast.close()
+    assert.deepEqual(lines, [])
+  })
+})
