@@ -10,12 +10,24 @@ export interface NameConstraintState {
   /** One list for each CA that has permittedSubtrees: a name must be within every list that speaks of its form. */
   readonly permitted: readonly (readonly GeneralSubtree[])[]
   readonly excluded: readonly GeneralSubtree[]
+  readonly effort: NameEffort
 }
 
-export const noNameConstraints: NameConstraintState = { permitted: [], excluded: [] }
+/**
+ * What comparing names may still cost. Names and constraints both come from strangers, have hundreds of entries, and a
+ * labyrinth of certificates multiplies them by its paths: so one purse for the whole search, not one a certificate.
+ */
+export interface NameEffort {
+  comparisons: number
+}
 
-/** Names times constraints in one certificate: both lists may come from a stranger, and have thousands of entries. */
-const maxComparisons = 100_000
+export function nameEffort(): NameEffort {
+  return { comparisons: 50_000 }
+}
+
+export function noNameConstraints(effort: NameEffort): NameConstraintState {
+  return { permitted: [], excluded: [], effort }
+}
 
 /**
  * The state after `ca` (RFC 5280 6.1.4 g). Throws PathError `name-constraint` for subtrees that we cannot apply: another
@@ -30,6 +42,7 @@ export function constrainNames(state: NameConstraintState, ca: Certificate): Nam
   return {
     permitted: permittedSubtrees.length === 0 ? state.permitted : [...state.permitted, permittedSubtrees],
     excluded: [...state.excluded, ...excludedSubtrees],
+    effort: state.effort,
   }
 }
 
@@ -37,11 +50,12 @@ export function constrainNames(state: NameConstraintState, ca: Certificate): Nam
  * Throws PathError `name-constraint` unless each name of `certificate` is permitted and none excluded (RFC 5280 6.1.3 b,
  * c): its subject, emailAddress attributes in it, and its subjectAltName. A commonName is never taken for a DNS name.
  */
-export function checkNames({ permitted, excluded }: NameConstraintState, certificate: Certificate): void {
+export function checkNames({ permitted, excluded, effort }: NameConstraintState, certificate: Certificate): void {
   if (permitted.length === 0 && excluded.length === 0) return
   const names = namesOf(certificate)
   const subtrees = permitted.reduce((sum, list) => sum + list.length, excluded.length)
-  if (names.length * subtrees > maxComparisons) throw refusal(certificate, 'too many names under too many constraints')
+  effort.comparisons -= names.length * subtrees
+  if (effort.comparisons < 0) throw refusal(certificate, 'too many names under too many constraints')
   for (const name of names) {
     const breaks = (why: string) => refusal(certificate, `the name ${describe(name)} is ${why}`)
     for (const { base } of excluded) {

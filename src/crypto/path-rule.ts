@@ -4,7 +4,7 @@ import { extendedKeyUsageOid, extensionKinds } from '../codec/x509/extension.ts'
 import { formatName } from '../codec/x509/name.ts'
 import { verifyCrl } from './crl.ts'
 import { CryptoError } from './error.ts'
-import { checkNames, constrainNames, noNameConstraints } from './name-constraint.ts'
+import { checkNames, constrainNames, type NameEffort, nameEffort, noNameConstraints } from './name-constraint.ts'
 import { PathError, type PathErrorCode } from './path-error.ts'
 import { cachedNameKey } from './trust.ts'
 
@@ -25,10 +25,15 @@ export interface PathRules {
  * RFC 5280 6.1.3 to 6.1.5 over `path` (leaf first, signatures verified) under `anchor`. Throws PathError. When the leaf is
  * the anchor itself, `path` is that one certificate.
  */
-export function checkPath(path: readonly Certificate[], anchor: Certificate, rules: PathRules): void {
+export function checkPath(
+  path: readonly Certificate[],
+  anchor: Certificate,
+  rules: PathRules,
+  effort: NameEffort = nameEffort(),
+): void {
   const leaf = path[0]!
   let depth = Number.POSITIVE_INFINITY
-  let names = noNameConstraints
+  let names = noNameConstraints(effort)
   if (leaf !== anchor) {
     // RFC 5280 6.1.1 leaves the anchor's extensions to us; like RFC 5937 we hold it to the limits that it sets itself.
     checkAuthority(anchor, anchor)

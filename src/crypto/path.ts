@@ -2,6 +2,7 @@ import { hash, type KeyObject } from 'node:crypto'
 import type { Certificate } from '../codec/x509/certificate.ts'
 import { CryptoError } from './error.ts'
 import { publicKeyOf } from './key.ts'
+import { nameEffort } from './name-constraint.ts'
 import { PathError, type PathErrorCode } from './path-error.ts'
 import { checkPath, type PathRules, refusal } from './path-rule.ts'
 import { Recent } from './recent.ts'
@@ -60,6 +61,7 @@ class PathSearch {
   readonly #request: PathRequest
   readonly #intermediates: readonly Certificate[]
   readonly #signed = new Map<Certificate, Map<Certificate, PathError | undefined>>()
+  readonly #effort = nameEffort()
   #signatures = 0
   #steps = 0
 
@@ -112,7 +114,7 @@ class PathSearch {
   #check(path: readonly Certificate[], anchor: TrustAnchor): ValidatedPath | undefined {
     try {
       publicKeyFor(path[0]!)
-      checkPath(path, anchor.certificate, this.#request)
+      checkPath(path, anchor.certificate, this.#request, this.#effort)
       return { leaf: path[0]!, path, anchor }
     } catch (error) {
       if (!(error instanceof PathError)) throw error

@@ -233,7 +233,7 @@ describe('enrolment under attack', () => {
     const issuing = { certificate: next.certificate, signer, name: 'issuing-2' }
     const issuer = createCredentialIssuer({ store: home.site, clock: () => home.now.value, issuing })
     const plan = { kind: 'network', lifetimeDays: 30, network: 'home' } as const
-    const issued = await issuer.issue({ device: id, csr: openCsr(csr), plan, attempt: 'x', authorize() {} })
+    const issued = await issuer.issue({ device: id, csr: openCsr(csr), plan, authorize() {} })
     const { anchor } = validatePath({
       chain: [decodeCertificate(issued)],
       anchors: [{ name: 'next', certificate: next.certificate }],

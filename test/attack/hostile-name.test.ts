@@ -132,10 +132,10 @@ describe('names that a stranger chose', () => {
     await expectDevice(home.site, { manufacturer: 'globex', serial }, 'test')
     const pledge = pledgeOf(home, device)
     const answer = await pledge.post(await pledge.voucherRequest())
-    assert.equal(answer.status, 200, `${serial}: ${answer.body}`)
+    assert.equal(answer.status, 200, `${serial}: ${String(answer.body)}`)
     const csr = keySigner(generateKey('P-256'))
     const enrolled = await pledgeOf(home, { ...device, serial: 'any' }).enroll(csr)
-    assert.equal(enrolled.status, 200, `${serial}: ${enrolled.body}`)
+    assert.equal(enrolled.status, 200, `${serial}: ${String(enrolled.body)}`)
     const { certificates } = decodeCertsOnly(Buffer.from(String(enrolled.body), 'base64'))
     return decodeCertificate(certificates[0] ?? new Uint8Array())
   }
