@@ -117,9 +117,10 @@ async function requestVoucher(
  * known by for a nonceless one, which has to outlive the registrar (RFC 8995 section 5.5.2, cBRSKI section 8.2).
  */
 function pinned({ checked, domains }: Inquiry, unit: UnitRecord): Certificate {
-  if (unit.withdrawnAt !== undefined) throw new OnboardingError('device-withdrawn', { serial: unit.serial })
   const allowed = domains.findLastIndex(ids => ids.some(id => unit.domains.includes(id)))
   if (allowed < 0) throw new OnboardingError('owner-mismatch', { serial: unit.serial, owner: 'somebody else' })
+  // Second, as it is the owner's business alone.
+  if (unit.withdrawnAt !== undefined) throw new OnboardingError('device-withdrawn', { serial: unit.serial })
   const chain = checked.registrarChain
   // Not above what the owner is known by: a shared root would let its other customers in.
   const at = checked.nonce === undefined ? allowed : Math.min(1, allowed)
