@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createMasaClient } from '../../src/adapter/http/masa-client.ts'
+import { freePort } from '../../src/app/free-port.ts'
 import { type ManufacturerSite, openManufacturerSite } from '../../src/app/manufacturer.ts'
 import { openSite, type Site } from '../../src/app/site.ts'
 import { encodePem } from '../../src/codec/pem.ts'
@@ -75,7 +75,7 @@ export async function openLab(options: { readonly network?: string; readonly clo
   const { network = 'lab', clock = Date.now } = options
   const directory = await mkdtemp(join(tmpdir(), 'mooring-interop-'))
   // The place of the MASA stands in every birth certificate, so it is settled before the first one.
-  const masaPort = await freePort()
+  const masaPort = await freePort('127.0.0.1')
   const factory = await openManufacturerSite({
     name: 'Acme',
     data: join(directory, 'acme'),
@@ -170,13 +170,4 @@ async function make(
   const bytes = await shipmentManifest(office, { batch }, buyer)
   await importManifest({ bytes, store: site.store, clock: site.clock, importedBy: 'test' })
   return serials.sort()
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new TypeError('no port')
-  return address.port
 }

@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../src/app/free-port.ts'
 import { needs } from '../peer.ts'
-import { freePort, run } from './lab.ts'
+import { run } from './lab.ts'
 
 /** The program as people run it: processes, files, and nothing else. */
 const main = fileURLToPath(new URL('../../src/app/cli/main.ts', import.meta.url))
@@ -48,7 +49,8 @@ describe('mooring up', needs('openssl', 'curl', 'bash'), () => {
   let url: string
 
   before(async () => {
-    const [site, api, masa] = [await freePort(), await freePort(), await freePort()]
+    const host = '127.0.0.1'
+    const [site, api, masa] = [await freePort(host), await freePort(host), await freePort(host)]
     url = `https://127.0.0.1:${site}`
     const place = ['--listen', '127.0.0.1', '--port', String(site), '--host', '127.0.0.1', '--api-port', String(api)]
     await start('up', '--data', at('site'), '--network', 'harbour', '--owner', 'harbour-master', ...place)
