@@ -1,6 +1,6 @@
 /**
- * node test/with-postgres.ts COMMAND [ARGUMENT ...]: runs the command, such as the whole test suite, with every
- * `openTestStore` on one PostgreSQL server that is there for as long as the command runs. Exits as the command does.
+ * node test/with-postgres.ts COMMAND [ARGUMENT ...]: runs the command, such as the whole test suite, with every store of
+ * a test on one PostgreSQL server that is there for as long as the command runs. Exits as the command does.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,6 +12,10 @@ const child = spawn(command, args, {
   stdio: 'inherit',
   env: { ...process.env, MOORING_TEST_STORE: 'postgres', MOORING_TEST_POSTGRES: server.url },
 })
-const [code] = (await once(child, 'exit')) as [number | null]
-await server.stop()
-process.exitCode = code ?? 1
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+try {
+  const [code] = (await once(child, 'exit')) as [number | null]
+  process.exitCode = code ?? 1
+} finally {
+  await server.stop()
+}
