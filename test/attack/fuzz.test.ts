@@ -15,19 +15,14 @@ import { signCms } from '../../src/crypto/cms.ts'
 import { createCsr } from '../../src/crypto/csr.ts'
 import { generateKey } from '../../src/crypto/key.ts'
 import { algorithmIdentifier, keySigner, type Signer } from '../../src/crypto/signer.ts'
-import { errorCatalogue, isErrorCode, OnboardingError } from '../../src/domain/error.ts'
+import { errorCatalogue, isErrorCode } from '../../src/domain/error.ts'
 import type { Endpoint, EndpointReply, EndpointRequest } from '../../src/domain/port.ts'
 import { type ArtifactFormat, openVoucherArtifact, signVoucherArtifact } from '../../src/protocol/brski/artifact.ts'
 import { brskiPath } from '../../src/protocol/brski/endpoint.ts'
 import { idevidIssuer } from '../../src/protocol/brski/idevid.ts'
-import { buyerCard, shipmentManifest } from '../../src/role/factory/sale.ts'
 import { presencePath } from '../../src/role/onboarding/presence.ts'
-import { importManifest } from '../../src/role/supply-chain/import.ts'
-import { openManifest } from '../../src/role/supply-chain/manifest.ts'
-import { trustManufacturer } from '../../src/role/supply-chain/trust.ts'
 import { certify, eku } from '../crypto/pki.ts'
 import {
-  buyer,
   expectUnit,
   type Neighbourhood,
   openNeighbourhood,
@@ -35,39 +30,9 @@ import {
   testPeer,
 } from '../role/onboarding/neighbourhood.ts'
 import { makeDevice, openMaker, trustMaker } from './maker.ts'
+import { alterations, edited, edits, runs } from './mutation.ts'
 
-const runs = Number(process.env['MOORING_FUZZ_RUNS'] ?? 300)
 const registrarCodes = new Set<number>([200, 202, 204, 400, 401, 403, 404, 405, 406, 409, 413, 415, 429, 502, 503])
-
-/** A few edits of a message: what comes of bad memory, bad software and bad intent. */
-const editsOf = (...kinds: readonly string[]) =>
-  fc.array(
-    fc.record({
-      at: fc.noBias(fc.nat(0xff_ffff)),
-      kind: fc.constantFrom(...kinds),
-      value: fc.integer({ min: 0, max: 255 }),
-      length: fc.integer({ min: 1, max: 40 }),
-    }),
-    { minLength: 1, maxLength: 4 },
-  )
-const edits = editsOf('set', 'flip', 'cut', 'drop', 'repeat', 'insert')
-/** Of the same length, so that the lengths around stay right and more of it is read. */
-const alterations = editsOf('set', 'flip')
-type Edit = typeof edits extends fc.Arbitrary<infer T> ? T : never
-
-function edited(original: Uint8Array, changes: Edit): Buffer {
-  let bytes = Buffer.from(original)
-  for (const { at, kind, value, length } of changes) {
-    const i = Math.floor((at / 0x100_0000) * bytes.length)
-    if (kind === 'set' && bytes.length > 0) bytes[i] = value
-    else if (kind === 'flip' && bytes.length > 0) bytes[i] = bytes[i]! ^ (1 << (value & 7))
-    else if (kind === 'cut') bytes = bytes.subarray(0, i)
-    else if (kind === 'drop') bytes = Buffer.concat([bytes.subarray(0, i), bytes.subarray(i + length)])
-    else if (kind === 'repeat') bytes = Buffer.concat([bytes.subarray(0, i + length), bytes.subarray(i)])
-    else if (kind === 'insert') bytes = Buffer.concat([bytes.subarray(0, i), randomBytes(length), bytes.subarray(i)])
-  }
-  return bytes
-}
 
 /** Answers, and answers a peer: with a status of the protocol, a known code, and nothing about the inside. */
 function checkReply(reply: EndpointReply | undefined, statuses = registrarCodes): void {
@@ -378,7 +343,7 @@ describe('endpoints under mutated messages', () => {
       { requiredKeys: [] },
     )
     const body = fc.oneof(
-      value.map(text).map(Buffer.from),
+      value.map(text).map(json => Buffer.from(json)),
       fc.tuple(edits, value.map(text)).map(([changes, json]) => edited(Buffer.from(json), changes)),
     )
     await property(
@@ -457,55 +422,4 @@ function readable(der: Uint8Array): Certificate | undefined {
     assert.ok(error instanceof CodecError)
     return undefined
   }
-}
-
-describe('manifests and anchors that were tampered with', () => {
-  let home: Neighbourhood
-  before(async () => {
-    home = await openNeighbourhood({ units: 3 })
-  })
-  after(async () => {
-    assert.equal((await home.site.verify()).integrity, 'pass')
-    await home.close()
-  })
-
-  it('are refused by code, and nothing of them is imported', async () => {
-    const card = buyerCard({ id: buyer, name: 'Owner', certificates: [home.authority.root] })
-    const clock = () => home.now.value
-    const shop = { manufacturer: home.manufacturer, store: home.factory, clock, random: randomBytes }
-    const original = await shipmentManifest(shop, { batch: 'B1' }, card)
-    const anchors = home.manufacturer.masaAnchors
-    await openManifest(original, { anchors, at: new Date(home.now.value) })
-    await fc.assert(
-      fc.asyncProperty(edits, async changes => {
-        const bytes = edited(original, changes)
-        if (bytes.equals(original)) return
-        await assert.rejects(importManifest({ bytes, store: home.site, clock, importedBy: 'x' }), refusal)
-      }),
-      { numRuns: runs },
-    )
-    assert.equal(await home.site.read(tables => tables.device.count()), 0)
-  })
-
-  it('anchors, too', async () => {
-    const der = home.manufacturer.deviceRoot.der
-    const clock = () => home.now.value
-    await fc.assert(
-      fc.asyncProperty(edits, async changes => {
-        try {
-          await trustManufacturer({ store: home.site, clock }, { name: 'fuzz', anchors: [edited(der, changes)] }, 'x')
-        } catch (error) {
-          refusal(error)
-        }
-      }),
-      { numRuns: runs },
-    )
-  })
-})
-
-function refusal(error: unknown): true {
-  assert.ok(error instanceof OnboardingError, String((error as Error).stack))
-  assert.notEqual(error.code, 'internal')
-  assert.ok(error.entry.status >= 400 && error.entry.status < 500, error.code)
-  return true
 }
