@@ -50,10 +50,13 @@ export interface IssuerRecord {
   readonly certificate: string
   /** Label in the key store. */
   readonly keyLabel: string
+  /** The last number taken. */
   readonly crlNumber: number
   /** Newest CRL, DER base64. */
   readonly crl?: string
   readonly crlNextUpdate?: number
+  /** Number of `crl`; another one than `crlNumber` when a CRL was numbered and never made. */
+  readonly crlPublished?: number
 }
 
 export type AccessRole = 'administrator' | 'operator' | 'auditor'

@@ -37,20 +37,27 @@ export function createRevocation(options: RevocationOptions): Revocation {
 
   async function crl(): Promise<Buffer> {
     const record = await store.read(tables => tables.issuer.get(issuing.name))
-    const half = options.crlValidity / 2
-    if (record?.crl !== undefined && (record.crlNextUpdate ?? 0) - clock() > half)
-      return Buffer.from(record.crl, 'base64')
+    if (record?.crl !== undefined && isCurrent(record)) return Buffer.from(record.crl, 'base64')
     underWay ??= publish(options).finally(() => {
       underWay = undefined
     })
     return underWay
   }
 
+  /** Not when a revocation came whose CRL was lost in a crash, nor when it is of a time that the clock has left again. */
+  function isCurrent({ crlNumber, crlPublished, crlNextUpdate = 0 }: IssuerRecord): boolean {
+    const left = crlNextUpdate - clock()
+    return crlPublished === crlNumber && left > options.crlValidity / 2 && left <= options.crlValidity
+  }
+
   return {
     crl,
     async revoke(credential, reason, by) {
-      const revoked = await store.transaction(tx => recordRevocation(tx, credential, { reason, by, at: clock() }))
-      await publish(options)
+      let revoked: CredentialRecord | undefined
+      await publish(options, async tx => {
+        revoked = await recordRevocation(tx, credential, { reason, by, at: clock() })
+      })
+      if (revoked === undefined) throw new OnboardingError('internal')
       return revoked
     },
     endpoint: {
@@ -77,17 +84,24 @@ async function recordRevocation(
   return revoked
 }
 
-/** The number is taken, on record, before anything is signed under it: no two CRLs share one (RFC 5280 section 5.2.3). */
-async function publish(options: RevocationOptions): Promise<Buffer> {
+/**
+ * The number is taken, on record, before anything is signed under it: no two CRLs share one (RFC 5280 section 5.2.3).
+ * With it goes what the CRL is for: whoever finds a number without its CRL knows that there is something to tell.
+ */
+async function publish(
+  options: RevocationOptions,
+  occasion: (tx: Tx) => Promise<void> = async () => {},
+): Promise<Buffer> {
   const { store, clock, issuing, crlValidity } = options
   const { number, revoked } = await store.transaction(async tx => {
+    await occasion(tx)
     const record = await issuerRecord(tx, issuing.name)
     const number = record.crlNumber + 1
     await tx.issuer.put({ ...record, crlNumber: number })
     await tx.append(streamName('issuer', `${issuing.name}/crl-${number}`), 0, [
       { kind: 'crl-numbered', body: { issuer: issuing.name, number } },
     ])
-    return { number, revoked: await revokedCredentials(tx, issuing.name) }
+    return { number, revoked: await revokedCredentials(tx, issuing.name, clock() - crlValidity) }
   })
   const thisUpdate = clock()
   const nextUpdate = thisUpdate + crlValidity
@@ -103,7 +117,7 @@ async function publish(options: RevocationOptions): Promise<Buffer> {
     const record = await issuerRecord(tx, issuing.name)
     // A slower one must not put an older list over a newer.
     if (record.crlNumber !== number) return
-    await tx.issuer.put({ ...record, crl: crl.toString('base64'), crlNextUpdate: nextUpdate })
+    await tx.issuer.put({ ...record, crl: crl.toString('base64'), crlPublished: number, crlNextUpdate: nextUpdate })
   })
   return crl
 }
@@ -114,12 +128,13 @@ async function issuerRecord(tx: Tx, name: string): Promise<IssuerRecord> {
   return record
 }
 
-async function revokedCredentials(tx: Tx, issuer: string) {
+/** RFC 5280 section 3.3: what has expired need not stay, once it has been told of. */
+async function revokedCredentials(tx: Tx, issuer: string, since: number) {
   const revoked: { serialNumber: Buffer; revocationDate: Date; reason: RevocationReason }[] = []
   for (let after = ''; ; ) {
     const page = await tx.credential.find({ status: 'revoked' }, { after, limit: 1000 })
     for (const record of page) {
-      if (record.issuer !== issuer) continue
+      if (record.issuer !== issuer || record.notAfter < since) continue
       revoked.push({
         serialNumber: Buffer.from(record.serialHex, 'hex'),
         revocationDate: new Date(record.revokedAt ?? 0),
