@@ -17,6 +17,16 @@ const lock: { readonly packages: Readonly<Record<string, LockedPackage>> } = JSO
   readFileSync(join(root, 'package-lock.json'), 'utf8'),
 )
 
+describe('the program', () => {
+  it('asks for the Node that the package asks for, before it imports anything', () => {
+    const main = readFileSync(join(root, 'src/app/cli/main.ts'), 'utf8')
+    const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const [, major, minor] = /needed = \[(\d+), (\d+)\]/.exec(main) ?? []
+    assert.equal(`>=${major}.${minor}`, engines.node)
+    assert.doesNotMatch(main, /^import /m)
+  })
+})
+
 describe('package-lock.json', () => {
   // npm ci refuses a lock file that lacks one, even for a platform that nobody here uses.
   it('holds every package that another one asks for, those of other platforms as well', () => {

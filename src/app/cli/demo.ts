@@ -9,7 +9,14 @@ interface DemoFlags {
   readonly once?: boolean
   readonly verbose?: boolean
   readonly apiPort: number
+  readonly pace?: number
 }
+
+/** How this program is called where it runs: types are stripped in a checkout only. */
+const program = import.meta.filename.endsWith('.ts') ? 'npm run -s mooring --' : 'npx mooring'
+
+/** Milliseconds: at full speed it is over before a person has found where to look. */
+const watched = 400
 
 export function demoCommand(cli: Cli): Command {
   return described(new Command('demo'), {
@@ -21,13 +28,23 @@ export function demoCommand(cli: Cli): Command {
   })
     .option('--once', 'end after the summary; fails unless the outcome is exactly the expected one')
     .option('--api-port <port>', 'port of the API on this machine; 0 takes a free one', count(0, 65_535), 0)
+    .option('--pace <ms>', `rest after each step of a device; ${watched} on a terminal, 0 with --once`, count(0, 2000))
     .option('--verbose', 'log what every party does, on standard error')
     .action(
       cli.run<DemoFlags, []>(async task => {
         const { io, options, paint, answer } = task
         const log = openLog({ level: options.verbose === true ? 'info' : 'warn', name: 'demo' })
         const quiet = options.json === true
-        const { outcome, differences, cast } = await runDemo({ out: io.stdout, paint, quiet, log })
+        const watching = io.stdout.isTTY === true && !quiet && options.once !== true
+        const pace = options.pace ?? (watching ? watched : 0)
+        const { outcome, differences, cast } = await runDemo({
+          out: io.stdout,
+          paint,
+          quiet,
+          log,
+          pace,
+          signal: io.signal,
+        })
         try {
           if (quiet) answer(outcome, () => '')
           for (const difference of quiet ? differences : []) io.stderr.write(`${difference}\n`)
@@ -50,10 +67,15 @@ async function stayUp(
   try {
     const token = site.firstToken?.revealText() ?? ''
     note(
-      `The API answers at http://127.0.0.1:${listener.port} until you press Ctrl-C; everything is gone then. Try:\n\n` +
-        `  export MOORING_URL=http://127.0.0.1:${listener.port} MOORING_TOKEN=${token}\n` +
-        `  mooring device list\n  mooring approval list     # F26-000006 waits; grant it, and watch it connect\n  mooring audit verify\n\n` +
-        paint('dim', 'From a checkout, `mooring` is `npm run -s mooring --`.'),
+      [
+        `\nThe API answers at http://127.0.0.1:${listener.port} until you press Ctrl-C, and all is gone then.`,
+        'Try in a second window:\n',
+        `  export MOORING_URL=http://127.0.0.1:${listener.port}`,
+        `  export MOORING_TOKEN=${token}`,
+        `  ${program} device list`,
+        `  ${program} approval grant F26-000006   ${paint('dim', '# and watch it connect')}`,
+        `  ${program} audit verify\n`,
+      ].join('\n'),
     )
     await Promise.all([
       ended(io.signal),

@@ -12,11 +12,12 @@ const width = 100
 const gap = '  '
 const least = 6
 
-/** Aligned columns in at most 100 columns of a terminal, for people. */
-export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): string {
+/** Aligned columns in at most `page` columns of a terminal, for people. */
+export function table<T>(rows: readonly T[], columns: readonly Column<T>[], page = width): string {
   const cells = rows.map(row => columns.map(column => harmless(column.of(row))))
   const widths = fitted(
     columns,
+    page,
     columns.map(({ title }, n) => Math.max(length(title), ...cells.map(line => length(line[n]!)))),
   )
   const line = (texts: readonly string[]) =>
@@ -58,10 +59,10 @@ export function moment(instant: string | undefined): string {
 }
 
 /** Takes from the widest of the flexible columns until all fit. */
-function fitted<T>(columns: readonly Column<T>[], wanted: readonly number[]): number[] {
+function fitted<T>(columns: readonly Column<T>[], page: number, wanted: readonly number[]): number[] {
   const widths = [...wanted]
   const total = () => widths.reduce((sum, each) => sum + each, 0) + gap.length * (widths.length - 1)
-  while (total() > width) {
+  while (total() > page) {
     let widest = -1
     for (const [n, { flexible }] of columns.entries()) {
       if (flexible === true && widths[n]! > least && (widest < 0 || widths[n]! > widths[widest]!)) widest = n

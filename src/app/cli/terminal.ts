@@ -4,7 +4,18 @@ import { styleText } from 'node:util'
 export interface Stream {
   write(text: string): unknown
   readonly isTTY?: boolean
+  /** Size of the terminal, in characters; as it is now. */
+  readonly columns?: number
+  readonly rows?: number
 }
+
+/** Columns that may be written: those of the terminal, and never more than fit on a page. */
+export function columnsOf({ isTTY, columns }: Stream): number {
+  if (isTTY !== true) return page
+  return columns === undefined || columns === 0 ? 80 : Math.min(columns, page)
+}
+
+const page = 100
 
 /** What a command has of the world, so that tests can give it another one. */
 export interface Io {
@@ -45,7 +56,7 @@ export function progressLine(stream: Stream): { show(text: string): void; end():
   return {
     show(text) {
       shown = true
-      stream.write(`\r\u001b[K${harmless(text).slice(0, 99)}`)
+      stream.write(`\r\u001b[K${harmless(text).slice(0, columnsOf(stream) - 1)}`)
     },
     end() {
       if (shown) stream.write('\r\u001b[K')

@@ -64,6 +64,7 @@ function unitPart(stage: Stage, maker: Maker, serial: string, twinOrigin: string
     name: serial,
     model: maker.model.name,
     expected: expectation(serial),
+    ...(serial === unlisted ? { unexpected: true } : {}),
     ...(serial === courted ? { note: 'refused the evil twin first' } : {}),
     async *play(signal) {
       const pledge = await stage.pledge(serial)
@@ -85,6 +86,7 @@ function clonePart(stage: Stage): Part {
   return {
     name: `clone of ${cloned}`,
     impersonates: cloned,
+    unexpected: true,
     model: maker.model.name,
     expected: { outcome: 'refused', code: 'idevid-forged' },
     async *play(signal) {

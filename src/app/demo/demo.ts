@@ -1,11 +1,12 @@
 import { type ErrorCode, errorCatalogue } from '../../domain/error.ts'
+import { rungs } from '../../domain/evidence.ts'
 import type { LedgerVerdict, Log } from '../../domain/port.ts'
-import { table } from '../cli/table.ts'
-import type { Stream } from '../cli/terminal.ts'
+import { table, wrapped } from '../cli/table.ts'
+import { columnsOf, progressLine, type Stream } from '../cli/terminal.ts'
 import { assembleCast, type Cast } from './cast.ts'
 import { liveLadder, type Paint } from './ladder.ts'
 import { type DemoOutcome, differences, type ExpectedOutcome } from './outcome.ts'
-import { type Part, type Performance, perform } from './run.ts'
+import { type Part, type Performance, perform, type Recorded } from './run.ts'
 
 export interface DemoOptions {
   readonly out: Stream
@@ -13,6 +14,10 @@ export interface DemoOptions {
   /** Nothing for people: the caller prints the outcome. */
   readonly quiet: boolean
   readonly log: Log
+  /** Milliseconds that each device rests after each step, for a person who watches; not at all unless told. */
+  readonly pace?: number
+  /** Breaks it off. */
+  readonly signal?: AbortSignal
   /** Milliseconds after which devices that came to no end are switched off. */
   readonly bound?: number
 }
@@ -25,24 +30,31 @@ export interface DemoResult {
 }
 
 /** Runs the demonstration up to its summary; the stage stays up until `cast.close`. */
-export async function runDemo({ out, paint, quiet, log, bound = 40_000 }: DemoOptions): Promise<DemoResult> {
+export async function runDemo(options: DemoOptions): Promise<DemoResult> {
+  const { out, paint, quiet, log, pace = 0, signal } = options
+  const { bound = 40_000 + 40 * pace } = options
   const started = performance.now()
   const say = (text: string) => (quiet ? undefined : out.write(`${text}\n`))
-  say(`${paint('bold', 'Mooring')}: two factories, their voucher services and an owner's site, in this process.`)
-  say('Certificates, TLS and ledgers are real; the devices are simulated, with keys in memory.\n')
-  const cast = await assembleCast({ owner: 'owner', network: 'home', log }, step =>
-    say(paint('dim', `  opening ${step}`)),
-  )
+  say(introduction(out, paint))
+  const opening = progressLine(out)
+  const cast = await assembleCast({ owner: 'owner', network: 'home', log }, step => {
+    if (out.isTTY !== true) say(`  opening ${step}`)
+    else if (!quiet) opening.show(`  opening ${step}`)
+  })
   try {
-    say('')
+    opening.end()
+    if (out.isTTY !== true) say('')
     const ladder = liveLadder(out, paint)
     const played = await perform(cast.parts, {
       bound,
+      pace,
+      ...(signal === undefined ? {} : { signal }),
       home: cast.stage.origin,
       nameOf: candidate => (candidate === cast.twin.origin ? cast.twin.name : candidate),
       show: rows => (quiet ? undefined : ladder.show(rows)),
-      recorded: part => recordedCode(cast, part),
+      recorded: part => recordOf(cast, part),
     })
+    signal?.throwIfAborted()
     const outcome = { ...played.outcome, seconds: Math.round(performance.now() - started) / 1000 }
     const ledgers = await verifyLedgers(cast)
     const wrong = [
@@ -50,8 +62,9 @@ export async function runDemo({ out, paint, quiet, log, bound = 40_000 }: DemoOp
       ...wrongNetworks(cast, played),
       ...brokenLedgers(ledgers),
     ]
-    say(`\n${summary(cast, played, paint)}\n`)
+    say(`\n${summary(played, paint, columnsOf(out))}\n`)
     say(`${outcome.onboarded.length} onboarded, ${outcome.refused.length} refused, in ${outcome.seconds} s.`)
+    if (pace > 0) say(paint('dim', 'Each step was slowed down to be watched: --pace 0 shows it at full speed.'))
     say(`${ledgers.length} ledgers verified, ${ledgers.reduce((sum, { verdict }) => sum + verdict.events, 0)} events.`)
     for (const difference of wrong) say(paint('red', `Not as expected: ${difference}`))
     return { outcome, differences: wrong, cast }
@@ -59,6 +72,13 @@ export async function runDemo({ out, paint, quiet, log, bound = 40_000 }: DemoOp
     await cast.close()
     throw error
   }
+}
+
+function introduction(out: Stream, paint: Paint): string {
+  const text =
+    "Mooring: two factories, their voucher services and an owner's site, in this process. Certificates, TLS and ledgers " +
+    `are real; the devices are simulated, with keys in memory. Each climbs: ${rungs.join(', ')}.`
+  return `${wrapped(text, columnsOf(out)).join('\n').replace('Mooring', paint('bold', 'Mooring'))}\n`
 }
 
 /**
@@ -83,21 +103,23 @@ export async function keepWaiting(
   )
 }
 
-/** The site's own word on why a part was refused: of a device in its record, of a stranger among the refusals. */
-async function recordedCode({ stage }: Cast, part: Part): Promise<ErrorCode | undefined> {
+/** The site's own word on a part: of a device in its record, of a stranger among the refusals. */
+async function recordOf({ stage }: Cast, part: Part): Promise<Recorded> {
   const { store } = stage.site
   if (part.impersonates === undefined) {
     const device = await store.read(tables => tables.device.get(stage.device(part.name)))
-    return device?.refusal?.code
+    if (device === undefined) return {}
+    const { rung, refusal } = device
+    return { rung, ...(refusal === undefined ? {} : { code: refusal.code }) }
   }
   for (let cursor = {}; ; ) {
     const page = await store.feed(cursor, 1000)
-    if (page.events.length === 0) return undefined
+    if (page.events.length === 0) return {}
     const claim = `serialNumber=${part.impersonates}`
     const refusal = page.events.find(
       ({ kind, body }) => kind === 'stranger-refused' && String(body['claims']).includes(claim),
     )
-    if (refusal !== undefined) return refusal.body['code'] as ErrorCode
+    if (refusal !== undefined) return { code: refusal.body['code'] as ErrorCode }
     cursor = page.cursor
   }
 }
@@ -143,7 +165,7 @@ function brokenLedgers(ledgers: readonly LedgerResult[]): string[] {
   )
 }
 
-function summary({ parts }: Cast, { rows, networks }: Performance, paint: Paint): string {
+function summary({ rows, networks }: Performance, paint: Paint, columns: number): string {
   const refusals = [
     ...rows.flatMap(({ name, rung, refusal, waiting }) =>
       refusal === undefined || rung === 'connected'
@@ -153,12 +175,16 @@ function summary({ parts }: Cast, { rows, networks }: Performance, paint: Paint)
     ...networks.map(({ network, device, code }) => ({ who: network, by: device, code })),
   ]
   const connected = rows.filter(({ rung }) => rung === 'connected').length
-  const text = table(refusals, [
-    { title: 'refused', of: ({ who }) => who },
-    { title: 'by', of: ({ by }) => by },
-    { title: 'code', of: ({ code }) => code },
-    { title: 'why', of: ({ code }) => errorCatalogue[code].title, flexible: true },
-  ])
-  const proof = `${connected} of ${parts.length} have a credential of their own and have shown it over mutual TLS.`
+  const text = table<(typeof refusals)[number]>(
+    refusals,
+    [
+      { title: 'refused', of: ({ who }) => who },
+      { title: 'by', of: ({ by }) => by },
+      { title: 'code', of: ({ code }) => code },
+      { title: 'why', of: ({ code }) => errorCatalogue[code].title, flexible: true },
+    ],
+    columns,
+  )
+  const proof = `${connected} devices have a credential of their own and have shown it over mutual TLS.`
   return `${paint('green', proof)}\n\n${text}`
 }

@@ -1,11 +1,13 @@
 import type { ErrorCode } from '../../domain/error.ts'
 import { type Rung, rungs } from '../../domain/evidence.ts'
-import type { painter, Stream } from '../cli/terminal.ts'
+import { columnsOf, type painter, type Stream } from '../cli/terminal.ts'
 
 /** One line of the ladder. */
 export interface LadderRow {
   readonly name: string
   readonly model: string
+  /** Nobody told the site that this one would come. */
+  readonly unexpected?: boolean
   /** Undefined before the device is switched on. */
   readonly rung?: Rung
   readonly waiting?: boolean
@@ -17,32 +19,59 @@ export interface LadderRow {
 /** Colours a word, or leaves it. */
 export type Paint = ReturnType<typeof painter>
 
-/** The ladder as text: a head line, then one line for each row; at most 100 columns. */
-export function ladderLines(rows: readonly LadderRow[], paint: Paint): string[] {
+/** Text and how it is painted: length is counted before the colours are in it. */
+type Segment = readonly [text: string, style?: Parameters<Paint>[0]]
+
+/** The ladder as text: a head line, then one line for each row; each in at most so many columns. */
+export function ladderLines(rows: readonly LadderRow[], paint: Paint, columns = 100): string[] {
   const names = Math.max(6, ...rows.map(({ name }) => name.length))
-  const models = Math.max(5, ...rows.map(({ model }) => model.length))
-  const head = `  ${'device'.padEnd(names)}  ${'model'.padEnd(models)}  ${rungs.map(rung => rung.slice(0, 4)).join('  ')}`
-  return [
-    paint('dim', head),
-    ...rows.map(row => `  ${row.name.padEnd(names)}  ${row.model.padEnd(models)}  ${steps(row, paint)}`),
+  const models = columns < 90 ? 0 : Math.max(5, ...rows.map(({ model }) => model.length))
+  const start = (name: string, model: string) =>
+    `  ${name.padEnd(names)}  ${models === 0 ? '' : `${model.padEnd(models)}  `}`
+  const lines: Segment[][] = [
+    [[`${start('device', 'model')}${'ladder'.padEnd(rungs.length * 2 + 1)}now`, 'dim']],
+    ...rows.map(row => [[start(row.name, row.model)] as const, ...steps(row), [' '] as const, ...verdict(row)]),
   ]
+  return lines.map(segments => painted(segments, paint, columns))
 }
 
-function steps(row: LadderRow, paint: Paint): string {
+function steps(row: LadderRow): Segment[] {
   const reached = row.rung === undefined ? -1 : rungs.indexOf(row.rung)
-  const cells = rungs.map((_, index) => {
-    if (index <= reached) return paint('green', '●')
-    if (index === reached + 1 && row.refusal !== undefined)
-      return row.waiting ? paint('yellow', '◌') : paint('red', '✗')
-    return paint('dim', '·')
+  return rungs.map((rung, index) => {
+    if (rung === 'expected' && row.unexpected === true) return ['○ ', 'dim']
+    if (index <= reached) return ['● ', 'green']
+    if (index > reached + 1 || row.refusal === undefined) return ['· ', 'dim']
+    return row.waiting ? ['◌ ', 'yellow'] : ['✗ ', 'red']
   })
-  return `${cells.join('     ')}     ${verdict(row, paint)}`.trimEnd()
 }
 
-function verdict({ rung, refusal, waiting, note }: LadderRow, paint: Paint): string {
-  if (rung === 'connected' && refusal === undefined) return note === undefined ? '' : paint('dim', note)
-  if (refusal !== undefined) return paint(waiting ? 'yellow' : 'red', waiting ? `waits: ${refusal}` : refusal)
-  return ''
+const widestRung = Math.max(...rungs.map(rung => rung.length))
+
+function verdict({ rung, refusal, waiting, note }: LadderRow): Segment[] {
+  if (refusal !== undefined) {
+    const style = waiting === true ? 'yellow' : 'red'
+    return [[(waiting === true ? 'waits' : 'refused').padEnd(widestRung + 2), style], [refusal]]
+  }
+  if (rung === undefined) return [['off', 'dim']]
+  if (rung !== 'connected') return [[rung]]
+  return note === undefined
+    ? [[rung, 'green']]
+    : [
+        [rung.padEnd(widestRung + 2), 'green'],
+        [note, 'dim'],
+      ]
+}
+
+function painted(segments: readonly Segment[], paint: Paint, columns: number): string {
+  let left = columns
+  return segments
+    .map(([text, style]) => {
+      const shown = Array.from(text).slice(0, left)
+      left -= shown.length
+      return style === undefined ? shown.join('') : paint(style, shown.join(''))
+    })
+    .join('')
+    .trimEnd()
 }
 
 /** Draws the ladder again in place on a terminal; on anything else it says each change in a line. */
@@ -50,9 +79,11 @@ export function liveLadder(out: Stream, paint: Paint) {
   let drawn = 0
   const said = new Map<string, string>()
   const redraw = (rows: readonly LadderRow[]) => {
-    const lines = ladderLines(rows, paint)
+    const lines = ladderLines(rows, paint, columnsOf(out))
     const up = drawn === 0 ? '' : `\u001b[${drawn}A`
-    out.write(`${up}${lines.map(line => `\u001b[2K${line}`).join('\n')}\n`)
+    // One write between the marks of a synchronized update, and lines are overwritten before their rest is erased: no
+    // terminal shows half a picture, or an empty one.
+    out.write(`\u001b[?2026h${up}${lines.map(line => `${line}\u001b[K`).join('\n')}\n\u001b[?2026l`)
     drawn = lines.length
   }
   const say = (rows: readonly LadderRow[]) => {
@@ -63,5 +94,12 @@ export function liveLadder(out: Stream, paint: Paint) {
       out.write(`${name} ${now}\n`)
     }
   }
-  return { show: out.isTTY === true ? redraw : say }
+  return {
+    show(rows: readonly LadderRow[]) {
+      // A cursor cannot go back to what has scrolled away.
+      const fits = out.isTTY === true && (out.rows === undefined || out.rows > rows.length + 1)
+      if (fits || drawn > 0) redraw(rows)
+      else say(rows)
+    },
+  }
 }

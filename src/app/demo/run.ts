@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ErrorCode } from '../../domain/error.ts'
 import { higherRung, type Rung } from '../../domain/evidence.ts'
 import type { Progress } from '../../protocol/brski/pledge.ts'
@@ -10,6 +11,8 @@ export interface Part {
   readonly model: string
   /** Serial number of the device that it claims to be. */
   readonly impersonates?: string
+  /** Nobody told the site that this one would come. */
+  readonly unexpected?: boolean
   /** Shown behind the ladder. */
   readonly note?: string
   readonly expected: { readonly outcome: 'onboarded' } | { readonly outcome: 'refused'; readonly code: ErrorCode }
@@ -31,6 +34,25 @@ export interface Performance {
   readonly networks: readonly NetworkRefusal[]
 }
 
+/** What the site's own record says of a part: a device is told little. */
+export interface Recorded {
+  readonly code?: ErrorCode
+  readonly rung?: Rung
+}
+
+export interface Direction {
+  /** Milliseconds after which the rest is switched off. */
+  readonly bound: number
+  /** Milliseconds that a device rests after each step, for a person who watches. */
+  readonly pace: number
+  /** Switches everything off at once. */
+  readonly signal?: AbortSignal
+  readonly home: string
+  readonly nameOf: (candidate: string) => string
+  readonly show: (rows: readonly LadderRow[]) => void
+  readonly recorded: (part: Part) => Promise<Recorded>
+}
+
 interface Act {
   readonly part: Part
   rung?: Rung
@@ -39,54 +61,55 @@ interface Act {
 }
 
 /**
- * Switches all parts on at once and lets each come to its end: connected, refused by everybody it can reach, or, for a
- * device that waits for a person, once nobody else is under way. `bound`: milliseconds after which the rest is switched off.
+ * Switches all parts on and lets each come to its end: connected, refused by everybody it can reach, or, for a device that
+ * waits for a person, once nobody else is under way.
  */
-export async function perform(
-  parts: readonly Part[],
-  options: {
-    readonly bound: number
-    readonly home: string
-    readonly nameOf: (candidate: string) => string
-    readonly show: (rows: readonly LadderRow[]) => void
-    /** Why the site refused a part or lets it wait, from the site's own record: a device is told little. */
-    readonly recorded: (part: Part) => Promise<ErrorCode | undefined>
-  },
-): Promise<Performance> {
+export async function perform(parts: readonly Part[], direction: Direction): Promise<Performance> {
+  const { bound, pace, home, nameOf, show } = direction
   const started = performance.now()
   const acts: Act[] = parts.map(part => ({ part }))
   const networks: NetworkRefusal[] = []
   const power = new AbortController()
-  const bound = setTimeout(() => power.abort(), options.bound)
+  const off = () => power.abort()
+  const limit = setTimeout(off, bound)
+  direction.signal?.addEventListener('abort', off)
+  if (direction.signal?.aborted === true) off()
   const done = new Set<Act>()
   const settle = () => {
     // Who waits for a person would wait for ever here, and who was refused would try again for as long as it has power.
     if (acts.every(act => done.has(act) || act.waiting !== undefined || act.refusal !== undefined)) power.abort()
   }
-  const play = async (act: Act) => {
+  const rest = (milliseconds: number) => delay(milliseconds, undefined, { signal: power.signal }).catch(() => undefined)
+  const play = async (act: Act, index: number) => {
+    if (pace > 0) await rest((index * pace) / 3)
     for await (const news of act.part.play(power.signal)) {
-      note(act, news, { ...options, networks })
-      options.show(acts.map(row))
+      note(act, news, { home, nameOf, networks })
+      if (act.refusal !== undefined || act.waiting !== undefined) consult(act, await direction.recorded(act.part))
+      show(acts.map(row))
       settle()
+      // A device does its next step when it is asked for the next news, so this slows the device, not the picture of it.
+      if (pace > 0) await rest(pace)
     }
     done.add(act)
     settle()
   }
   try {
+    show(acts.map(row))
     await Promise.all(acts.map(play))
   } finally {
-    clearTimeout(bound)
+    clearTimeout(limit)
+    direction.signal?.removeEventListener('abort', off)
   }
   const seconds = Math.round(performance.now() - started) / 1000
-  for (const act of acts) {
-    if (act.rung === 'connected') continue
-    const code = await options.recorded(act.part)
-    if (code === undefined) continue
-    if (act.refusal !== undefined) act.refusal = code
-    else if (act.waiting !== undefined) act.waiting = code
-  }
-  options.show(acts.map(row))
   return { outcome: outcomeOf(acts, networks, seconds), rows: acts.map(row), networks }
+}
+
+/** The site's record knows why, and how far a device came that never heard of it. */
+function consult(act: Act, { code, rung }: Recorded): void {
+  if (rung !== undefined) act.rung = act.rung === undefined ? rung : higherRung(act.rung, rung)
+  if (code === undefined) return
+  if (act.refusal !== undefined) act.refusal = code
+  else if (act.waiting !== undefined) act.waiting = code
 }
 
 function note(
@@ -100,8 +123,10 @@ function note(
 ): void {
   if (news.type === 'climbed') {
     act.rung = act.rung === undefined ? news.rung : higherRung(act.rung, news.rung)
+    // Who only tries again is where it was.
+    if (news.rung === 'heard') return
     delete act.refusal
-    if (news.rung !== 'heard') delete act.waiting
+    delete act.waiting
   }
   // All that "come back later" can mean to a device; the site's record says it for certain.
   if (news.type === 'waiting') act.waiting = 'device-unexpected'
@@ -121,6 +146,7 @@ function row({ part, rung, waiting, refusal }: Act): LadderRow {
     model: part.model,
     ...(rung === undefined ? {} : { rung }),
     ...(code === undefined || rung === 'connected' ? {} : { refusal: code, waiting: refusal === undefined }),
+    ...(part.unexpected === true ? { unexpected: true } : {}),
     ...(part.note === undefined ? {} : { note: part.note }),
   }
 }

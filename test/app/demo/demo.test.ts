@@ -54,6 +54,24 @@ describe('the demonstration', () => {
     }
   })
 
+  it('is slowed down for a person who watches, and ends at once when it is broken off', async () => {
+    const { stream } = paper()
+    const paint = painter(stream, {})
+    const ending = new AbortController()
+    const watched = {
+      write(text: string) {
+        if (text.endsWith(' heard\n')) ending.abort()
+      },
+    }
+    const { outcome, differences, cast } = await runDemo({ out: stream, paint, quiet: true, log: silentLog, pace: 1 })
+    await cast.close()
+    assert.deepEqual(differences, [])
+    assert.deepEqual(outcome.refused, refused)
+    // Its first rest would last longer than the test may.
+    const broken = runDemo({ out: watched, paint, quiet: false, log: silentLog, pace: 1e6, signal: ending.signal })
+    await assert.rejects(broken, { name: 'AbortError' })
+  })
+
   it('says nothing when only the outcome is wanted', async () => {
     const { lines, stream } = paper()
     const { cast } = await runDemo({ out: stream, paint: painter(stream, {}), quiet: true, log: silentLog })
