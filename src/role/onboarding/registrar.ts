@@ -129,8 +129,7 @@ async function answerRequest(
       assertion: voucher.assertion ?? 'logged',
       obtainedAt: options.clock(),
     }
-    await recordVoucher(options.store, record)
-    return voucherReply(record)
+    return voucherReply(await recordVoucher(options.store, record))
   } catch (error) {
     if (error instanceof OnboardingError) await recordFailure(options, decision.device, id, error)
     throw error
@@ -164,17 +163,20 @@ function openRequest(
   })
 }
 
-async function recordVoucher(store: Store, record: VoucherRecord): Promise<void> {
-  await store.transaction(async tx => {
-    // Another process may have been faster with the same request; its voucher is as good, and the first one stays.
-    if ((await tx.voucher.get(record.id)) !== undefined) return
-    await tx.voucher.insert(record)
+/** Another process may have been faster with the same request; its voucher is as good, and the first one stays. */
+async function recordVoucher(store: Store, record: VoucherRecord): Promise<VoucherRecord> {
+  return store.transaction(async tx => {
+    const first = await tx.voucher.get(record.id)
+    if (first !== undefined) return first
+    // The device first: of two at once one then comes again, and finds the other's.
     await recordOnDevice(tx, record.device, () => [
       {
         kind: 'voucher-obtained',
         body: { voucher: record.id, assertion: record.assertion, at: record.obtainedAt },
       },
     ])
+    await tx.voucher.insert(record)
+    return record
   })
 }
 

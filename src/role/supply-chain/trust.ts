@@ -61,6 +61,8 @@ export async function trustManufacturer(
   }
   const manufacturer = await onStream(store, decision.name, async tx => {
     const { name } = terms
+    // Two decisions about one root under two names share no stream: this row lets the second wait for the first.
+    await tx.setting.put({ name: 'last-trusted-manufacturer', value: name })
     await refuseShared(tx, name, anchors)
     const known = await tx.manufacturer.get(name)
     const next: TrustedManufacturer = { ...terms, addedAt: known?.addedAt ?? at }

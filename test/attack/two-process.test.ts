@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { encodeName } from '../../src/codec/x509/name.ts'
+import { createCsr } from '../../src/crypto/csr.ts'
+import { generateKey } from '../../src/crypto/key.ts'
+import { keySigner } from '../../src/crypto/signer.ts'
+import { deviceId } from '../../src/domain/device.ts'
+import { OnboardingError } from '../../src/domain/error.ts'
+import type { Endpoint, MasaClient } from '../../src/domain/port.ts'
+import { createAdmission } from '../../src/role/authorization/admission.ts'
+import { openManufacturerDirectory } from '../../src/role/onboarding/manufacturer-directory.ts'
+import { createSiteEndpoints } from '../../src/role/onboarding/site-endpoint.ts'
+import { expectDevice } from '../../src/role/supply-chain/import.ts'
+import { distrustManufacturer, listManufacturers, trustManufacturer } from '../../src/role/supply-chain/trust.ts'
+import { certify } from '../crypto/pki.ts'
+import { needsPostgres } from '../postgres.ts'
+import { buyer, type Neighbourhood, openNeighbourhood, pledgeOf } from '../role/onboarding/neighbourhood.ts'
+import { openTestStoreAt, postgresPlace, silentLog, type TestStore } from '../store.ts'
+
+const clock = () => Date.UTC(2026, 10, 20)
+
+describe('two processes of one site, on PostgreSQL', { ...needsPostgres(), timeout: 120_000 }, () => {
+  let opened: TestStore
+  before(async () => {
+    opened = await openTestStoreAt(await postgresPlace())
+  })
+  after(() => opened.close())
+
+  it('never trust one root under two names, however close the decisions', async () => {
+    const other = await opened.also()
+    for (let round = 0; round < 10; round++) {
+      const root = await certify({ subject: `root ${round}`, ca: true })
+      const decisions = await Promise.allSettled(
+        [opened.store, other].map((store, i) =>
+          trustManufacturer({ store, clock }, { name: `m${round}-${i}`, anchors: [root.certificate.der] }, 'x'),
+        ),
+      )
+      const refused = decisions
+        .filter(decision => decision.status === 'rejected')
+        .map(({ reason }) => reason as unknown)
+      assert.equal(refused.length, 1, `round ${round}`)
+      assert.ok(refused[0] instanceof OnboardingError)
+      assert.equal(refused[0].code, 'anchor-invalid')
+    }
+    const directory = openManufacturerDirectory(opened.store)
+    assert.equal((await directory.current()).anchors.length, 10)
+    directory.close()
+  })
+
+  it('know of each other’s decisions', async () => {
+    const other = await opened.also()
+    const directory = openManufacturerDirectory(other)
+    const [first] = await listManufacturers(opened.store)
+    assert.ok(first !== undefined)
+    assert.ok((await directory.current()).entry(first.name) !== undefined)
+    const heard = new Promise<void>(resolve => {
+      other.onCommit(events => {
+        if (events.some(({ kind }) => kind === 'manufacturer-distrusted')) resolve()
+      })
+    })
+    await distrustManufacturer(opened.store, first.name, 'x')
+    await heard
+    assert.equal((await directory.current()).entry(first.name), undefined)
+    directory.close()
+  })
+})
+
+describe('a device that reaches two processes of its site at once', { ...needsPostgres(), timeout: 120_000 }, () => {
+  let home: Neighbourhood
+  let opened: TestStore
+  let processes: readonly Endpoint[][]
+  before(async () => {
+    home = await openNeighbourhood({ units: 4 })
+    opened = await openTestStoreAt(await postgresPlace())
+    const stores = [opened.store, await opened.also()]
+    const { deviceRoot, masaRoot } = home.manufacturer
+    const decision = { name: 'acme', anchors: [deviceRoot.der], masaAnchors: [masaRoot.der] }
+    await trustManufacturer({ store: opened.store, clock }, decision, 'x')
+    const policy = { network: 'home', owners: [buyer], credentialLifetimeDays: 365, retryAfterSeconds: 5 }
+    const ask: MasaClient['requestVoucher'] = request => home.masaClient.answer(request)
+    processes = stores.map(store => [
+      ...createSiteEndpoints({
+        store,
+        clock,
+        log: silentLog,
+        authority: home.authority,
+        admission: createAdmission(store, clock, policy),
+        policy,
+        masa: { requestVoucher: ask, requestAuditLog: ask },
+      }).list,
+    ])
+  })
+  after(async () => {
+    assert.equal((await opened.store.verify()).integrity, 'pass')
+    await opened.close()
+    await home.close()
+  })
+
+  /** The same unit at each of the processes. */
+  function pledges(serial: string) {
+    return processes.map(list => {
+      const place: Neighbourhood = {
+        ...home,
+        async send(request) {
+          for (const endpoint of list) {
+            const reply = await endpoint.handle(request)
+            if (reply !== undefined) return reply
+          }
+          return { status: 404 }
+        },
+      }
+      return pledgeOf(place, home.unit(serial))
+    })
+  }
+
+  for (const serial of ['B1-000001', 'B1-000002', 'B1-000003', 'B1-000004']) {
+    it(`is one voucher and one credential: ${serial}`, async () => {
+      await expectDevice(opened.store, { manufacturer: 'acme', serial }, 'x')
+      const both = pledges(serial)
+      const [first] = both
+      assert.ok(first !== undefined)
+      const request = await first.voucherRequest()
+      // Both have their answer before either writes it down.
+      const honest = home.masaClient.answer
+      const asked: (() => void)[] = []
+      home.masaClient.answer = async given => {
+        const answer = await honest(given)
+        await new Promise<void>(resolve => {
+          asked.push(resolve)
+          if (asked.length === both.length) for (const go of asked) go()
+        })
+        return answer
+      }
+      const answers = await Promise.all(both.map(pledge => pledge.post(request)))
+      home.masaClient.answer = honest
+      assert.deepEqual(
+        answers.map(({ status, body }) => [status, status === 200 ? 'voucher' : String(body)]),
+        [
+          [200, 'voucher'],
+          [200, 'voucher'],
+        ],
+      )
+      const again = await Promise.all(both.map(pledge => pledge.post(request)))
+      assert.deepEqual(again[0]?.body, again[1]?.body)
+      const csr = await createCsr({ subject: encodeName({ commonName: 'x' }) }, keySigner(generateKey('P-256')))
+      const enrolled = await Promise.all(
+        [...both, ...both].map(pledge =>
+          pledge.request('POST', '/.well-known/est/simpleenroll', 'application/pkcs10', csr.toString('base64')),
+        ),
+      )
+      assert.deepEqual(
+        new Set(enrolled.map(({ status }) => status)),
+        new Set([200]),
+        enrolled.map(({ body }) => String(body)).join(),
+      )
+      assert.equal(new Set(enrolled.map(({ body }) => String(body))).size, 1)
+      const device = deviceId('acme', serial)
+      assert.equal(await opened.store.read(tables => tables.credential.count({ device })), 1)
+      assert.equal(await opened.store.read(tables => tables.voucher.count({ device })), 1)
+      const record = await opened.store.read(tables => tables.device.get(device))
+      assert.equal(record?.refusal, undefined)
+    })
+  }
+})
