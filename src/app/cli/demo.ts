@@ -16,7 +16,7 @@ interface DemoFlags {
 const program = import.meta.filename.endsWith('.ts') ? 'npm run -s mooring --' : 'npx mooring'
 
 /** Milliseconds: at full speed it is over before a person has found where to look. */
-const watched = 400
+const watched = 500
 
 export function demoCommand(cli: Cli): Command {
   return described(new Command('demo'), {

@@ -117,7 +117,8 @@ async function recordOf({ stage }: Cast, part: Part): Promise<Recorded> {
     if (page.events.length === 0) return {}
     const claim = `serialNumber=${part.impersonates}`
     const refusal = page.events.find(
-      ({ kind, body }) => kind === 'stranger-refused' && String(body['claims']).includes(claim),
+      ({ kind, body }) =>
+        kind === 'stranger-refused' && typeof body['claims'] === 'string' && body['claims'].includes(claim),
     )
     if (refusal !== undefined) return { code: refusal.body['code'] as ErrorCode }
     cursor = page.cursor

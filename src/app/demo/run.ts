@@ -43,7 +43,7 @@ export interface Recorded {
 export interface Direction {
   /** Milliseconds after which the rest is switched off. */
   readonly bound: number
-  /** Milliseconds that a device rests after each step, for a person who watches. */
+  /** Milliseconds that a device rests on each rung, for a person who watches. */
   readonly pace: number
   /** Switches everything off at once. */
   readonly signal?: AbortSignal
@@ -88,7 +88,7 @@ export async function perform(parts: readonly Part[], direction: Direction): Pro
       show(acts.map(row))
       settle()
       // A device does its next step when it is asked for the next news, so this slows the device, not the picture of it.
-      if (pace > 0) await rest(pace)
+      if (pace > 0 && news.type === 'climbed') await rest(pace)
     }
     done.add(act)
     settle()
