@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import type { ApiListener } from '../../adapter/http/api-server.ts'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { listenApi } from '../api/listen.ts'
 import { type DemoResult, keepWaiting, runDemo } from '../demo/demo.ts'
@@ -23,7 +24,8 @@ export function demoCommand(cli: Cli): Command {
     summary: 'watch virtual devices onboard, and dishonest ones fail',
     text:
       'Two factories with a voucher service each and an owner’s site, in one process, on loopback, in a directory that goes\n' +
-      'with it. Twelve units are switched on, a clone and an evil twin beside them. Stays up with its API until Ctrl-C.',
+      'with it. Twelve units are switched on, a clone and an evil twin beside them. Stays up with its API until Ctrl-C,\n' +
+      'unless --once or --json.',
     examples: ['demo', 'demo --once', 'demo --once --json'],
   })
     .option('--once', 'end after the summary; fails unless the outcome is exactly the expected one')
@@ -35,8 +37,10 @@ export function demoCommand(cli: Cli): Command {
         const { io, options, paint, answer } = task
         const log = openLog({ level: options.verbose === true ? 'info' : 'warn', name: 'demo' })
         const quiet = options.json === true
-        const watching = io.stdout.isTTY === true && !quiet && options.once !== true
-        const pace = options.pace ?? (watching ? watched : 0)
+        // Who reads JSON has no use for a token that is shown to people only.
+        const ends = options.once === true || quiet
+        const pace = options.pace ?? (io.stdout.isTTY === true && !ends ? watched : 0)
+        let api: ApiListener | undefined
         const { outcome, differences, cast } = await runDemo({
           out: io.stdout,
           paint,
@@ -44,11 +48,15 @@ export function demoCommand(cli: Cli): Command {
           log,
           pace,
           signal: io.signal,
+          async opened({ site }) {
+            if (!ends) api = await listenApi(site, { host: '127.0.0.1', port: options.apiPort })
+            return api
+          },
         })
         try {
           if (quiet) answer(outcome, () => '')
           for (const difference of quiet ? differences : []) io.stderr.write(`${difference}\n`)
-          if (options.once !== true) await stayUp(task, { cast, outcome }, options.apiPort)
+          if (api !== undefined) await stayUp(task, { cast, outcome }, api.port)
         } finally {
           await cast.close()
         }
@@ -62,28 +70,22 @@ async function stayUp(
   { cast, outcome }: Pick<DemoResult, 'cast' | 'outcome'>,
   port: number,
 ): Promise<void> {
-  const { site } = cast.stage
-  const listener = await listenApi(site, { host: '127.0.0.1', port })
-  try {
-    const token = site.firstToken?.revealText() ?? ''
-    note(
-      [
-        `\nThe API answers at http://127.0.0.1:${listener.port} until you press Ctrl-C, and all is gone then.`,
-        'Try in a second window:\n',
-        `  export MOORING_URL=http://127.0.0.1:${listener.port}`,
-        `  export MOORING_TOKEN=${token}`,
-        `  ${program} device list`,
-        `  ${program} approval grant F26-000006   ${paint('dim', '# and watch it connect')}`,
-        `  ${program} audit verify\n`,
-      ].join('\n'),
-    )
-    await Promise.all([
-      ended(io.signal),
-      keepWaiting(cast, outcome, io.signal, device => note(`${device} was approved and is connected.`)),
-    ])
-  } finally {
-    await listener.close()
-  }
+  const token = cast.stage.site.firstToken?.revealText() ?? ''
+  note(
+    [
+      `\nThe API answers at http://127.0.0.1:${port} until you press Ctrl-C, and all is gone then.`,
+      'Try in a second window:\n',
+      `  export MOORING_URL=http://127.0.0.1:${port}`,
+      `  export MOORING_TOKEN=${token}`,
+      `  ${program} device list`,
+      `  ${program} approval grant F26-000006   ${paint('dim', '# and watch it connect')}`,
+      `  ${program} audit verify\n`,
+    ].join('\n'),
+  )
+  await Promise.all([
+    ended(io.signal),
+    keepWaiting(cast, outcome, io.signal, device => note(`${device} was approved and is connected.`)),
+  ])
 }
 
 function ended(signal: AbortSignal): Promise<void> {

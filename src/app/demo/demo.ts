@@ -7,6 +7,7 @@ import { assembleCast, type Cast } from './cast.ts'
 import { liveLadder, type Paint } from './ladder.ts'
 import { type DemoOutcome, differences, type ExpectedOutcome } from './outcome.ts'
 import { type Part, type Performance, perform, type Recorded } from './run.ts'
+import type { Stage } from './stage.ts'
 
 export interface DemoOptions {
   readonly out: Stream
@@ -16,6 +17,8 @@ export interface DemoOptions {
   readonly log: Log
   /** Milliseconds that each device rests after each step, for a person who watches; not at all unless told. */
   readonly pace?: number
+  /** Called when the stage stands and no device is on yet; what it opens is closed before the stage is. */
+  readonly opened?: (stage: Stage) => Promise<{ close(): Promise<void> } | undefined>
   /** Breaks it off. */
   readonly signal?: AbortSignal
   /** Milliseconds after which devices that came to no end are switched off. */
@@ -37,12 +40,21 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const say = (text: string) => (quiet ? undefined : out.write(`${text}\n`))
   say(introduction(out, paint))
   const opening = progressLine(out)
-  const cast = await assembleCast({ owner: 'owner', network: 'home', log }, step => {
+  let beside: { close(): Promise<void> } | undefined
+  const assembled = await assembleCast({ owner: 'owner', network: 'home', log }, step => {
     if (out.isTTY !== true) say(`  opening ${step}`)
     else if (!quiet) opening.show(`  opening ${step}`)
   })
+  const cast = {
+    ...assembled,
+    async close() {
+      await beside?.close()
+      await assembled.close()
+    },
+  }
   try {
     opening.end()
+    beside = await options.opened?.(cast.stage)
     if (out.isTTY !== true) say('')
     const ladder = liveLadder(out, paint)
     const played = await perform(cast.parts, {

@@ -53,7 +53,7 @@ export const siteErrors = {
   'port-in-use': {
     title: 'Port in use',
     cause: 'Another program listens on the port.',
-    action: 'Stop it, or choose another with --port.',
+    action: 'Stop it, or choose another with --port, or --api-port for the API.',
     status: 500,
   },
   'key-store-failed': {
