@@ -57,6 +57,8 @@ export interface IssuerRecord {
   readonly crlNextUpdate?: number
   /** Number of `crl`; another one than `crlNumber` when a CRL was numbered and never made. */
   readonly crlPublished?: number
+  /** Version of its stream; 1 when absent. */
+  readonly version?: number
 }
 
 export type AccessRole = 'administrator' | 'operator' | 'auditor'

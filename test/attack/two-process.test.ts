@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { memoryKeyStore } from '../../src/adapter/key/memory.ts'
+import { decodeCertificateList } from '../../src/codec/crl.ts'
 import { encodeName } from '../../src/codec/x509/name.ts'
 import { createCsr } from '../../src/crypto/csr.ts'
 import { generateKey } from '../../src/crypto/key.ts'
@@ -8,7 +10,10 @@ import { deviceId } from '../../src/domain/device.ts'
 import { OnboardingError } from '../../src/domain/error.ts'
 import type { Endpoint, MasaClient } from '../../src/domain/port.ts'
 import { createAdmission } from '../../src/role/authorization/admission.ts'
+import { setUpAuthority } from '../../src/role/onboarding/authority.ts'
 import { openManufacturerDirectory } from '../../src/role/onboarding/manufacturer-directory.ts'
+import { createCredentialIssuer, openCsr } from '../../src/role/onboarding/network-credential.ts'
+import { createRevocation } from '../../src/role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../../src/role/onboarding/site-endpoint.ts'
 import { expectDevice } from '../../src/role/supply-chain/import.ts'
 import { distrustManufacturer, listManufacturers, trustManufacturer } from '../../src/role/supply-chain/trust.ts'
@@ -70,7 +75,7 @@ describe('a device that reaches two processes of its site at once', { ...needsPo
   let opened: TestStore
   let processes: readonly Endpoint[][]
   before(async () => {
-    home = await openNeighbourhood({ units: 4 })
+    home = await openNeighbourhood({ units: 12 })
     opened = await openTestStoreAt(await postgresPlace())
     const stores = [opened.store, await opened.also()]
     const { deviceRoot, masaRoot } = home.manufacturer
@@ -113,7 +118,8 @@ describe('a device that reaches two processes of its site at once', { ...needsPo
     })
   }
 
-  for (const serial of ['B1-000001', 'B1-000002', 'B1-000003', 'B1-000004']) {
+  for (let n = 1; n <= 12; n++) {
+    const serial = `B1-${String(n).padStart(6, '0')}`
     it(`is one voucher and one credential: ${serial}`, async () => {
       await expectDevice(opened.store, { manufacturer: 'acme', serial }, 'x')
       const both = pledges(serial)
@@ -161,4 +167,49 @@ describe('a device that reaches two processes of its site at once', { ...needsPo
       assert.equal(record?.refusal, undefined)
     })
   }
+})
+
+describe('revocations at two processes', { ...needsPostgres(), timeout: 120_000 }, () => {
+  it('all stand in one CRL, and no number is taken twice', async t => {
+    const opened = await openTestStoreAt(await postgresPlace())
+    t.after(opened.close)
+    const stores = [opened.store, await opened.also()]
+    const keys = memoryKeyStore()
+    const { issuing } = await setUpAuthority({
+      store: opened.store,
+      keys,
+      clock,
+      network: 'home',
+      hosts: [],
+      curve: 'P-256',
+    })
+    const root = await certify({ subject: 'root', ca: true })
+    await trustManufacturer({ store: opened.store, clock }, { name: 'acme', anchors: [root.certificate.der] }, 'x')
+    const issuer = createCredentialIssuer({ store: opened.store, clock, issuing })
+    const plan = { kind: 'network', lifetimeDays: 30, network: 'home' } as const
+    for (let n = 0; n < 20; n++) {
+      const { id: device } = await expectDevice(opened.store, { manufacturer: 'acme', serial: `S${n}` }, 'x')
+      const csr = await createCsr({ subject: encodeName({ commonName: 'x' }) }, keySigner(generateKey('P-256')))
+      await issuer.issue({ device, csr: openCsr(csr), plan, authorize() {} })
+    }
+    const credentials = await opened.store.read(tables => tables.credential.find({ status: 'issued' }))
+    const processes = stores.map(store => createRevocation({ store, clock, issuing, crlValidity: 86_400_000 }))
+    await Promise.all(
+      credentials.flatMap(({ id }, n) => [
+        processes[n % 2]?.revoke(id, 'keyCompromise', 'x'),
+        processes[(n + 1) % 2]?.crl(),
+      ]),
+    )
+    for (const each of processes) {
+      const { revoked } = decodeCertificateList(await each.crl())
+      assert.deepEqual([...revoked.keys()].toSorted(), credentials.map(({ serialHex }) => serialHex).toSorted())
+    }
+    const events = await opened.store.history('issuer/issuing-1', 0, 1000)
+    const numbers = events.filter(({ kind }) => kind === 'crl-numbered').map(({ body }) => body['number'])
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, i) => i + 1),
+    )
+    assert.equal((await opened.store.verify()).integrity, 'pass')
+  })
 })

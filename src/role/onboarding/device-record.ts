@@ -3,7 +3,11 @@ import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { Tx } from '../../domain/port.ts'
 
-/** Decides on the current record of a device and writes events and projection together. */
+/**
+ * Decides on the current record of a device and writes events and projection together. What else the decision rests on -
+ * vouchers, credentials - is read in `decide`, after the device, and written when this has resolved: of two processes
+ * with the same decision before them, one then waits at the append and comes again, and finds what the other wrote.
+ */
 export async function recordOnDevice(
   tx: Tx,
   id: string,

@@ -15,6 +15,7 @@ import type { SiteAuthority } from './authority.ts'
 import type { CredentialCheck } from './credential-holder.ts'
 import type { BirthIdentity } from './device-identity.ts'
 import { type CredentialIssuer, openCsr } from './network-credential.ts'
+import type { RefusalRecord } from './refusal-record.ts'
 import { refusalReply } from './registrar.ts'
 import { checkBirthKey, checkOwner, checkStanding } from './standing.ts'
 
@@ -28,6 +29,7 @@ export interface EnrollmentOptions {
   readonly plan: CredentialPlan
   /** Throws OnboardingError `rate-limited` when a device, proven to be itself, asks for more than any device needs. */
   readonly limit: (device: string) => void
+  readonly refusals: RefusalRecord
   /** Ids of the owners on whose behalf this site onboards. */
   readonly owners: readonly string[]
   /** How long after its voucher a device may enrol, milliseconds. */
@@ -77,6 +79,7 @@ export function createEnrollment(options: EnrollmentOptions): Endpoint {
       } catch (error) {
         if (!(error instanceof OnboardingError)) throw error
         log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'enrolment refused')
+        await options.refusals.record(error, request.peer)
         return refusalReply(error)
       }
     },

@@ -6,7 +6,7 @@ import { type VerifiedCsr, verifyCsr } from '../../crypto/csr.ts'
 import { type Issuer, type PreparedCertificate, prepareCertificate, signCertificate } from '../../crypto/issue.ts'
 import { ecProfile } from '../../crypto/signer.ts'
 import { type CredentialPlan, type CredentialRecord, issueCredential } from '../../domain/credential.ts'
-import type { Device } from '../../domain/device.ts'
+import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
@@ -69,15 +69,17 @@ async function planned(
   const keyHash = hash('sha256', request.csr.request.spkiDer, 'hex')
   return store.transaction(async tx => {
     const at = clock()
-    // One look finds all that this key ever got, the answer to this very request among it.
-    const ofKey = await tx.credential.find({ keyHash }, { limit: 1000 })
-    const { known, requestHash } = previousAnswer(ofKey, request, { at, issuer: issuing.name })
-    let record = known
+    let known: CredentialRecord | undefined
+    let record: CredentialRecord | undefined
     await recordOnDevice(tx, request.device, async device => {
       await checkRight(tx, device, request)
+      // One look finds all that this key ever got, the answer to this very request among it.
+      const ofKey = await tx.credential.find({ keyHash }, { limit: 1000 })
       checkKey(device, keyHash, ofKey)
+      const answer = previousAnswer(ofKey, request, { at, issuer: issuing.name })
+      known = answer.known
+      record = known ?? newRecord(device, request, { requestHash: answer.requestHash, keyHash, at, issuing })
       if (known !== undefined) return []
-      record = newRecord(device, request, { requestHash, keyHash, at, issuing })
       const { id: credential, serialHex, notAfter } = record
       return [{ kind: 'credential-planned', body: { credential, serialHex, notAfter } }]
     })
@@ -208,27 +210,29 @@ async function recordIssued(
   certificate: Buffer,
   request: CredentialRequest,
 ): Promise<Buffer> {
-  const current = await tx.credential.get(planned.id)
+  let current: CredentialRecord | undefined
+  await recordOnDevice(tx, planned.device, async device => {
+    await checkRight(tx, device, request)
+    current = await tx.credential.get(planned.id)
+    return current?.certificate === undefined ? issued(device, planned, certificate) : []
+  })
   if (current === undefined) throw new OnboardingError('internal')
   // Two requests with the same bytes can both have found the plan; the first signature stays.
   if (current.certificate !== undefined) return Buffer.from(current.certificate, 'base64')
   await tx.credential.put(issueCredential(current, certificate.toString('base64')))
-  await recordOnDevice(tx, planned.device, async device => {
-    await checkRight(tx, device, request)
-    return [
-      {
-        kind: 'credential-issued',
-        body: { credential: planned.id, certificateHash: hash('sha256', certificate, 'hex') },
-      },
-      {
-        kind: 'evidence-recorded',
-        body: {
-          attempt: device.attempt?.id ?? '',
-          transcript: planned.requestHash,
-          items: [{ step: 'credential-provisioned', result: 'pass', note: 'LDevID for a key made on the device' }],
-        },
-      },
-    ]
-  })
   return certificate
+}
+
+function issued(device: Device, { id, requestHash }: CredentialRecord, certificate: Buffer): DeviceEvent[] {
+  return [
+    { kind: 'credential-issued', body: { credential: id, certificateHash: hash('sha256', certificate, 'hex') } },
+    {
+      kind: 'evidence-recorded',
+      body: {
+        attempt: device.attempt?.id ?? '',
+        transcript: requestHash,
+        items: [{ step: 'credential-provisioned', result: 'pass', note: 'LDevID for a key made on the device' }],
+      },
+    },
+  ]
 }

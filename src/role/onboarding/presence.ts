@@ -5,6 +5,7 @@ import { move } from '../../domain/lifecycle.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tx } from '../../domain/port.ts'
 import type { CredentialCheck, CredentialHolder } from './credential-holder.ts'
 import { recordOnDevice } from './device-record.ts'
+import type { RefusalRecord } from './refusal-record.ts'
 import { refusalReply } from './registrar.ts'
 import { checkStanding } from './standing.ts'
 
@@ -19,9 +20,10 @@ export function createPresence(options: {
   readonly clock: Clock
   readonly log: Log
   readonly credentials: CredentialCheck
+  readonly refusals: RefusalRecord
   readonly network: string
 }): Endpoint {
-  const { store, clock, log, credentials, network } = options
+  const { store, clock, log, credentials, refusals, network } = options
   return {
     async handle(request: EndpointRequest): Promise<EndpointReply | undefined> {
       if (request.path !== presencePath) return undefined
@@ -38,6 +40,7 @@ export function createPresence(options: {
       } catch (error) {
         if (!(error instanceof OnboardingError)) throw error
         log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'connection refused')
+        await refusals.record(error, request.peer)
         return refusalReply(error)
       }
     },
@@ -45,18 +48,20 @@ export function createPresence(options: {
 }
 
 async function recordConnection(tx: Tx, holder: CredentialHolder, at: number): Promise<Device> {
-  const replaced = await replacedCredentials(tx, holder)
   const reason = 'superseded'
-  for (const record of replaced) await tx.credential.put(revokeCredential(record, { at, reason }))
-  return recordOnDevice(tx, holder.device, device => {
-    checkStanding(device)
+  let replaced: readonly CredentialRecord[] = []
+  const device = await recordOnDevice(tx, holder.device, async current => {
+    checkStanding(current)
+    replaced = await replacedCredentials(tx, holder)
     return [
-      ...connection(device, holder, at, replaced.length > 0),
+      ...connection(current, holder, at, replaced.length > 0),
       ...replaced.map(
         ({ id }): DeviceEvent => ({ kind: 'credential-revoked', body: { credential: id, reason, by: 'renewal' } }),
       ),
     ]
   })
+  for (const record of replaced) await tx.credential.put(revokeCredential(record, { at, reason }))
+  return device
 }
 
 function connection(device: Device, holder: CredentialHolder, at: number, renewed: boolean): DeviceEvent[] {

@@ -9,15 +9,19 @@ import type { Clock, Peer, Store } from '../../domain/port.ts'
 /** Refusals kept per minute. A flood of strangers must not fill the ledger; the log counts them all. */
 const perMinute = 120
 
+export interface RefusalRecord {
+  record(error: OnboardingError, peer: Peer): Promise<void>
+}
+
 /**
  * Keeps refusals of peers whose identity was not proven. They never touch a device's own record: whoever only claims a
  * serial number could otherwise write into the history of the genuine device.
  */
-export function createRefusalRecord(store: Store, clock: Clock) {
+export function createRefusalRecord(store: Store, clock: Clock): RefusalRecord {
   let minute = 0
   let kept = 0
   return {
-    async record(error: OnboardingError, peer: Peer): Promise<void> {
+    async record(error, peer) {
       const at = clock()
       const now = Math.floor(at / 60_000)
       if (now !== minute) {

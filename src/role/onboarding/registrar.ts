@@ -13,7 +13,7 @@ import { decodeTelemetry } from '../../protocol/brski/telemetry.ts'
 import type { BirthIdentity } from './device-identity.ts'
 import { recordOnDevice } from './device-record.ts'
 import type { MasaExchange } from './masa-exchange.ts'
-import { createRefusalRecord } from './refusal-record.ts'
+import type { RefusalRecord } from './refusal-record.ts'
 import { checkBirthKey } from './standing.ts'
 
 export interface RegistrarOptions {
@@ -25,6 +25,7 @@ export interface RegistrarOptions {
   readonly exchange: MasaExchange
   /** Throws OnboardingError `rate-limited` when a device, proven to be itself, asks for more than any device needs. */
   readonly limit: (device: string) => void
+  readonly refusals: RefusalRecord
   /** Identifier of the network that devices join. */
   readonly network: string
   /** Is this certificate a network credential of ours, and in force? For telemetry sent with the new identity. */
@@ -34,7 +35,6 @@ export interface RegistrarOptions {
 /** The BRSKI half of a registrar (RFC 8995 sections 5.2 to 5.9): voucher requests and telemetry of pledges. */
 export function createRegistrar(options: RegistrarOptions): Endpoint {
   const { log } = options
-  const refusals = createRefusalRecord(options.store, options.clock)
   // The same bytes may arrive again while the first answer is still being fetched.
   const underWay = new Map<string, Promise<EndpointReply>>()
 
@@ -65,7 +65,7 @@ export function createRegistrar(options: RegistrarOptions): Endpoint {
       } catch (error) {
         if (!(error instanceof OnboardingError)) throw error
         log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'onboarding refused')
-        await refusals.record(error, request.peer)
+        await options.refusals.record(error, request.peer)
         // RFC 8995 section 5.2: a proximity mismatch closes the connection.
         return refusalReply(error, error.code === 'proximity-mismatch')
       }
@@ -166,17 +166,14 @@ function openRequest(
 /** Another process may have been faster with the same request; its voucher is as good, and the first one stays. */
 async function recordVoucher(store: Store, record: VoucherRecord): Promise<VoucherRecord> {
   return store.transaction(async tx => {
-    const first = await tx.voucher.get(record.id)
-    if (first !== undefined) return first
-    // The device first: of two at once one then comes again, and finds the other's.
-    await recordOnDevice(tx, record.device, () => [
-      {
-        kind: 'voucher-obtained',
-        body: { voucher: record.id, assertion: record.assertion, at: record.obtainedAt },
-      },
-    ])
-    await tx.voucher.insert(record)
-    return record
+    let first: VoucherRecord | undefined
+    await recordOnDevice(tx, record.device, async () => {
+      first = await tx.voucher.get(record.id)
+      const { id: voucher, assertion, obtainedAt: at } = record
+      return first === undefined ? [{ kind: 'voucher-obtained', body: { voucher, assertion, at } }] : []
+    })
+    if (first === undefined) await tx.voucher.insert(record)
+    return first ?? record
   })
 }
 

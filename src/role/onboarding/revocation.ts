@@ -1,9 +1,10 @@
+import { hash } from 'node:crypto'
 import type { RevocationReason } from '../../codec/crl.ts'
 import { prepareCrl, signCrl } from '../../crypto/crl.ts'
 import type { Issuer } from '../../crypto/issue.ts'
 import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import { streamName } from '../../domain/event.ts'
+import { type NewEvent, streamName } from '../../domain/event.ts'
 import type { Clock, Endpoint, Store, Tx } from '../../domain/port.ts'
 import type { IssuerRecord } from '../../domain/site.ts'
 import { recordOnDevice } from './device-record.ts'
@@ -75,12 +76,16 @@ async function recordRevocation(
   id: string,
   { reason, by, at }: { readonly reason: RevocationReason; readonly by: string; readonly at: number },
 ): Promise<CredentialRecord> {
-  const record = await tx.credential.get(id)
-  if (record === undefined) throw new OnboardingError('not-found', { credential: id })
-  if (record.status === 'revoked') return record
-  const revoked = revokeCredential(record, { at, reason })
+  const found = await tx.credential.get(id)
+  if (found === undefined) throw new OnboardingError('not-found', { credential: id })
+  let current = found
+  await recordOnDevice(tx, found.device, async () => {
+    current = (await tx.credential.get(id)) ?? found
+    return current.status === 'revoked' ? [] : [{ kind: 'credential-revoked', body: { credential: id, reason, by } }]
+  })
+  if (current.status === 'revoked') return current
+  const revoked = revokeCredential(current, { at, reason })
   await tx.credential.put(revoked)
-  await recordOnDevice(tx, record.device, () => [{ kind: 'credential-revoked', body: { credential: id, reason, by } }])
   return revoked
 }
 
@@ -97,10 +102,7 @@ async function publish(
     await occasion(tx)
     const record = await issuerRecord(tx, issuing.name)
     const number = record.crlNumber + 1
-    await tx.issuer.put({ ...record, crlNumber: number })
-    await tx.append(streamName('issuer', `${issuing.name}/crl-${number}`), 0, [
-      { kind: 'crl-numbered', body: { issuer: issuing.name, number } },
-    ])
+    await recordOnIssuer(tx, { ...record, crlNumber: number }, { kind: 'crl-numbered', body: { number } })
     return { number, revoked: await revokedCredentials(tx, issuing.name, clock() - crlValidity) }
   })
   const thisUpdate = clock()
@@ -117,9 +119,16 @@ async function publish(
     const record = await issuerRecord(tx, issuing.name)
     // A slower one must not put an older list over a newer.
     if (record.crlNumber !== number) return
-    await tx.issuer.put({ ...record, crl: crl.toString('base64'), crlPublished: number, crlNextUpdate: nextUpdate })
+    const next = { ...record, crl: crl.toString('base64'), crlPublished: number, crlNextUpdate: nextUpdate }
+    await recordOnIssuer(tx, next, { kind: 'crl-published', body: { number, sha256: hash('sha256', crl, 'hex') } })
   })
   return crl
+}
+
+/** By its stream, so that of two at once neither takes the other's number, nor puts it back. */
+async function recordOnIssuer(tx: Tx, next: IssuerRecord, event: NewEvent): Promise<void> {
+  const version = await tx.append(streamName('issuer', next.name), next.version ?? 1, [event])
+  await tx.issuer.put({ ...next, version })
 }
 
 async function issuerRecord(tx: Tx, name: string): Promise<IssuerRecord> {

@@ -10,6 +10,7 @@ import { openManufacturerDirectory } from './manufacturer-directory.ts'
 import { createMasaExchange } from './masa-exchange.ts'
 import { createCredentialIssuer } from './network-credential.ts'
 import { createPresence } from './presence.ts'
+import { createRefusalRecord } from './refusal-record.ts'
 import { createRegistrar } from './registrar.ts'
 import { createRevocation, defaultCrlValidity, type Revocation } from './revocation.ts'
 
@@ -45,6 +46,7 @@ export function createSiteEndpoints(options: {
   const issuer = createCredentialIssuer({ store, clock, issuing })
   const revocation = createRevocation({ store, clock, issuing, crlValidity: defaultCrlValidity })
   const exchange = createMasaExchange({ masa, registrar, clock })
+  const refusals = createRefusalRecord(store, clock)
   const limit = createRateLimit({ perMinute: perDeviceMinute, clock })
   const plan = { kind: 'network', lifetimeDays: policy.credentialLifetimeDays, network } as const
   return {
@@ -58,6 +60,7 @@ export function createSiteEndpoints(options: {
         exchange,
         network,
         limit,
+        refusals,
         credentialHolder: peer => credentials.holder(peer),
       }),
       createEnrollment({
@@ -69,10 +72,11 @@ export function createSiteEndpoints(options: {
         identify,
         plan,
         limit,
+        refusals,
         owners: policy.owners,
         voucherValidity,
       }),
-      createPresence({ store, clock, log, credentials, network }),
+      createPresence({ store, clock, log, credentials, refusals, network }),
       revocation.endpoint,
     ],
     revocation,
