@@ -117,6 +117,7 @@ class PostgresWriter implements WriteSession {
 
 class PostgresEngine implements Engine {
   readonly dialect = 'postgres'
+  readonly gatherMilliseconds = 0
   readonly skipLocked = ' for update skip locked'
   readonly #url: string
   readonly #idle: Link[] = []

@@ -13,6 +13,8 @@ export interface NounSpec {
   readonly columns: readonly string[]
   /** Members that are unique together. */
   readonly unique?: readonly (readonly string[])[]
+  /** What is searched for together; absent: each column by itself, but for those that begin something unique. */
+  readonly index?: readonly (readonly string[])[]
   /** Each value of the first member belongs to one value of the second, for ever; several rows may carry both. */
   readonly claim?: { readonly value: string; readonly holder: string }
 }
@@ -25,6 +27,7 @@ type SpecOf<N extends Noun> = {
   readonly key: Member<N>
   readonly columns: readonly Member<N>[]
   readonly unique?: readonly (readonly Member<N>[])[]
+  readonly index?: readonly (readonly Member<N>[])[]
   readonly claim?: { readonly value: Member<N>; readonly holder: Member<N> }
 }
 
@@ -40,6 +43,8 @@ const declared = {
     key: 'id',
     columns: ['device', 'status', 'serialHex', 'requestHash', 'keyHash'],
     unique: [['serialHex'], ['requestHash']],
+    // By status alone SQLite would look through all that are in force for those of one device.
+    index: [['device', 'status'], ['status'], ['keyHash']],
     // A renewal may keep its key (RFC 7030 section 4.2.2); another device with that key would be a clone.
     claim: { value: 'keyHash', holder: 'device' },
   },
@@ -50,7 +55,12 @@ const declared = {
   token: { table: 'token', key: 'id', columns: ['hash'], unique: [['hash']] },
   unit: { table: 'unit', key: 'serial', columns: ['model', 'batch', 'owner', 'keyHash'], unique: [['keyHash']] },
   batch: { table: 'batch', key: 'id', columns: ['model'] },
-  issuedVoucher: { table: 'issued_voucher', key: 'id', columns: ['serial', 'domain', 'nonce'] },
+  issuedVoucher: {
+    table: 'issued_voucher',
+    key: 'id',
+    columns: ['serial', 'domain', 'nonce'],
+    index: [['serial', 'nonce']],
+  },
   setting: { table: 'setting', key: 'name', columns: [] },
 } as const satisfies { readonly [N in Noun]: SpecOf<N> }
 
@@ -85,8 +95,9 @@ function shapeOf(spec: NounSpec): Shape[] {
   for (const member of spec.columns) columns[sqlName(member)] = 'text'
   columns['body'] = 'text'
   const unique = (spec.unique ?? []).map(members => members.map(sqlName))
-  const index = spec.columns.map(sqlName).filter(name => !unique.some(([first]) => first === name))
-  const shape = { name: spec.table, columns, key: [sqlName(spec.key)], unique, index: index.map(name => [name]) }
+  const alone = spec.columns.map(sqlName).filter(name => !unique.some(([first]) => first === name))
+  const index = spec.index?.map(members => members.map(sqlName)) ?? alone.map(name => [name])
+  const shape = { name: spec.table, columns, key: [sqlName(spec.key)], unique, index }
   if (spec.claim === undefined) return [shape]
   const { value, holder } = spec.claim
   const claim = { [sqlName(value)]: 'text', [sqlName(holder)]: 'text' } as const
@@ -174,7 +185,8 @@ export interface NounSql {
   update(changed: readonly string[]): string
   readonly remove: string
   readonly claim: string | undefined
-  find(filter: readonly string[], paged: boolean): string
+  /** `one` puts the limit of 1 into the text: SQLite prepares a statement anew whenever another limit is bound to it. */
+  find(filter: readonly string[], how: { readonly paged: boolean; readonly one: boolean }): string
   count(filter: readonly string[]): string
 }
 
@@ -208,11 +220,11 @@ function statementsOf(spec: NounSpec): NounSql {
       }),
     remove: `delete from ${table} where ${key} = $1`,
     claim: claimSql(spec),
-    find: (filter, paged) =>
-      cached(`find ${paged} ${filter.join()}`, () => {
+    find: (filter, { paged, one }) =>
+      cached(`find ${paged} ${one} ${filter.join()}`, () => {
         const conditions = [...where(filter), ...(paged ? [`${key} > $${filter.length + 1}`] : [])]
         const clause = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
-        return `select body from ${table}${clause} order by ${key} limit $${conditions.length + 1}`
+        return `select body from ${table}${clause} order by ${key} limit ${one ? '1' : `$${conditions.length + 1}`}`
       }),
     count: filter =>
       cached(`count ${filter.join()}`, () => {

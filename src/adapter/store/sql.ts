@@ -53,6 +53,8 @@ export interface WriteSession extends Session {
 /** One database. */
 export interface Engine {
   readonly dialect: Dialect
+  /** How long units that have company wait for more before they share a commit. */
+  readonly gatherMilliseconds: number
   /** Ends a `select` that claims rows: `for update skip locked` where there is more than one writer. */
   readonly skipLocked: string
   /** The writing session; a new one with a lane of its own when the last is not usable. Only the writer calls it. */

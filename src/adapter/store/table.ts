@@ -70,8 +70,9 @@ class SqlTable<T extends object> {
     const { members, values } = conditions(filter)
     const limit = Math.max(0, Math.min(page.limit ?? 100, 1000))
     const paged = page.after !== undefined
-    const args = paged ? [...values, page.after, limit] : [...values, limit]
-    const rows = await this.#gate.rows(this.#sql.find(members, paged), args)
+    const one = limit === 1
+    const args = [...values, ...(paged ? [page.after] : []), ...(one ? [] : [limit])]
+    const rows = await this.#gate.rows(this.#sql.find(members, { paged, one }), args)
     return rows.map(row => recordOf<T>(row) as T)
   }
 

@@ -86,6 +86,10 @@ export class Writer {
   #session: WriteSession | undefined
   #head: LaneHead = emptyLane('')
   readonly #versions = new Recent<number>(maxVersions)
+  /** How many units may be expected to come together. */
+  #company = 1
+  /** Called when a unit arrives. */
+  #arrived: () => void = () => {}
   /** So many batches from here on use savepoints. */
   #careful = 0
   /** Ends the unit that is running. */
@@ -106,6 +110,7 @@ export class Writer {
       const settle = resolve as (value: unknown) => void
       this.#queue.push({ work, resolve: settle, reject, since: performance.now(), tries: 0, conflicts: 0 })
       this.#start()
+      this.#arrived()
     })
   }
 
@@ -133,9 +138,29 @@ export class Writer {
       if (session === undefined) await new Promise(resolve => setTimeout(resolve, retryDelay))
       else await this.#batch(session)
       await new Promise(resolve => setImmediate(resolve))
+      await this.#gather()
     }
     this.#running = false
     for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /**
+   * Under load a commit costs as much as the units in it. So those who came together last time are waited for, not long,
+   * and nobody who is alone waits for anybody.
+   */
+  async #gather(): Promise<void> {
+    const { gatherMilliseconds } = this.#options.engine
+    if (this.#company < 2 || gatherMilliseconds === 0 || this.#closed) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, gatherMilliseconds)
+      this.#arrived = () => {
+        if (this.#queue.length < this.#company) return
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#arrived()
+    })
+    this.#arrived = () => {}
   }
 
   /** The session, with the head of its lane; undefined when the database is away, after failing what has waited too long. */
@@ -185,6 +210,8 @@ export class Writer {
       return
     }
     if (batch.careful) this.#careful--
+    const { length } = batch.outcomes
+    this.#company = Math.max(length, (this.#company + length) >> 1)
     this.#settle(batch.outcomes)
   }
 

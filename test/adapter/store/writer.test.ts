@@ -55,6 +55,7 @@ function scripted({ commits, committed }: Script): { engine: Engine; calls: stri
   const refuse = () => Promise.reject(new Error('not in the script'))
   const engine: Engine = {
     dialect: 'postgres',
+    gatherMilliseconds: 0,
     skipLocked: '',
     async writer() {
       if (!current.usable) current = session()
