@@ -1,3 +1,4 @@
+import { encodeBase64 } from '../../codec/base64.ts'
 import type { Certificate } from '../../codec/x509/certificate.ts'
 import { extendedKeyUsageOid } from '../../codec/x509/extension.ts'
 import { PathError, validatePath } from '../../crypto/path.ts'
@@ -39,9 +40,12 @@ export function createCredentialCheck(options: {
       if (certificate === undefined) return undefined
       const { serialHex } = certificate
       const [credential] = await store.read(tables => tables.credential.find({ serialHex }, { limit: 1 }))
-      const inForce = credential?.status === 'issued' && clock() <= credential.notAfter
+      // The very certificate: another one with its number is not on record, whoever signed that.
+      const own = credential?.certificate === encodeBase64(certificate.der)
+      const inForce = own && credential?.status === 'issued' && clock() <= credential.notAfter
       if (credential === undefined || !inForce) {
-        throw new OnboardingError('credential-not-in-force', { serialHex, status: credential?.status ?? 'unknown' })
+        const status = credential !== undefined && own ? credential.status : 'unknown'
+        throw new OnboardingError('credential-not-in-force', { serialHex, status })
       }
       return { device: credential.device, credential, certificate }
     },
