@@ -97,7 +97,7 @@ async function relay({ door, arrival, scheme, ask, streams }: Relay): Promise<vo
     await writeAnswer(door, response, answer, streams)
   } catch (error) {
     if (error instanceof OnboardingError) {
-      send(door, response, refusal(door, error.code))
+      send(door, response, refusal(error.code))
       return
     }
     if (gone.signal.aborted) return
@@ -105,7 +105,7 @@ async function relay({ door, arrival, scheme, ask, streams }: Relay): Promise<vo
     door.log.error({ id, err: error }, 'request failed')
     // A half-written answer must not look like a whole one.
     if (response.headersSent) response.destroy()
-    else send(door, response, refusal(door, 'internal', { more: ` (${id})` }))
+    else send(door, response, refusal('internal', { more: ` (${id})` }))
   }
 }
 

@@ -30,7 +30,7 @@ export function onArrival(
     } else if (hasTwoHosts(request)) {
       // RFC 9112 section 3.2; Node takes the first of several.
       door.counters.malformed++
-      send(door, response, refusal(door, 'request-malformed', { close: true }))
+      send(door, response, refusal('request-malformed', { close: true }))
     } else if (Number(request.headers['content-length'] ?? 0) > door.limits.body) {
       // What was not asked for will not come.
       refuseBody(door, { request, response, expectsContinue }, expectsContinue ? 0 : door.limits.lingerTime)

@@ -59,7 +59,7 @@ async function reply(
       const answer = await endpoint.handle(request)
       if (answer !== undefined) return answer
     }
-    return unknownPath(door, endpoints, path)
+    return unknownPath(endpoints, path)
   } catch (error) {
     if (error instanceof ConnectionGone) return undefined
     return failure(door, connection, message, error)
@@ -76,20 +76,20 @@ function pathOf(target: string): string {
   throw new OnboardingError('request-malformed', { field: 'request target' })
 }
 
-function unknownPath(door: Door, endpoints: readonly Endpoint[], path: string): EndpointReply {
+function unknownPath(endpoints: readonly Endpoint[], path: string): EndpointReply {
   const methods = new Set(endpoints.flatMap(endpoint => endpoint.methods?.(path) ?? []))
-  if (methods.size === 0) return refusal(door, 'not-found')
+  if (methods.size === 0) return refusal('not-found')
   if (methods.has('GET')) methods.add('HEAD')
-  return refusal(door, 'method-not-allowed', { headers: { Allow: [...methods].join(', ') } })
+  return refusal('method-not-allowed', { headers: { Allow: [...methods].join(', ') } })
 }
 
 function failure(door: Door, connection: Connection, request: IncomingMessage, error: unknown): EndpointReply {
   const facts = { connection: connection.id, address: connection.address, method: request.method, target: request.url }
   if (error instanceof OnboardingError && error.code !== 'internal') {
     door.log.info({ ...facts, code: error.code, ...error.detail }, 'request refused')
-    return refusal(door, error.code)
+    return refusal(error.code)
   }
   const id = randomUUID()
   door.log.error({ ...facts, id, err: error }, 'request failed')
-  return refusal(door, 'internal', { more: ` (${id})` })
+  return refusal('internal', { more: ` (${id})` })
 }

@@ -12,7 +12,7 @@ export function errorText(code: ErrorCode, more = ''): string {
 /** Tells the peer to come back. */
 export function postpone(door: Door, response: ServerResponse, close = false): void {
   door.counters.postponed++
-  send(door, response, refusal(door, 'overloaded', { close }))
+  send(door, response, refusal('overloaded', { close }))
 }
 
 interface Refusal {
@@ -22,15 +22,9 @@ interface Refusal {
 }
 
 /** What is answered where no endpoint was asked, or one threw. */
-export function refusal(
-  door: Door,
-  code: ErrorCode,
-  { more = '', close = false, headers }: Refusal = {},
-): EndpointReply {
+export function refusal(code: ErrorCode, { more = '', close = false, headers }: Refusal = {}): EndpointReply {
   const { status } = errorCatalogue[code]
-  // RFC 8995 section 5.6 and RFC 7030 section 4.2.3 for 202, RFC 9110 section 15.6.4 for 503.
-  const retry = status === 202 || status === 503 || status === 429 ? { 'Retry-After': `${door.limits.retryAfter}` } : {}
-  return { status, headers: { ...retry, ...headers }, body: errorText(code, more), close }
+  return { status, ...(headers === undefined ? {} : { headers }), body: errorText(code, more), close }
 }
 
 /** Once; nothing if the peer has gone. */
@@ -42,16 +36,19 @@ export function send(door: Door, response: ServerResponse, reply: EndpointReply)
     // Only an endpoint's own header can be at fault, before anything was written.
     const id = randomUUID()
     door.log.error({ id, err: error }, 'answer could not be written')
-    write(door, response, refusal(door, 'internal', { more: ` (${id})`, close: true }))
+    write(door, response, refusal('internal', { more: ` (${id})`, close: true }))
   }
 }
 
 function write(door: Door, response: ServerResponse, { status, headers, body = '', close }: EndpointReply): void {
   const fields: Record<string, string | number> = { ...headers }
+  // RFC 8995 section 5.6 and RFC 7030 section 4.2.3 for 202, RFC 9110 section 15.6.4 for 503, RFC 6585 section 4 for 429.
+  const later = status === 202 || status === 503 || status === 429
+  if (later && !has(fields, 'retry-after')) fields['Retry-After'] = `${door.limits.retryAfter}`
   const empty = status === 204 || status === 304
   if (!empty) {
     fields['Content-Length'] = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-    if (typeof body === 'string' && body !== '' && !hasType(fields))
+    if (typeof body === 'string' && body !== '' && !has(fields, 'content-type'))
       fields['Content-Type'] = 'text/plain; charset=utf-8'
   }
   if (close === true || isLast(door, response)) fields['Connection'] = 'close'
@@ -60,8 +57,9 @@ function write(door: Door, response: ServerResponse, { status, headers, body = '
   else response.end(body)
 }
 
-function hasType(fields: Readonly<Record<string, unknown>>): boolean {
-  return Object.keys(fields).some(name => name.toLowerCase() === 'content-type')
+/** @param wanted in lower case */
+function has(fields: Readonly<Record<string, unknown>>, wanted: string): boolean {
+  return Object.keys(fields).some(name => name.toLowerCase() === wanted)
 }
 
 /** Whether the connection ends with this answer. (Node's own maxRequestsPerSocket announces it, but leaves it to the client.) */

@@ -22,6 +22,8 @@ export function createRefusalRecord(store: Store, clock: Clock): RefusalRecord {
   let kept = 0
   return {
     async record(error, peer) {
+      // The record's own trouble is no refusal, and where it cannot be written there is nothing to wait for.
+      if (error.code.startsWith('store-')) return
       const at = clock()
       const now = Math.floor(at / 60_000)
       if (now !== minute) {
