@@ -1,15 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { listenTls } from '../adapter/http/tls-endpoint.ts'
-import { openFileKeyStore } from '../adapter/key/file.ts'
-import { openStore } from '../adapter/store/open.ts'
 import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
 import type { Clock, Endpoint, Log, Random, Store } from '../domain/port.ts'
 import { type Manufacturer, setUpManufacturer } from '../role/factory/manufacturer-setup.ts'
 import { createMasa } from '../role/manufacturer/masa.ts'
+import { openRecord } from './record.ts'
 
 export interface ManufacturerSiteOptions {
   readonly name: string
@@ -50,14 +48,9 @@ export interface ManufacturerSite {
 }
 
 export async function openManufacturerSite(options: ManufacturerSiteOptions): Promise<ManufacturerSite> {
-  const { data, log, clock = Date.now, random = randomBytes } = options
-  mkdirSync(data, { recursive: true, mode: 0o700 })
-  const directory = join(data, 'keys')
-  const { passphrase } = options
-  const keys = await openFileKeyStore(passphrase === undefined ? { directory } : { directory, passphrase })
-  const ledger = (await keys.open('ledger')) ?? (await keys.generate('ledger', 'P-256'))
+  const { data, log, passphrase, clock = Date.now, random = randomBytes } = options
   const storeUrl = options.storeUrl ?? `sqlite:${join(data, 'manufacturer.db')}`
-  const store = await openStore(storeUrl, { signer: ledger, clock, log })
+  const { keys, store } = await openRecord({ data, storeUrl, passphrase, clock, log })
   try {
     return await assemble(options, { keys, store, clock, random })
   } catch (error) {

@@ -1,11 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createMasaClient } from '../adapter/http/masa-client.ts'
 import { listenTls, type TlsListener } from '../adapter/http/tls-endpoint.ts'
 import type { TlsCredential } from '../adapter/http/tls-profile.ts'
-import { openFileKeyStore } from '../adapter/key/file.ts'
-import { openStore } from '../adapter/store/open.ts'
 import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
@@ -17,6 +14,7 @@ import { type SiteAuthority, setUpAuthority } from '../role/onboarding/authority
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
+import { openRecord } from './record.ts'
 
 export interface SiteOptions {
   /** Identifier of the network: 1 to 40 of `A-Z a-z 0-9 . _ -`. Stands in its certificates. */
@@ -74,16 +72,12 @@ export interface Site {
 
 /**
  * Opens the record, makes or finds the site's certificates, and listens for devices. Throws OnboardingError `port-in-use`,
- * `store-…`, `issuer-key-missing`, and KeyStoreError.
+ * `store-…`, `keys-differ`, `issuer-key-missing`, and KeyStoreError.
  */
 export async function openSite(options: SiteOptions): Promise<Site> {
-  const { data, log, clock = Date.now, random = randomBytes } = options
-  mkdirSync(data, { recursive: true, mode: 0o700 })
-  const directory = join(data, 'keys')
-  const { passphrase } = options
-  const keys = await openFileKeyStore(passphrase === undefined ? { directory } : { directory, passphrase })
-  const ledger = (await keys.open('ledger')) ?? (await keys.generate('ledger', 'P-256'))
-  const store = await openStore(options.storeUrl ?? `sqlite:${join(data, 'site.db')}`, { signer: ledger, clock, log })
+  const { data, log, passphrase, clock = Date.now, random = randomBytes } = options
+  const storeUrl = options.storeUrl ?? `sqlite:${join(data, 'site.db')}`
+  const { keys, store } = await openRecord({ data, storeUrl, passphrase, clock, log })
   try {
     return await assemble(options, { keys, store, clock, random })
   } catch (error) {

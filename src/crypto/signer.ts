@@ -51,6 +51,20 @@ export interface KeyStore {
   remove(label: string): Promise<void>
 }
 
+/** The key of that label, made at the first call. */
+export async function establishKey(keys: KeyStore, label: string, curve: Curve): Promise<Signer> {
+  const known = await keys.open(label)
+  if (known !== undefined) return known
+  try {
+    return await keys.generate(label, curve)
+  } catch (error) {
+    // Another process with the same keys was faster: its key counts.
+    const made = await keys.open(label)
+    if (made === undefined) throw error
+    return made
+  }
+}
+
 export interface EcProfile {
   readonly curve: Curve
   readonly algorithm: SignatureAlgorithm

@@ -62,6 +62,19 @@ export const siteErrors = {
     action: 'Do what the detail says; nothing was signed.',
     status: 500,
   },
+  'keys-differ': {
+    title: 'Keys of another installation',
+    cause: 'The record was begun with other keys than those in this data directory.',
+    action:
+      'Start with the data directory that began it, or with a copy of its keys; all processes need the same ones.',
+    status: 500,
+  },
+  'clock-wrong': {
+    title: 'Clock of this machine is wrong',
+    cause: 'It shows a time before this software was made; certificates made now would have run out already.',
+    action: 'Set the clock, best by NTP, and start again; nothing was made.',
+    status: 500,
+  },
   'service-unreachable': {
     title: 'Site does not answer',
     cause: 'No Mooring site answers at that address.',

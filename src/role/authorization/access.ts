@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { Secret } from '../../crypto/secret.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
-import type { Clock, Random, Store } from '../../domain/port.ts'
+import type { Clock, Random, Store, Tx } from '../../domain/port.ts'
 import type { AccessRole, AccessToken } from '../../domain/site.ts'
 
 /** A token as text: `mrg_` and 43 characters of base64url, 256 bits. The prefix lets secret scanners find a leaked one. */
@@ -63,19 +63,27 @@ export function createAccess(options: {
       }),
     async bootstrap() {
       const { record, text } = newToken(options, { name: 'first-administrator', role: 'administrator' })
-      const made = await store.transaction(async tx => {
-        if ((await tx.setting.get(bootstrapMark)) !== undefined) return false
-        await tx.setting.insert({ name: bootstrapMark, value: record.id })
-        await tx.token.insert(record)
-        await tx.append(streamName('token', record.id), 0, [
-          { kind: 'token-created', body: { name: record.name, role: record.role, by: 'first start' } },
-        ])
-        return true
-      })
-      return made ? new Secret(text) : undefined
+      try {
+        const made = await store.transaction(tx => appointFirst(tx, record))
+        return made ? new Secret(text) : undefined
+      } catch (error) {
+        // Another process of a site that starts for the first time was faster.
+        if (error instanceof OnboardingError && error.code === 'store-exists') return undefined
+        throw error
+      }
     },
   }
   return access
+}
+
+/** False when a first administrator was appointed before. */
+async function appointFirst(tx: Tx, record: AccessToken): Promise<boolean> {
+  if ((await tx.setting.get(bootstrapMark)) !== undefined) return false
+  await tx.setting.insert({ name: bootstrapMark, value: record.id })
+  await tx.token.insert(record)
+  const { id, name, role } = record
+  await tx.append(streamName('token', id), 0, [{ kind: 'token-created', body: { name, role, by: 'first start' } }])
+  return true
 }
 
 function newToken(

@@ -1,6 +1,6 @@
 import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
 import { type CertificateTemplate, type Issuer, prepareCertificate, signCertificate } from '../../crypto/issue.ts'
-import type { Curve, KeyStore, Signer } from '../../crypto/signer.ts'
+import { type Curve, establishKey, type KeyStore, type Signer } from '../../crypto/signer.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { Store } from '../../domain/port.ts'
@@ -25,7 +25,7 @@ export async function establishIssuer(
 ): Promise<EstablishedIssuer> {
   const known = await store.read(tables => tables.issuer.get(name))
   if (known !== undefined) return established(keys, known)
-  const signer = (await keys.open(name)) ?? (await keys.generate(name, curve))
+  const signer = await establishKey(keys, name, curve)
   const wanted = await template(signer)
   const certificate = await signCertificate(prepareCertificate(wanted), wanted.issuer.signer)
   const record: IssuerRecord = { name, certificate: certificate.toString('base64'), keyLabel: name, crlNumber: 0 }

@@ -1,6 +1,6 @@
 import { encodeName } from '../../codec/x509/name.ts'
 import { createCsr } from '../../crypto/csr.ts'
-import type { Curve, KeyStore } from '../../crypto/signer.ts'
+import { type Curve, establishKey, type KeyStore } from '../../crypto/signer.ts'
 import type { UnitPort } from './line.ts'
 
 /**
@@ -16,7 +16,7 @@ export function keyStoreUnits(options: {
   const { keys, curve = 'P-256', install } = options
   return {
     async csr(serial, model) {
-      const signer = (await keys.open(serial)) ?? (await keys.generate(serial, curve))
+      const signer = await establishKey(keys, serial, curve)
       return createCsr({ subject: encodeName({ commonName: model, serialNumber: serial }) }, signer)
     },
     install,
