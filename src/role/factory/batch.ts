@@ -54,19 +54,26 @@ export async function openBatch(store: Store, clock: Clock, terms: BatchTerms): 
   return record
 }
 
-/** Notes that `made` units have their birth certificate, and that the batch is finished when these are all. */
-export async function recordProgress(tx: Tx, id: string, made: number, at: number): Promise<BatchRecord> {
+/**
+ * Notes how many units of the batch a run has passed, and that the batch is finished when these are all. A run that made
+ * none of them itself notes nothing before: another line, whose progress it sees, may just have finished.
+ */
+export async function recordProgress(
+  tx: Tx,
+  id: string,
+  { passed, made, at }: { readonly passed: number; readonly made: number; readonly at: number },
+): Promise<BatchRecord> {
   const record = await tx.batch.get(id)
   if (record === undefined) throw new OnboardingError('internal', { batch: id })
   if (record.finishedAt !== undefined) return record
-  if (made < record.count) {
-    const next = { ...record, made }
-    await tx.batch.put(next)
+  if (passed < record.count) {
+    const next = { ...record, made: passed }
+    if (made > 0) await tx.batch.put(next)
     return next
   }
-  const finished = { ...record, made, finishedAt: at }
+  const finished = { ...record, made: passed, finishedAt: at }
+  await tx.append(streamName('batch', id), 1, [{ kind: 'batch-finished', body: { made: passed } }])
   await tx.batch.put(finished)
-  await tx.append(streamName('batch', id), 1, [{ kind: 'batch-finished', body: { made } }])
   return finished
 }
 

@@ -76,9 +76,9 @@ export async function* workBatch(order: BatchOrder): AsyncGenerator<BatchProgres
       certified.filter(unit => unit !== undefined).map(unit => finishedUnit(order, unit)),
     )
     batch = await store.transaction(async tx => {
-      await recordFinished(tx, finished)
+      const made = await recordFinished(tx, finished)
       // Each run walks the whole batch, so what it has passed and not refused is the count.
-      return recordProgress(tx, batch.id, last - refused.length, clock())
+      return recordProgress(tx, batch.id, { passed: last - refused.length, made, at: clock() })
     })
     yield { batch, refused }
   }

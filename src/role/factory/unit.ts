@@ -200,12 +200,16 @@ export async function finishedUnit(work: Work, certified: CertifiedUnit): Promis
   }
 }
 
-export async function recordFinished(tx: Tx, units: readonly UnitRecord[]): Promise<void> {
+/** How many of them were not on record. */
+export async function recordFinished(tx: Tx, units: readonly UnitRecord[]): Promise<number> {
+  let made = 0
   for (const unit of units) {
     const { serial, batch, owner, declarationVersion, keyHash, keyOrigin, version } = unit
     if ((await tx.unit.get(serial)) !== undefined) continue
     const body = { batch, owner, declarationVersion, keyHash, keyOrigin }
     await tx.append(streamName('unit', serial), version - 1, [{ kind: 'unit-made', body }])
     await tx.unit.insert(unit)
+    made++
   }
+  return made
 }

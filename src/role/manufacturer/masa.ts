@@ -163,8 +163,11 @@ async function logVoucher(tx: Tx, inquiry: Inquiry, pin: Certificate, at: number
     if (same && record.domainKey === seen.domainKey) return seen
     throw new OnboardingError('nonce-replayed', { serial })
   }
+  // A stream for each nonce, and first: two processes that log one nonce at once conflict here, and the second finds what
+  // the first wrote.
+  const attempt = nonce === null ? id : sha256(Buffer.from(`${serial}\0${nonce}`))
+  await tx.append(streamName('pledge', attempt), 0, [{ kind: 'voucher-logged', body: { ...record } }])
   await tx.issuedVoucher.insert(record)
-  await tx.append(streamName('pledge', id), 0, [{ kind: 'voucher-logged', body: { ...record } }])
   return record
 }
 
