@@ -173,13 +173,19 @@ function signatureFailure(certificate: Certificate, issuer: Certificate): PathEr
  * of one process look at the same device.
  */
 const goodSignatures = new Recent<true>(512)
+/** The same for the very same objects, as `certificateOf` gives them. */
+const signedBy = new WeakMap<Certificate, Certificate>()
 
-function verifyIssued({ der, tbsDer, signature, signatureAlgorithm }: Certificate, issuer: Certificate): void {
+function verifyIssued(certificate: Certificate, issuer: Certificate): void {
+  if (signedBy.get(certificate) === issuer) return
+  const { der, tbsDer, signature, signatureAlgorithm } = certificate
   const publicKey = publicKeyFor(issuer)
   const memo = `${hash('sha256', der, 'base64')} ${hash('sha256', issuer.spkiDer, 'base64')}`
-  if (goodSignatures.get(memo)) return
-  verifySignature(signatureAlgorithm, publicKey, tbsDer, signature)
-  goodSignatures.set(memo, true)
+  if (!goodSignatures.get(memo)) {
+    verifySignature(signatureAlgorithm, publicKey, tbsDer, signature)
+    goodSignatures.set(memo, true)
+  }
+  signedBy.set(certificate, issuer)
 }
 
 function publicKeyFor(certificate: Certificate): KeyObject {

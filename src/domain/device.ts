@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
+import { Recent } from '../crypto/recent.ts'
 import type { ErrorCode } from './error.ts'
 import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
 import type { LifecycleState, TransitionId } from './lifecycle.ts'
@@ -128,9 +129,17 @@ export type DeviceEvent =
       }
     }
 
+const deviceIds = new Recent<string>(1024)
+
 /** The id of a device at a site, from what identifies it: 24 hex digits. */
 export function deviceId(manufacturer: string, serial: string): string {
-  return createHash('sha256').update(`${manufacturer}\0${serial}`).digest('hex').slice(0, 24)
+  const name = `${manufacturer}\0${serial}`
+  let id = deviceIds.get(name)
+  if (id === undefined) {
+    id = hash('sha256', name, 'hex').slice(0, 24)
+    deviceIds.set(name, id)
+  }
+  return id
 }
 
 /** The device after `event`; the first event of a stream is `device-expected` or `device-heard`. */

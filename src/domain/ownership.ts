@@ -23,9 +23,16 @@ export interface DeclarationChange {
  * are computed: the extension of a stranger's certificate may claim any SubjectKeyIdentifier, the owner's too.
  */
 export function domainIds(certificate: Pick<Certificate, 'spkiDer'>): readonly [string, string] {
+  const known = idsOf.get(certificate)
+  if (known !== undefined) return known
   const { spkiDer } = certificate
-  return [encodeBase64(keyIdentifier(spkiDer)), encodeBase64(hash('sha256', spkiDer, 'buffer'))]
+  const ids = [encodeBase64(keyIdentifier(spkiDer)), encodeBase64(hash('sha256', spkiDer, 'buffer'))] as const
+  idsOf.set(certificate, ids)
+  return ids
 }
+
+/** The same registrar comes with every request. */
+const idsOf = new WeakMap<Pick<Certificate, 'spkiDer'>, readonly [string, string]>()
 
 /** The first declaration of a device; its owner is the manufacturer (white paper Table 3-1). */
 export function newDeclaration(facts: {
