@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { memoryKeyStore } from '../../src/adapter/key/memory.ts'
 import { decodeCertificateList } from '../../src/codec/crl.ts'
 import { generateKey } from '../../src/crypto/key.ts'
 import { keySigner, type Signer } from '../../src/crypto/signer.ts'
 import { OnboardingError } from '../../src/domain/error.ts'
 import type { EndpointReply } from '../../src/domain/port.ts'
+import { setUpManufacturer } from '../../src/role/factory/manufacturer-setup.ts'
 import { createRateLimit } from '../../src/role/manufacturer/rate-limit.ts'
+import { setUpAuthority } from '../../src/role/onboarding/authority.ts'
 import { presencePath } from '../../src/role/onboarding/presence.ts'
 import { createRevocation } from '../../src/role/onboarding/revocation.ts'
 import {
@@ -15,6 +19,7 @@ import {
   pledgeOf,
   testPeer,
 } from '../role/onboarding/neighbourhood.ts'
+import { openTestStore } from '../store.ts'
 
 const codeOf = (reply: EndpointReply) => String(reply.body).split(':', 1)[0]
 const day = 86_400_000
@@ -90,6 +95,25 @@ describe('a clock that is years off', () => {
     assert.throws(() => limit('a'), { code: 'rate-limited' })
     now += 1000
     limit('a')
+  })
+})
+
+describe('a machine whose clock was never set', () => {
+  it('makes no root that has run out before its first use', async t => {
+    const opened = await openTestStore()
+    t.after(opened.close)
+    let now = 0
+    const clock = () => now
+    const keys = memoryKeyStore()
+    const site = { store: opened.store, keys, clock, network: 'home', hosts: [], curve: 'P-256' } as const
+    await assert.rejects(setUpAuthority(site), { code: 'clock-wrong' })
+    const maker = { name: 'Acme', store: opened.store, keys, clock, random: randomBytes, masaUrl: 'masa.example' }
+    await assert.rejects(setUpManufacturer(maker), { code: 'clock-wrong' })
+    assert.equal(await opened.store.read(tables => tables.issuer.count()), 0)
+    now = Date.UTC(2026, 10, 20)
+    const { root } = await setUpAuthority(site)
+    now = 0
+    assert.deepEqual((await setUpAuthority(site)).root.der, root.der, 'what was made in time is found at any time')
   })
 })
 

@@ -196,8 +196,8 @@ describe('revocations at two processes', { ...needsPostgres(), timeout: 120_000 
     const processes = stores.map(store => createRevocation({ store, clock, issuing, crlValidity: 86_400_000 }))
     await Promise.all(
       credentials.flatMap(({ id }, n) => [
-        processes[n % 2]?.revoke(id, 'keyCompromise', 'x'),
-        processes[(n + 1) % 2]?.crl(),
+        processes[n % 2]!.revoke(id, 'keyCompromise', 'x'),
+        processes[(n + 1) % 2]!.crl(),
       ]),
     )
     for (const each of processes) {

@@ -72,7 +72,7 @@ export const siteErrors = {
   'clock-wrong': {
     title: 'Clock of this machine is wrong',
     cause: 'It shows a time before this software was made; certificates made now would have run out already.',
-    action: 'Set the clock, best by NTP, and start again; nothing was made.',
+    action: 'Set the clock, best by NTP, and start again; no certificate was made.',
     status: 500,
   },
   'service-unreachable': {

@@ -17,6 +17,7 @@ import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Random, Store } from '../../domain/port.ts'
 import { type EstablishedIssuer, establishIssuer } from './issuer-record.ts'
 import { type MasaLocation, masaLocation } from './masa-location.ts'
+import { plausibleTime } from './plausible-clock.ts'
 
 export interface ManufacturerOptions {
   /** As it stands in certificates and declarations; at most 40 characters. */
@@ -122,7 +123,7 @@ function root(options: ManufacturerOptions, label: string, title: string): Promi
     issuer: { certificate: 'self', signer },
     serialNumber: serialNumber(options.random),
     notBefore: new Date(at - skew),
-    notAfter: new Date(at + 30 * year),
+    notAfter: new Date(plausibleTime(at) + 30 * year),
     extensions: caExtensions(1),
   }))
 }

@@ -12,6 +12,7 @@ import { caExtensions, type Issuer } from '../../crypto/issue.ts'
 import type { Curve, KeyStore } from '../../crypto/signer.ts'
 import type { Clock, Store } from '../../domain/port.ts'
 import { establishIssuer } from '../factory/issuer-record.ts'
+import { plausibleTime } from '../factory/plausible-clock.ts'
 import type { RegistrarCredential } from './masa-exchange.ts'
 
 const day = 86_400_000
@@ -55,7 +56,7 @@ export async function setUpAuthority(options: AuthorityOptions): Promise<SiteAut
     spkiDer: signer.spkiDer,
     issuer: { certificate: 'self', signer },
     notBefore,
-    notAfter: new Date(at + 20 * 365 * day),
+    notAfter: new Date(plausibleTime(at) + 20 * 365 * day),
     extensions: caExtensions(1),
   }))
   const established = await establishIssuer(options, 'issuing-1', async signer => ({
