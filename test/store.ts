@@ -54,11 +54,37 @@ export async function postgresPlace(): Promise<StorePlace> {
   return (await server).place()
 }
 
-/** On SQLite, or on PostgreSQL with `MOORING_TEST_STORE=postgres`: any test of roles and app can run over either. */
-export async function openTestStore(options: Partial<StoreOptions> = {}): Promise<TestStore> {
+/** Which database tests run over; a test may be about the one or the other alone. */
+export function testDatabase(): 'sqlite' | 'postgres' {
   const wanted = process.env['MOORING_TEST_STORE'] ?? 'sqlite'
   if (wanted !== 'sqlite' && wanted !== 'postgres') throw new Error(`MOORING_TEST_STORE=${wanted} is not a store`)
-  return openTestStoreAt(await (wanted === 'postgres' ? postgresPlace() : sqlitePlace()), options)
+  return wanted
+}
+
+/** On SQLite, or on PostgreSQL with `MOORING_TEST_STORE=postgres`: any test of roles and app can run over either. */
+export async function openTestStore(options: Partial<StoreOptions> = {}): Promise<TestStore> {
+  return openTestStoreAt(await (testDatabase() === 'postgres' ? postgresPlace() : sqlitePlace()), options)
+}
+
+/**
+ * For parties that open their store themselves: options that give each a database of its own, the same one when it is
+ * asked for again. On SQLite none: there the store is a file beside the party's keys.
+ */
+export function partyStores(): { readonly storeUrl?: (party: string) => Promise<string> } {
+  if (testDatabase() === 'sqlite') return {}
+  const urls = new Map<string, Promise<string>>()
+  return {
+    storeUrl(party) {
+      const url = urls.get(party) ?? postgresPlace().then(place => place.url)
+      urls.set(party, url)
+      return url
+    },
+  }
+}
+
+/** As `partyStores`, for one party. */
+export async function partyStore(): Promise<{ readonly storeUrl?: string }> {
+  return testDatabase() === 'sqlite' ? {} : { storeUrl: (await postgresPlace()).url }
 }
 
 export async function openTestStoreAt(place: StorePlace, options: Partial<StoreOptions> = {}): Promise<TestStore> {

@@ -17,7 +17,7 @@ import type { Manufacturer } from '../../src/role/factory/manufacturer-setup.ts'
 import { buyerCard, sellUnits, shipmentManifest } from '../../src/role/factory/sale.ts'
 import { importManifest } from '../../src/role/supply-chain/import.ts'
 import { trustManufacturer } from '../../src/role/supply-chain/trust.ts'
-import { silentLog } from '../store.ts'
+import { partyStore, silentLog } from '../store.ts'
 
 /** A manufacturer with its MASA and a site, each listening on 127.0.0.1, and a directory for the peers' files. */
 export interface Lab {
@@ -81,6 +81,7 @@ export async function openLab(options: { readonly network?: string; readonly clo
     data: join(directory, 'acme'),
     masaUrl: `127.0.0.1:${masaPort}`,
     log: silentLog,
+    ...(await partyStore()),
   })
   await factory.listen({ host: '127.0.0.1', port: masaPort })
   const site = await openSite({
@@ -92,6 +93,7 @@ export async function openLab(options: { readonly network?: string; readonly clo
     log: silentLog,
     clock,
     masa: () => createMasaClient(),
+    ...(await partyStore()),
   })
   const trust = async (name: string, { deviceRoot, masaRoot }: Manufacturer) => {
     const anchors = { anchors: [deviceRoot.der], masaAnchors: [masaRoot.der] }

@@ -13,7 +13,7 @@ import { formatName } from '../../src/codec/x509/name.ts'
 import type { MasaAnswer, MasaClient, MasaRequest } from '../../src/domain/port.ts'
 import { openVoucherArtifact } from '../../src/protocol/brski/artifact.ts'
 import { needs } from '../peer.ts'
-import { silentLog } from '../store.ts'
+import { partyStores, silentLog } from '../store.ts'
 import { openssl } from './attacker.ts'
 import { run } from './lab.ts'
 
@@ -61,7 +61,7 @@ describe('openssl agrees with what we make', needs('openssl'), () => {
   const devices: VirtualDevice[] = []
 
   before(async () => {
-    lab = await openLab({ data: join(directory, 'lab'), log: silentLog })
+    lab = await openLab({ data: join(directory, 'lab'), log: silentLog, ...partyStores() })
     network = await lab.openNetwork({ name: 'quay', network: 'quay', owner: 'quay', masa: () => recording(asked) })
     for (const maker of lab.makers) {
       const device = await lab.buy(maker, network)

@@ -3,11 +3,12 @@ import { rungs } from '../../domain/evidence.ts'
 import type { LedgerVerdict, Log } from '../../domain/port.ts'
 import { table, wrapped } from '../cli/table.ts'
 import { columnsOf, progressLine, type Stream } from '../cli/terminal.ts'
+import { defined } from '../defined.ts'
 import { assembleCast, type Cast } from './cast.ts'
 import { liveLadder, type Paint } from './ladder.ts'
 import { type DemoOutcome, differences, type ExpectedOutcome } from './outcome.ts'
 import { type Part, type Performance, perform, type Recorded } from './run.ts'
-import type { Stage } from './stage.ts'
+import type { Stage, StageTerms } from './stage.ts'
 
 export interface DemoOptions {
   readonly out: Stream
@@ -15,6 +16,8 @@ export interface DemoOptions {
   /** Nothing for people: the caller prints the outcome. */
   readonly quiet: boolean
   readonly log: Log
+  /** Where the record of a party is; in a directory that goes with the demonstration when absent. */
+  readonly storeUrl?: StageTerms['storeUrl']
   /** Milliseconds that each device rests after each step, for a person who watches; not at all unless told. */
   readonly pace?: number
   /** Called when the stage stands and no device is on yet; what it opens is closed before the stage is. */
@@ -34,14 +37,14 @@ export interface DemoResult {
 
 /** Runs the demonstration up to its summary; the stage stays up until `cast.close`. */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
-  const { out, paint, quiet, log, pace = 0, signal } = options
+  const { out, paint, quiet, log, storeUrl, pace = 0, signal } = options
   const { bound = 40_000 + 40 * pace } = options
   const started = performance.now()
   const say = (text: string) => (quiet ? undefined : out.write(`${text}\n`))
   say(introduction(out, paint))
   const opening = progressLine(out)
   let beside: { close(): Promise<void> } | undefined
-  const assembled = await assembleCast({ owner: 'owner', network: 'home', log }, step => {
+  const assembled = await assembleCast({ owner: 'owner', network: 'home', log, ...defined({ storeUrl }) }, step => {
     if (out.isTTY !== true) say(`  opening ${step}`)
     else if (!quiet) opening.show(`  opening ${step}`)
   })

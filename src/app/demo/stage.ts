@@ -14,6 +14,7 @@ import { makeUnits } from '../../role/factory/line.ts'
 import { type BuyerCard, buyerCard, sellUnits, shipmentManifest } from '../../role/factory/sale.ts'
 import { expectDevice, importManifest } from '../../role/supply-chain/import.ts'
 import { trustManufacturer } from '../../role/supply-chain/trust.ts'
+import { defined } from '../defined.ts'
 import { freePort } from '../free-port.ts'
 import { type ManufacturerSite, openManufacturerSite } from '../manufacturer.ts'
 import { pledgeTransport } from '../pledge-transport.ts'
@@ -56,6 +57,8 @@ export interface StageTerms {
   /** Sold to somebody else, and yet put on this site's list by hand. */
   readonly foreign: readonly string[]
   readonly log: Log
+  /** Where the record of a party is; in a directory that goes with the stage when absent. */
+  readonly storeUrl?: (party: string) => Promise<string>
 }
 
 const host = '127.0.0.1'
@@ -94,7 +97,7 @@ export async function buildStage(terms: StageTerms, tell: (step: string) => void
   }
 }
 
-function openDemoSite({ owner, network, log }: StageTerms, directory: string): Promise<Site> {
+async function openDemoSite({ owner, network, log, storeUrl }: StageTerms, directory: string): Promise<Site> {
   return openSite({
     owner,
     network,
@@ -103,6 +106,7 @@ function openDemoSite({ owner, network, log }: StageTerms, directory: string): P
     port: 0,
     retryAfterSeconds: 1,
     log,
+    ...defined({ storeUrl: await storeUrl?.('site') }),
   })
 }
 
@@ -116,6 +120,7 @@ async function openMaker(terms: StageTerms, directory: string, model: DeviceMode
     data: join(directory, trustedAs),
     masaUrl: `${host}:${port}`,
     log,
+    ...defined({ storeUrl: await terms.storeUrl?.(trustedAs) }),
   })
   await site.listen({ host, port })
   const housings = new Map<string, Housing>()

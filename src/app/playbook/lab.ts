@@ -12,6 +12,7 @@ import { buyerCard, sellUnits, shipmentManifest } from '../../role/factory/sale.
 import type { RegistrarCredential } from '../../role/onboarding/masa-exchange.ts'
 import { importManifest } from '../../role/supply-chain/import.ts'
 import { trustManufacturer } from '../../role/supply-chain/trust.ts'
+import { defined } from '../defined.ts'
 import { freePort } from '../free-port.ts'
 import { openManufacturerSite } from '../manufacturer.ts'
 import { openSite, type Site } from '../site.ts'
@@ -57,12 +58,19 @@ export interface Lab {
 /** Demonstrations that belong together. */
 export type Scene = readonly Demonstration<Lab>[]
 
+export interface LabOptions {
+  readonly data: string
+  readonly log: Log
+  /** Where the record of a party is; in its data directory when absent. */
+  readonly storeUrl?: (party: string) => Promise<string>
+}
+
 /** A lab of real parties on loopback: TLS, stores and keys as in the field; only the devices are virtual. */
-export async function openLab(options: { readonly data: string; readonly log: Log }): Promise<Lab> {
-  const { data, log } = options
+export async function openLab(options: LabOptions): Promise<Lab> {
+  const { log } = options
   let passed = 0
   const clock = () => Date.now() + passed
-  const place = { data, log, clock }
+  const place: Place = { ...options, clock }
   const closings: (() => Promise<void>)[] = []
   const ledgers: Ledger[] = []
   const batches = new Map<string, number>()
@@ -121,9 +129,7 @@ export async function openLab(options: { readonly data: string; readonly log: Lo
   }
 }
 
-interface Place {
-  readonly data: string
-  readonly log: Log
+interface Place extends LabOptions {
   readonly clock: Clock
 }
 
@@ -146,8 +152,7 @@ async function openOneNetwork(terms: NetworkTerms, place: Place): Promise<Networ
     retryAfterSeconds: 1,
     log,
     clock,
-    ...(curve === undefined ? {} : { curve }),
-    ...(credentialLifetimeDays === undefined ? {} : { credentialLifetimeDays }),
+    ...defined({ curve, credentialLifetimeDays, storeUrl: await place.storeUrl?.(name) }),
     masa(registrar) {
       masa = terms.masa?.(registrar) ?? createMasaClient({ clock })
       return masa
@@ -157,7 +162,8 @@ async function openOneNetwork(terms: NetworkTerms, place: Place): Promise<Networ
   return { name, site, owner, masa, data, store: site.store, origin: `https://${host}:${site.port}` }
 }
 
-async function openMaker(model: DeviceModel, home: Network, { data, log, clock }: Place): Promise<Maker> {
+async function openMaker(model: DeviceModel, home: Network, place: Place): Promise<Maker> {
+  const { data, log, clock } = place
   const name = model.manufacturer.toLowerCase().replaceAll(' ', '-')
   const directory = join(data, name)
   // The place of the MASA stands in every birth certificate, so it is settled before the first one.
@@ -169,6 +175,7 @@ async function openMaker(model: DeviceModel, home: Network, { data, log, clock }
     noncelessDomains: domainIds(home.site.authority.root),
     log,
     clock,
+    ...defined({ storeUrl: await place.storeUrl?.(name) }),
   })
   await site.listen({ host, port })
   return { name, site, model, store: site.store, data: directory }

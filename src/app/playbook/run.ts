@@ -10,10 +10,11 @@ import {
   capabilities,
 } from '../../domain/playbook.ts'
 import type { Log } from '../../domain/port.ts'
+import { defined } from '../defined.ts'
 import { wiredClaims } from './claim.ts'
 import { type Demonstration, type DemonstrationResult, demonstrate, reasonOf, skipped } from './demonstration.ts'
 import { type CapabilityVerdict, type Claim, judge, settleImplicit } from './judge.ts'
-import { type Lab, openLab } from './lab.ts'
+import { type Lab, type LabOptions, openLab } from './lab.ts'
 import { confirmEvidence, type LedgerStatement, stateLedgers } from './ledger.ts'
 import { wiredScenes } from './scene/wired.ts'
 
@@ -30,10 +31,12 @@ export interface PlaybookOptions {
   readonly log: Log
   /** Keeps keys and ledgers for an auditor; a temporary directory when absent. */
   readonly data?: string
+  /** Where the ledger of a party is kept; in `data` when absent. */
+  readonly storeUrl?: LabOptions['storeUrl']
   /** In place of the scenes of the wired build. */
   readonly demonstrations?: readonly Demonstration<Lab>[]
   /** In place of a lab of real parties. */
-  readonly open?: (options: { readonly data: string; readonly log: Log }) => Promise<Lab>
+  readonly open?: (options: LabOptions) => Promise<Lab>
   readonly limitMs?: number
   readonly onResult?: (result: DemonstrationResult) => void
 }
@@ -64,10 +67,10 @@ interface WiredRun {
 }
 
 async function runWired(options: PlaybookOptions, data: string): Promise<WiredRun> {
-  const { log, demonstrations = wiredScenes, open = openLab, limitMs = 60_000, onResult = silence } = options
+  const { log, storeUrl, demonstrations = wiredScenes, open = openLab, limitMs = 60_000, onResult = silence } = options
   let lab: Lab
   try {
-    lab = await open({ data, log })
+    lab = await open({ data, log, ...defined({ storeUrl }) })
   } catch (error) {
     return { results: demonstrations.map(each => skipped(each, `no lab: ${reasonOf(error)}`)), ledgers: [] }
   }

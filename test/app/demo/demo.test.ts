@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { painter } from '../../../src/app/cli/terminal.ts'
 import { keepWaiting, runDemo } from '../../../src/app/demo/demo.ts'
-import { silentLog } from '../../store.ts'
+import { partyStores, silentLog } from '../../store.ts'
 
 const refused = [
   { device: 'F26-000006', code: 'device-unexpected' },
@@ -24,6 +24,7 @@ describe('the demonstration', () => {
       paint: painter(stream, {}),
       quiet: false,
       log: silentLog,
+      ...partyStores(),
     })
     try {
       assert.deepEqual(differences, [])
@@ -63,18 +64,39 @@ describe('the demonstration', () => {
         if (text.endsWith(' heard\n')) ending.abort()
       },
     }
-    const { outcome, differences, cast } = await runDemo({ out: stream, paint, quiet: true, log: silentLog, pace: 1 })
+    const { outcome, differences, cast } = await runDemo({
+      out: stream,
+      paint,
+      quiet: true,
+      log: silentLog,
+      ...partyStores(),
+      pace: 1,
+    })
     await cast.close()
     assert.deepEqual(differences, [])
     assert.deepEqual(outcome.refused, refused)
     // Its first rest would last longer than the test may.
-    const broken = runDemo({ out: watched, paint, quiet: false, log: silentLog, pace: 1e6, signal: ending.signal })
+    const broken = runDemo({
+      out: watched,
+      paint,
+      quiet: false,
+      log: silentLog,
+      ...partyStores(),
+      pace: 1e6,
+      signal: ending.signal,
+    })
     await assert.rejects(broken, { name: 'AbortError' })
   })
 
   it('says nothing when only the outcome is wanted', async () => {
     const { lines, stream } = paper()
-    const { cast } = await runDemo({ out: stream, paint: painter(stream, {}), quiet: true, log: silentLog })
+    const { cast } = await runDemo({
+      out: stream,
+      paint: painter(stream, {}),
+      quiet: true,
+      log: silentLog,
+      ...partyStores(),
+    })
     await cast.close()
     assert.deepEqual(lines, [])
   })

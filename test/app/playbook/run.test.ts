@@ -16,7 +16,7 @@ import { admissionScene } from '../../../src/app/playbook/scene/authentication.t
 import { wiredScenes } from '../../../src/app/playbook/scene/wired.ts'
 import { builds, type CapabilityId, capabilities, type Verdict } from '../../../src/domain/playbook.ts'
 import type { Approval } from '../../../src/role/authorization/approval.ts'
-import { silentLog } from '../../store.ts'
+import { partyStores, silentLog } from '../../store.ts'
 
 const passing: readonly CapabilityId[] = [
   ...[
@@ -43,9 +43,10 @@ function verdictOf(report: PlaybookReport, id: CapabilityId): Verdict | undefine
 describe('the playbook, run', () => {
   let data: string
   let report: PlaybookReport
+  const stores = partyStores()
   before(async () => {
     data = await mkdtemp(join(tmpdir(), 'mooring-playbook-'))
-    report = await runPlaybook({ log: silentLog, data })
+    report = await runPlaybook({ log: silentLog, data, ...stores })
   })
   after(() => rm(data, { recursive: true }))
 
@@ -81,7 +82,8 @@ describe('the playbook, run', () => {
       const signer = await (await openFileKeyStore({ directory: join(data, name, 'keys') })).open('ledger')
       assert.ok(signer !== undefined, name)
       const options = { signer, clock: Date.now, log: silentLog }
-      const store = await openStore(`sqlite:${join(data, name, file)}`, options)
+      const url = (await stores.storeUrl?.(name)) ?? `sqlite:${join(data, name, file)}`
+      const store = await openStore(url, options)
       try {
         assert.equal((await store.verify(checkpoint)).completeness, 'pass', name)
         for (const event of cited.filter(({ ledger }) => ledger === name)) {
@@ -109,12 +111,13 @@ describe('the playbook, when something is wrong', () => {
   const withBroken = (run: Demonstration<Lab>['run'], limitMs?: number) =>
     runPlaybook({
       log: silentLog,
+      ...partyStores(),
       demonstrations: [...admission, { ...head, run }],
       ...(limitMs === undefined ? {} : { limitMs }),
     })
 
   it('passes S1.C2 when all is well', async () => {
-    const report = await runPlaybook({ log: silentLog, demonstrations: admission })
+    const report = await runPlaybook({ log: silentLog, ...partyStores(), demonstrations: admission })
     assert.equal(verdictOf(report, 'S1.C2'), 'pass')
     assert.equal(verdictOf(report, 'S1.C1'), 'fail', 'what was left out cannot pass')
     assert.ok(!isSound(report))
@@ -123,6 +126,7 @@ describe('the playbook, when something is wrong', () => {
   it('finds out when the product does not do what it should: a denial that denies nothing', async () => {
     const report = await runPlaybook({
       log: silentLog,
+      ...partyStores(),
       demonstrations: admission,
       async open(options) {
         const lab = await openLab(options)

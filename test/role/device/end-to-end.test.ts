@@ -20,6 +20,7 @@ import type { PledgeTransport } from '../../../src/role/device/port.ts'
 import { memoryDeviceStore } from '../../../src/role/device/store.ts'
 import { listManufacturers } from '../../../src/role/supply-chain/trust.ts'
 import { needs } from '../../peer.ts'
+import { partyStores } from '../../store.ts'
 import { Fuse } from './fuse.ts'
 import { quiet, refusalsOf, rungsOf, watch } from './workbench.ts'
 
@@ -28,7 +29,15 @@ const ladder = ['heard', 'authenticated', 'authorized', 'credentialed', 'connect
 const [unlisted, foreign] = ['F26-000004', 'K26-000004']
 
 const stage = await buildStage(
-  { owner: 'harbour', network: 'harbour', units: 4, unlisted: [unlisted], foreign: [foreign], log: quiet },
+  {
+    owner: 'harbour',
+    network: 'harbour',
+    units: 4,
+    unlisted: [unlisted],
+    foreign: [foreign],
+    log: quiet,
+    ...partyStores(),
+  },
   () => {},
 )
 after(() => stage.close())

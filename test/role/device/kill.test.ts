@@ -18,6 +18,7 @@ import { simulatedUnit } from '../../../src/role/device/unit.ts'
 import { makeUnits } from '../../../src/role/factory/line.ts'
 import { buyerCard, sellUnits } from '../../../src/role/factory/sale.ts'
 import { expectDevice } from '../../../src/role/supply-chain/import.ts'
+import { partyStores } from '../../store.ts'
 import { quiet, rungsOf, watch } from './workbench.ts'
 
 const program = fileURLToPath(new URL('pledge-process.ts', import.meta.url))
@@ -38,7 +39,7 @@ async function run(args: readonly string[], lines = Number.POSITIVE_INFINITY): P
 test('A device whose process is killed at every step goes on from its files, to exactly one credential', async t => {
   const base = await mkdtemp(join(tmpdir(), 'mooring-kill-'))
   const stage = await buildStage(
-    { owner: 'harbour', network: 'harbour', units: 1, unlisted: [], foreign: [], log: quiet },
+    { owner: 'harbour', network: 'harbour', units: 1, unlisted: [], foreign: [], log: quiet, ...partyStores() },
     () => {},
   )
   t.after(async () => {
