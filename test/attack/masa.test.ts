@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type Certificate, decodeCertificate } from '../../src/codec/x509/certificate.ts'
 import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../../src/codec/x509/extension.ts'
 import { generateKey } from '../../src/crypto/key.ts'
@@ -214,6 +216,23 @@ describe('a registrar that asks for a device of somebody else', () => {
     assert.equal(codeOf(await ask(owner(), { 'serial-number': 'B1-000003' })), 'device-withdrawn')
   })
 
+  it('leaves nothing large behind in memory', async () => {
+    const names = Array.from({ length: 9000 }, () => ({ type: 'dNSName', value: 'a' }) as const)
+    const extensions = [makeExtension(extensionKinds.subjectAltName, names)]
+    const { ca } = await strange()
+    const visit = async (n: number) => {
+      const fat = await certify({ subject: `fat ${n}`, extensions })
+      const registrar = await certify({ subject: `r ${n}`, issuer: ca, extensions: [registrarUse] })
+      assert.equal(codeOf(await ask(by(registrar, ca, fat))), 'owner-mismatch')
+    }
+    await visit(0)
+    const before = heapUsed()
+    for (let n = 1; n <= 150; n++) await visit(n)
+    const grown = Math.round((heapUsed() - before) / 1e6)
+    // It was 67 MB, and up to half a gigabyte.
+    assert.ok(grown < 30, `${grown} MB`)
+  })
+
   it('is answered within its limits, also when its certificates are a labyrinth', async t => {
     const many = 180
     const names = makeExtension(
@@ -253,3 +272,9 @@ describe('a registrar that asks for a device of somebody else', () => {
     assert.equal((await home.factory.verify()).integrity, 'pass')
   })
 })
+
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc()')
+  return process.memoryUsage().heapUsed
+}

@@ -102,6 +102,9 @@ interface AcceptedRegistrar {
   readonly until: number
 }
 
+/** Octets of certificates; a registrar with two CAs has 2000. */
+const maxKept = 0x2000
+
 /** The same registrar asks for device after device: its chain is validated once, and again when something differs. */
 const accepted = new WeakMap<Certificate, AcceptedRegistrar>()
 
@@ -118,7 +121,8 @@ function checkRegistrar(
   const chain = registrarChain(bag, at)
   const from = Math.max(...chain.map(({ validity }) => validity.notBefore.getTime()))
   const until = Math.min(...chain.map(({ validity }) => validity.notAfter.getTime()))
-  accepted.set(bag[0]!, { bag, chain, from, until })
+  // Strangers, too, have chains that hold, and fill bags: what is kept of them must not be large.
+  if (bag.reduce((sum, { der }) => sum + der.length, 0) <= maxKept) accepted.set(bag[0]!, { bag, chain, from, until })
   return chain
 }
 
