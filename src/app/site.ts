@@ -65,8 +65,11 @@ export interface Site {
   readonly port: number
   /** The registrar's, for other listeners of this site. */
   readonly credential: TlsCredential
-  /** Present at the very first start: to be shown once. */
-  readonly firstToken?: Secret
+  /**
+   * The first administrator's token of a new site, to be shown once; undefined when there has ever been one. It is made when
+   * it is first asked for: a first start that fails on its way makes none, since nobody would ever see it.
+   */
+  firstToken(): Promise<Secret | undefined>
   close(): Promise<void>
 }
 
@@ -120,7 +123,7 @@ async function assemble(
     masa: options.masa?.(authority.registrar) ?? manufacturers,
   })
   const access = createAccess({ store, clock, random })
-  const firstToken = await access.bootstrap()
+  let first: Promise<Secret | undefined> | undefined
   const listener = await listen(options, credential, endpoints.list)
   return {
     network,
@@ -138,7 +141,10 @@ async function assemble(
     host,
     port: listener.port,
     credential,
-    ...(firstToken === undefined ? {} : { firstToken }),
+    firstToken() {
+      first ??= access.bootstrap()
+      return first
+    },
     async close() {
       await listener.close()
       endpoints.close()

@@ -40,7 +40,7 @@ describe('secrets of site, manufacturers and devices', () => {
     for (const { housings } of stage.makers) {
       for (const [serial, { keys }] of housings) await add(serial, keys)
     }
-    secrets.set('first token', Buffer.from(stage.site.firstToken?.revealText() ?? ''))
+    secrets.set('first token', Buffer.from((await stage.site.firstToken())?.revealText() ?? ''))
   }
 
   async function add(name: string, keys: KeyStore): Promise<void> {
@@ -90,7 +90,7 @@ describe('secrets of site, manufacturers and devices', () => {
       onboardingPort: site.port,
     }
     const server = createApi({ ...site, site: facts })
-    const authorization = `Bearer ${site.firstToken?.revealText() ?? ''}`
+    const authorization = `Bearer ${(await site.firstToken())?.revealText() ?? ''}`
     const device = stage.device('F26-000001')
     let answered = 0
     for (const [name, { method, path }] of Object.entries(api)) {

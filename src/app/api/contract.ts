@@ -28,20 +28,20 @@ const administrators = ['administrator'] as const
 const Instant = z.iso.datetime().describe('RFC 3339, UTC')
 const Name = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 of A-Z a-z 0-9 . _ -')
   .describe('1 to 64 of A-Z a-z 0-9 . _ -')
 const Serial = z.string().min(1).max(64)
 const DeviceId = z
   .string()
-  .regex(/^[0-9a-f]{24}$/)
+  .regex(/^[0-9a-f]{24}$/, '24 hex digits')
   .describe('24 hex digits')
 const Sha256 = z
   .string()
-  .regex(/^[0-9a-f]{64}$/)
+  .regex(/^[0-9a-f]{64}$/, '64 hex digits')
   .describe('64 hex digits')
 const TokenId = z
   .string()
-  .regex(/^[0-9a-f]{18}$/)
+  .regex(/^[0-9a-f]{18}$/, '18 hex digits')
   .describe('18 hex digits')
 const DevicePath = z.strictObject({ id: DeviceId })
 const CredentialPath = z.strictObject({ id: Sha256 })

@@ -98,13 +98,13 @@ function isFinished(path: string): boolean {
   return !path.endsWith('.draft')
 }
 
-/** Throws OnboardingError `store-exists`. */
+/** Throws OnboardingError `file-exists`. */
 async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     await mkdir(path, { mode: 0o700 })
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
-    throw new OnboardingError('store-exists', { path }, { cause })
+    throw new OnboardingError('file-exists', { path }, { cause })
   }
 }

@@ -70,7 +70,7 @@ async function stayUp(
   { cast, outcome }: Pick<DemoResult, 'cast' | 'outcome'>,
   port: number,
 ): Promise<void> {
-  const token = cast.stage.site.firstToken?.revealText() ?? ''
+  const token = (await cast.stage.site.firstToken())?.revealText() ?? ''
   note(
     [
       `\nThe API answers at http://127.0.0.1:${port} until you press Ctrl-C, and all is gone then.`,

@@ -41,13 +41,13 @@ async function init(task: Task<InitOptions>): Promise<void> {
   const known = await readFactoryFile(data)
   // The name stands in certificates that are out in the world.
   if (known !== undefined && JSON.stringify(known) !== JSON.stringify(file)) {
-    throw new OnboardingError('store-exists', { factory: data, name: known.name, masaUrl: known.masaUrl })
+    throw new OnboardingError('file-exists', { factory: data, name: known.name, masaUrl: known.masaUrl })
   }
   await mkdir(data, { recursive: true, mode: 0o700 })
   const made = await openFactory({ data, file, options, env: io.env }, async ({ site: { manufacturer } }) => {
     // Founding that was cut off may have left roots in another name.
     const [before = ''] = attributeValues(manufacturer.deviceRoot.subject, 'organizationName')
-    if (before !== name) throw new OnboardingError('store-exists', { factory: data, name: before })
+    if (before !== name) throw new OnboardingError('file-exists', { factory: data, name: before })
     const roots = [
       { file: join(data, 'device-root.pem'), certificate: manufacturer.deviceRoot },
       { file: join(data, 'masa-root.pem'), certificate: manufacturer.masaRoot },

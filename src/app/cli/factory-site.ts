@@ -22,14 +22,14 @@ export interface OpenFactory {
   readonly data: string
 }
 
-/** Runs `work` in the factory that `mooring factory init` founded. Throws OnboardingError `not-found`, `store-locked`. */
+/** Runs `work` in the factory that `mooring factory init` founded. Throws OnboardingError `data-missing`, `store-locked`. */
 export async function inFactory<T>(
   { io, options }: Task<FactoryOptions>,
   work: (factory: OpenFactory) => Promise<T>,
 ): Promise<T> {
   const data = dataDirectory('factory', options.data, io)
   const file = await readFactoryFile(data)
-  if (file === undefined) throw new OnboardingError('not-found', { factory: data })
+  if (file === undefined) throw new OnboardingError('data-missing', { factory: data })
   return openFactory({ data, file, options, env: io.env }, work)
 }
 

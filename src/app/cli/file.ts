@@ -43,7 +43,7 @@ export async function readCertificatesPem(paths: readonly string[]): Promise<str
   return files.flat().map(der => encodePem('CERTIFICATE', der))
 }
 
-/** Writes a file that is not there yet. Throws OnboardingError `store-exists`, `file-unwritable`. */
+/** Writes a file that is not there yet. Throws OnboardingError `file-exists`, `file-unwritable`. */
 export async function writeOutputFile(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
   try {
     const file = await open(path, 'wx', mode)
@@ -55,6 +55,6 @@ export async function writeOutputFile(path: string, content: string | Uint8Array
     }
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown'
-    throw new OnboardingError(reason === 'EEXIST' ? 'store-exists' : 'file-unwritable', { path, reason }, { cause })
+    throw new OnboardingError(reason === 'EEXIST' ? 'file-exists' : 'file-unwritable', { path, reason }, { cause })
   }
 }

@@ -34,7 +34,7 @@ async function up(task: Task<UpOptions>): Promise<void> {
   const { io, options } = task
   const data = dataDirectory('factory', options.data, io)
   const file = await readFactoryFile(data)
-  if (file === undefined) throw new OnboardingError('not-found', { factory: data })
+  if (file === undefined) throw new OnboardingError('data-missing', { factory: data })
   await openFactory({ data, file, options, env: io.env, logging: true }, async ({ site }) => {
     const { baseUrl } = masaLocation(file.masaUrl)
     const place = { host: options.listen ?? anyAddress(), port: options.port ?? portOf(baseUrl) }

@@ -26,13 +26,13 @@ export interface OfflineRecord {
   readonly data: string
 }
 
-/** What opens the store of a site at rest. Throws OnboardingError `not-found` where there is no site. */
+/** What opens the store of a site at rest. Throws OnboardingError `data-missing` where there is no site. */
 export async function recordOptions({
   io,
   options,
 }: Task<OfflineOptions>): Promise<{ readonly data: string; readonly url: string; readonly store: StoreOptions }> {
   const data = dataDirectory('site', options.data, io)
-  const notFound = () => new OnboardingError('not-found', { site: data })
+  const notFound = () => new OnboardingError('data-missing', { site: data })
   // Nothing is made where nothing is: a mistyped path must not become a new site.
   if ((await readSiteFile(data)) === undefined) throw notFound()
   const signer = await openLedgerKey(data, io)
@@ -41,7 +41,7 @@ export async function recordOptions({
   return { data, url, store: { signer, clock: Date.now, log: openLog({ level: 'error' }) } }
 }
 
-/** Runs `work` on the record of a stopped site. Throws OnboardingError `not-found`, `store-locked` while the site runs. */
+/** Runs `work` on the record of a stopped site. Throws OnboardingError `data-missing`, `store-locked` while the site runs. */
 export async function withRecord<T>(
   task: Task<OfflineOptions>,
   work: (record: OfflineRecord) => Promise<T>,

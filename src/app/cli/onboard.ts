@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
@@ -97,6 +98,10 @@ async function climb(
 }
 
 async function openDevice({ options }: Task<OnboardOptions>): Promise<Pledge> {
+  // Nothing is made where no device is: a mistyped path must not get the directories of one.
+  await access(join(options.device, 'memory')).catch(cause => {
+    throw new OnboardingError('data-missing', { device: options.device }, { cause })
+  })
   const { keys, store } = await deviceHousing(options.device)
   const { model } = await readBirth(store)
   return openPledge({

@@ -131,7 +131,7 @@ async function serve(task: Task<UpOptions>, site: Site): Promise<void> {
   try {
     const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(apiHost(host, options))}:${listener.port}`
     await leaveAccess(site, url, tls !== undefined)
-    welcome(task, site, url)
+    welcome(task, site, url, (await site.firstToken())?.revealText())
     if (!io.signal.aborted) await once(io.signal, 'abort')
     task.note('\nEnding: what is under way is finished first.')
   } finally {
@@ -169,9 +169,8 @@ async function localToken(access: Site['access']): Promise<Secret> {
   return secret
 }
 
-function welcome(task: Task<UpOptions>, site: Site, url: string): void {
-  const { network, owner, data, port, host, firstToken } = site
-  const token = firstToken?.revealText()
+function welcome(task: Task<UpOptions>, site: Site, url: string, token: string | undefined): void {
+  const { network, owner, data, port, host } = site
   const facts = { ready: true, version, network, owner, url, listen: host, onboardingPort: port, data }
   task.answer({ ...facts, ...defined({ token }) }, () => {
     const lines = [

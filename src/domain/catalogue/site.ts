@@ -34,9 +34,21 @@ export const siteErrors = {
   },
   'file-unreadable': {
     title: 'File cannot be read',
-    cause: 'The file does not exist, or may not be read.',
-    action: 'Check the path and its permissions.',
+    cause: 'The file does not exist, may not be read, or does not hold what is wanted.',
+    action: 'Check the path, its permissions, and that it is the right file.',
     status: 400,
+  },
+  'file-exists': {
+    title: 'Exists already',
+    cause: 'There is something at that place already, and nothing is written over.',
+    action: 'Choose another place, or move away what is there.',
+    status: 409,
+  },
+  'data-missing': {
+    title: 'Nothing in the data directory',
+    cause: 'The directory holds no site, no factory, or no device, as the detail says.',
+    action: 'Check --data; `mooring up` founds a site, `mooring factory init` a factory.',
+    status: 404,
   },
   'file-unwritable': {
     title: 'File cannot be written',

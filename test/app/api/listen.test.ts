@@ -10,7 +10,7 @@ import { listenApi } from '../../../src/app/api/listen.ts'
 import { openSite, type Site } from '../../../src/app/site.ts'
 import { expectDevice } from '../../../src/role/supply-chain/import.ts'
 import { trustManufacturer } from '../../../src/role/supply-chain/trust.ts'
-import { silentLog } from '../../store.ts'
+import { partyStore, silentLog } from '../../store.ts'
 
 let directory: string
 let site: Site
@@ -26,8 +26,9 @@ before(async () => {
     data: join(directory, 'site'),
     log: silentLog,
     ...place,
+    ...(await partyStore()),
   })
-  token = site.firstToken!.revealText()
+  token = (await site.firstToken())!.revealText()
   listener = await listenApi(site, place)
 })
 

@@ -47,11 +47,11 @@ async function refused(
 
 describe('from an empty machine to devices on the network', () => {
   test('a manufacturer is founded, once', async () => {
-    await refused('not-found', ['factory', 'list'])
+    await refused('data-missing', ['factory', 'list'])
     const init = ['factory', 'init', '--name', 'Fjord Sensors', '--masa-url', `127.0.0.1:${masaPort}`]
     const founded = await shell.do(...init)
     assert.deepEqual(await shell.do(...init), founded)
-    await refused('store-exists', ['factory', 'init', '--name', 'Somebody Else', '--masa-url', 'masa.example'])
+    await refused('file-exists', ['factory', 'init', '--name', 'Somebody Else', '--masa-url', 'masa.example'])
     await refused('input-invalid', [
       'factory',
       'init',
@@ -113,7 +113,7 @@ describe('from an empty machine to devices on the network', () => {
     assert.equal((await shell.do('factory', 'sell', ...sold))['sold'], 2)
     assert.equal((await shell.do('factory', 'sell', ...sold))['unchanged'], 2)
     await shell.do('factory', 'manifest', ...sold, '--out', file('purchase.jws'))
-    await refused('store-exists', ['factory', 'manifest', ...sold, '--out', file('purchase.jws')])
+    await refused('file-exists', ['factory', 'manifest', ...sold, '--out', file('purchase.jws')])
     assert.equal((await shell.do('factory', 'labels', '--batch', 'CL2', '--out', file('labels.html')))['labels'], 3)
     assert.match(await readFile(file('labels.html'), 'utf8'), /CL2-000003/)
     await refused('file-unreadable', ['factory', 'sell', '--batch', 'CL2', '--to', file('labels.html')])
@@ -197,7 +197,7 @@ describe('from an empty machine to devices on the network', () => {
   test('the record is verified, backed up while the site runs, and restored', async () => {
     await writeFile(file('anchor.json'), JSON.stringify(await shell.do('audit', 'checkpoint')))
     await shell.do('backup', file('backup'))
-    await refused('store-exists', ['backup', file('backup')])
+    await refused('file-exists', ['backup', file('backup')])
     assert.equal((await stat(file('backup'))).mode & 0o777, 0o700)
     assert.ok(!(await readdir(file('backup'))).includes('access.json'))
     const restored = await shell.do(
@@ -209,7 +209,7 @@ describe('from an empty machine to devices on the network', () => {
       file('anchor.json'),
     )
     assert.deepEqual([restored['integrity'], restored['completeness']], ['pass', 'pass'])
-    await refused('store-exists', ['restore', file('backup'), '--data', file('restored')])
+    await refused('file-exists', ['restore', file('backup'), '--data', file('restored')])
     await refused('backup-invalid', ['restore', file('devices'), '--data', file('other')])
     await assert.rejects(stat(file('other')), { code: 'ENOENT' })
     // The restored one is the same site: it starts under its name, and its devices are there.
@@ -239,7 +239,7 @@ describe('from an empty machine to devices on the network', () => {
     await refused('input-invalid', ['token', 'create', '../x', '--role', 'administrator', '--offline'])
     const verdict = await shell.do('audit', 'verify', '--offline', '--anchor', file('anchor.json'))
     assert.deepEqual([verdict['integrity'], verdict['completeness']], ['pass', 'pass'])
-    await refused('not-found', ['audit', 'verify', '--offline', '--data', file('nothing')])
+    await refused('data-missing', ['audit', 'verify', '--offline', '--data', file('nothing')])
     await assert.rejects(stat(file('nothing')), { code: 'ENOENT' })
     site = await shell.start(['up', ...quiet])
     const env = { MOORING_URL: String(site.ready['url']), MOORING_TOKEN: String(made['token']) }
@@ -291,7 +291,7 @@ describe('a line that puts requests into a directory', () => {
     const data = file('cut-off')
     await shell.do('factory', 'init', '--name', 'First', '--masa-url', 'masa.example', '--data', data)
     await rm(join(data, 'factory.json'))
-    await refused('store-exists', ['factory', 'init', '--name', 'Second', '--masa-url', 'masa.example', '--data', data])
+    await refused('file-exists', ['factory', 'init', '--name', 'Second', '--masa-url', 'masa.example', '--data', data])
   })
 })
 
@@ -377,5 +377,9 @@ describe('a site whose API is for other machines', () => {
     const first = await shell.start(['up', '--data', file('one'), ...args])
     await refused('port-in-use', ['up', '--data', file('two'), ...args])
     await first.stop()
+    // The token of the first administrator is made by a start that can show it.
+    const second = await shell.start(['up', '--data', file('two'), ...args])
+    assert.match(String(second.ready['token']), /^mrg_/)
+    await second.stop()
   })
 })
