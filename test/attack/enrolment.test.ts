@@ -99,6 +99,21 @@ describe('enrolment under attack', () => {
     )
   })
 
+  it('a device that is withdrawn while the MASA is asked does not get its voucher', async () => {
+    const unit = home.unit('B1-000001')
+    const id = await expectUnit(home, unit.serial)
+    const honest = home.masaClient.answer
+    home.masaClient.answer = async request => {
+      await approval().withdraw(id, 'anna')
+      return honest(request)
+    }
+    const pledge = pledgeOf(home, unit)
+    const request = await pledge.voucherRequest()
+    assert.equal(codeOf(await pledge.post(request)), 'device-withdrawn')
+    assert.equal(codeOf(await pledge.post(request)), 'device-withdrawn')
+    assert.equal(await home.site.read(tables => tables.voucher.count({ device: id })), 0)
+  })
+
   it('a credential that is revoked while its renewal is being signed is not renewed', async () => {
     const { ldevid, connected } = await onboarded('B1-000001')
     const [first] = await credentials()

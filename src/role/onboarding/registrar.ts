@@ -14,7 +14,7 @@ import type { BirthIdentity } from './device-identity.ts'
 import { recordOnDevice } from './device-record.ts'
 import type { MasaExchange } from './masa-exchange.ts'
 import type { RefusalRecord } from './refusal-record.ts'
-import { checkBirthKey } from './standing.ts'
+import { checkBirthKey, checkStanding } from './standing.ts'
 
 export interface RegistrarOptions {
   readonly store: Store
@@ -167,7 +167,9 @@ function openRequest(
 async function recordVoucher(store: Store, record: VoucherRecord): Promise<VoucherRecord> {
   return store.transaction(async tx => {
     let first: VoucherRecord | undefined
-    await recordOnDevice(tx, record.device, async () => {
+    await recordOnDevice(tx, record.device, async device => {
+      // The MASA took its time: who was withdrawn meanwhile does not get what was meant for a welcome device.
+      checkStanding(device)
       first = await tx.voucher.get(record.id)
       const { id: voucher, assertion, obtainedAt: at } = record
       return first === undefined ? [{ kind: 'voucher-obtained', body: { voucher, assertion, at } }] : []
