@@ -4,7 +4,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
+import { administer } from '../../postgres.ts'
+import { partyStores } from '../../store.ts'
 import { mooring, type Outcome } from './terminal.ts'
 
 const main = join(import.meta.dirname, '../../../src/app/cli/main.ts')
@@ -14,27 +17,47 @@ export class Shell {
   readonly #env: Record<string, string>
   readonly #cwd: string
   readonly #running = new Set<ChildProcess>()
+  /** By data directory, where stores are not in them. */
+  readonly #stores = partyStores()
 
   constructor(cwd: string, env: Record<string, string> = {}) {
     this.#cwd = cwd
     this.#env = { PATH: process.env['PATH'] ?? '', HOME: cwd, ...env }
   }
 
-  #spawn(args: readonly string[], env: Record<string, string>): ChildProcess {
-    const child = spawn(process.execPath, [main, ...args], { cwd: this.#cwd, env: { ...this.#env, ...env } })
+  async #envFor(args: readonly string[], env: Record<string, string>): Promise<Record<string, string>> {
+    const all = { ...this.#env, ...env }
+    const given = args.indexOf('--data') + 1
+    const usual = args[0] === 'factory' || args[0] === 'masa' ? 'factory' : 'site'
+    const data = given > 0 ? args[given]! : (all['MOORING_DATA'] ?? usual)
+    const url = await this.#stores.storeUrl?.(data)
+    return url === undefined ? all : { MOORING_STORE: url, ...all }
+  }
+
+  /** Runs SQL behind the back of the stopped site in that directory. */
+  async alter(data: string, statement: string): Promise<void> {
+    const url = await this.#stores.storeUrl?.(data)
+    if (url !== undefined) return administer(url, statement)
+    const database = new DatabaseSync(join(data, 'site.db'))
+    database.exec(statement)
+    database.close()
+  }
+
+  async #spawn(args: readonly string[], env: Record<string, string>): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [main, ...args], { cwd: this.#cwd, env: await this.#envFor(args, env) })
     this.#running.add(child)
     child.once('close', () => this.#running.delete(child))
     return child
   }
 
   /** In this process, which spares the start of another. */
-  run(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-    return mooring(args, { env: { ...this.#env, ...env } })
+  async run(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+    return mooring(args, { env: await this.#envFor(args, env) })
   }
 
   /** As a person starts it. */
-  process(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-    return this.#outcome(this.#spawn(args, env))
+  async process(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+    return this.#outcome(await this.#spawn(args, env))
   }
 
   async #outcome(child: ChildProcess): Promise<Outcome> {
@@ -45,7 +68,7 @@ export class Shell {
 
   /** As a person who presses Ctrl-C when `moment` has come. */
   async interrupted(args: readonly string[], moment: () => Promise<void>): Promise<Outcome> {
-    const child = this.#spawn(args, {})
+    const child = await this.#spawn(args, {})
     const ended = this.#outcome(child)
     await moment()
     child.kill('SIGINT')
@@ -54,7 +77,7 @@ export class Shell {
 
   /** Into a pipe whose other end closes after so many octets. */
   async read(args: readonly string[], octets: number): Promise<Pick<Outcome, 'code' | 'stderr'>> {
-    const child = this.#spawn(args, {})
+    const child = await this.#spawn(args, {})
     const ended = Promise.all([text(child.stderr!), once(child, 'close')])
     await once(child.stdout!, 'readable')
     child.stdout!.read(octets)
@@ -72,7 +95,7 @@ export class Shell {
 
   /** A service, from when it says that it is ready. */
   async start(args: readonly string[], env: Record<string, string> = {}): Promise<Service> {
-    const child = this.#spawn([...args, '--json'], env)
+    const child = await this.#spawn([...args, '--json'], env)
     const stderr = text(child.stderr!)
     const lines = createInterface({ input: child.stdout! })
     const closed = once(child, 'close')
