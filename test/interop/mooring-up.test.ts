@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../src/app/free-port.ts'
 import { needs } from '../peer.ts'
+import { partyStores } from '../store.ts'
 import { run } from './lab.ts'
 
 /** The program as people run it: processes, files, and nothing else. */
@@ -18,15 +19,24 @@ const folder = mkdtempSync(join(tmpdir(), 'mooring-up-'))
 const at = (...names: string[]) => join(folder, ...names)
 const running: ChildProcess[] = []
 
+const stores = partyStores()
+
+/** On PostgreSQL, a record for each data directory. */
+async function environment(args: readonly string[]): Promise<NodeJS.ProcessEnv> {
+  const url = await stores.storeUrl?.(args[args.indexOf('--data') + 1]!)
+  return url === undefined ? process.env : { ...process.env, MOORING_STORE: url }
+}
+
 async function mooring(...args: string[]): Promise<string> {
-  const { code, out, error } = await run(process.execPath, [main, ...args])
+  const { code, out, error } = await run(process.execPath, [main, ...args], { env: await environment(args) })
   assert.equal(code, 0, `mooring ${args.join(' ')}: ${out}${error}`)
   return out
 }
 
 /** Starts a service. @returns the document that it prints when it listens */
 async function start(...args: string[]): Promise<Record<string, unknown>> {
-  const child = spawn(process.execPath, [main, ...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const options = { stdio: ['ignore', 'pipe', 'pipe'], env: await environment(args) } as const
+  const child = spawn(process.execPath, [main, ...args, '--json'], options)
   running.push(child)
   let errors = ''
   child.stderr.on('data', chunk => {
