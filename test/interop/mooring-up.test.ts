@@ -35,8 +35,8 @@ async function mooring(...args: string[]): Promise<string> {
 
 /** Starts a service. @returns the document that it prints when it listens */
 async function start(...args: string[]): Promise<Record<string, unknown>> {
-  const options = { stdio: ['ignore', 'pipe', 'pipe'], env: await environment(args) } as const
-  const child = spawn(process.execPath, [main, ...args, '--json'], options)
+  const env = await environment(args)
+  const child = spawn(process.execPath, [main, ...args, '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   running.push(child)
   let errors = ''
   child.stderr.on('data', chunk => {
