@@ -7,6 +7,7 @@ import { cmsSuite } from './cms.ts'
 import { issueSuite } from './issue.ts'
 import type { Line, Suite } from './measure.ts'
 import { onboardingSuite } from './onboarding.ts'
+import { processSuite } from './process.ts'
 import { storeSuite } from './store.ts'
 import { tlsSuite } from './tls.ts'
 
@@ -15,7 +16,8 @@ const suites: Readonly<Record<string, readonly Suite[]>> = {
   onboarding: [() => onboardingSuite()],
   store: [storeSuite],
   tls: [tlsSuite],
-  brski: [issueSuite, cmsSuite, () => onboardingSuite()],
+  processes: [processSuite],
+  brski: [issueSuite, cmsSuite, () => onboardingSuite(), processSuite],
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })
