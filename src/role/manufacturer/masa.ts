@@ -9,9 +9,10 @@ import type { IssuedVoucherRecord, UnitRecord } from '../../domain/manufacture.t
 import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tables, Tx } from '../../domain/port.ts'
 import { type ArtifactFormat, openVoucherArtifact, signVoucherArtifact } from '../../protocol/brski/artifact.ts'
-import { type AuditEvent, domainId, encodeAuditLog } from '../../protocol/brski/audit-log.ts'
+import { domainId, encodeAuditLog } from '../../protocol/brski/audit-log.ts'
 import { acceptedFormats, brskiMediaType, brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
 import { type CheckedRegistrarRequest, checkRegistrarRequest } from '../../protocol/brski/masa-check.ts'
+import { auditLogOf, issuedFor } from './audit-log.ts'
 import { createRateLimit } from './rate-limit.ts'
 
 export interface MasaOptions {
@@ -210,25 +211,17 @@ async function requestAuditLog(
   const { domains, checked } = inquiry
   const { unit, entries } = await options.store.read(async tables => ({
     unit: await inquiredUnit(tables, inquiry),
-    entries: await tables.issuedVoucher.find({ serial: checked.serialNumber }, { limit: 1000 }),
+    entries: await issuedFor(tables, checked.serialNumber),
   }))
   const present = domains.flat().some(id => unit.domains.includes(id))
   const keys = checked.registrarChain.map(keyHash)
   if (!present && !entries.some(entry => keys.includes(entry.domainKey))) {
     throw new OnboardingError('device-unknown-to-masa', { serial: unit.serial })
   }
-  const events: AuditEvent[] = entries
-    .toSorted((a, b) => a.loggedAt - b.loggedAt)
-    .map(entry => ({
-      date: new Date(entry.loggedAt),
-      domainID: entry.domain,
-      nonce: entry.nonce,
-      assertion: entry.assertion,
-    }))
   return {
     status: 200,
     headers: { 'content-type': brskiMediaType.auditLog, 'cache-control': 'no-store' },
-    body: encodeAuditLog({ events }),
+    body: encodeAuditLog(auditLogOf(entries)),
   }
 }
 

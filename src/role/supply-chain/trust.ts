@@ -24,7 +24,7 @@ export interface TrustDecision {
 
 /** Something to tell the operator; the decision stands all the same. */
 export interface TrustWarning {
-  readonly rule: 'not-a-root' | 'expired' | 'pinned-end-entity'
+  readonly rule: 'not-a-root' | 'expired' | 'pinned-end-entity' | 'devices-can-vouch'
   /** RFC 4514 text. */
   readonly subject: string
   readonly message: string
@@ -70,7 +70,18 @@ export async function trustManufacturer(
     await tx.manufacturer.put(next)
     return { result: next, event: { kind: 'manufacturer-trusted', body: { ...terms, by } } }
   })
-  return { manufacturer, warnings: [...anchors, ...masaAnchors].flatMap(({ warnings }) => warnings) }
+  const warnings = [...anchors, ...masaAnchors].flatMap(each => each.warnings)
+  return { manufacturer, warnings: masaAnchors.length > 0 ? warnings : [...warnings, ...oneRoot(anchors)] }
+}
+
+/** RFC 8995 allows one root for devices and vouchers; then the key out of any one device could sign a voucher for all. */
+function oneRoot(anchors: readonly ReadAnchor[]): TrustWarning[] {
+  return anchors.map(({ certificate }) => ({
+    rule: 'devices-can-vouch',
+    subject: formatName(certificate.subject),
+    message:
+      'no MASA anchor: what the devices hang below also vouches for them; ask the maker for the root of its MASA',
+  }))
 }
 
 /** Trust ends; the devices stay in the record. Throws OnboardingError `not-found`. */

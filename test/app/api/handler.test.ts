@@ -192,7 +192,7 @@ describe('trust', () => {
       })
       assert.deepEqual(
         warnings.map(({ rule }) => rule),
-        ['not-a-root'],
+        ['not-a-root', 'devices-can-vouch'],
       )
       const put = async (body: object) => {
         const init = { method: 'PUT', headers: { 'content-type': 'application/json' }, token: tokens.administrator }

@@ -181,14 +181,17 @@ describe('anchors', () => {
       const ended = await trustManufacturer({ store, clock }, { name: 'old', anchors: [old] }, 'root')
       assert.deepEqual(
         ended.warnings.map(({ rule }) => rule),
-        ['expired'],
+        ['expired', 'devices-can-vouch'],
       )
       assert.match(ended.warnings[0]!.message, /2023-04-13/)
       const middle = await intermediate('Intermediate', keySigner(generateKey('P-256')).spkiDer)
       const result = await trustManufacturer({ store, clock }, { name: 'acme', anchors: [middle] }, 'root')
       assert.deepEqual(
         result.warnings.map(({ rule, subject }) => [rule, subject]),
-        [['not-a-root', 'CN=Intermediate']],
+        [
+          ['not-a-root', 'CN=Intermediate'],
+          ['devices-can-vouch', 'CN=Intermediate'],
+        ],
       )
     }))
 
