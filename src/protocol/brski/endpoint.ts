@@ -1,3 +1,4 @@
+import { Recent } from '../../crypto/recent.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { ArtifactFormat } from './artifact.ts'
 
@@ -39,7 +40,7 @@ export function formatOf(contentType: string): ArtifactFormat | undefined {
  * the request (BRSKI-PRM section 7.3.1). Quality values order, 0 excludes; an empty list has to be answered with 406.
  */
 export function acceptedFormats(accept: string | undefined, fallback: ArtifactFormat): readonly ArtifactFormat[] {
-  if (accept === undefined || accept.trim() === '') return [fallback]
+  if (accept === undefined || accept === brskiMediaType[fallback] || accept.trim() === '') return [fallback]
   const quality = new Map<ArtifactFormat, number>()
   for (const range of accept.split(',').slice(0, 32)) {
     const [type, ...parameters] = range.split(';').map(part => part.trim().toLowerCase())
@@ -60,6 +61,18 @@ export function acceptedFormats(accept: string | undefined, fallback: ArtifactFo
  */
 export function masaBaseUrl(value: string | undefined): string {
   if (value === undefined || value === '') throw new OnboardingError('masa-unknown')
+  let url = baseUrls.get(value)
+  if (url === undefined) {
+    url = readBaseUrl(value)
+    baseUrls.set(value, url)
+  }
+  return url
+}
+
+/** A maker has one for all of its devices. */
+const baseUrls = new Recent<string>(256)
+
+function readBaseUrl(value: string): string {
   const text = value.includes('/') ? value : `https://${value}${brskiRoot}`
   // URL forgives white space, backslashes and a missing host; a certificate has no need of that.
   const url = /^https:\/\/[^/\\\s][^\\\s]*$/.test(text) && URL.canParse(text) ? new URL(text) : undefined
