@@ -37,9 +37,9 @@ export interface CrashReport {
 
 const manner: Manner = { csrAttributes: false, connects: true, checks: true }
 /** Devices that are delivered for each life of the site; more than it lives to see. */
-const delivery = 96
+const delivery = 128
 /** The longest that a life lasts under load, milliseconds; and the most requests that it gets. */
-const longest = { milliseconds: 500, requests: 160 }
+const longest = { milliseconds: 800, requests: 300 }
 
 /** Kills the site again and again while devices onboard, and holds what it told them against what it remembers. */
 export async function runCrash(options: CrashOptions): Promise<CrashReport> {
