@@ -5,16 +5,16 @@ import { listenTls, type TlsListener } from '../adapter/http/tls-endpoint.ts'
 import type { TlsCredential } from '../adapter/http/tls-profile.ts'
 import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
-import { OnboardingError } from '../domain/error.ts'
 import type { Clock, Endpoint, Log, MasaClient, Random, Store } from '../domain/port.ts'
 import { type Access, createAccess } from '../role/authorization/access.ts'
 import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
 import { type Approval, createApproval } from '../role/authorization/approval.ts'
-import { type SiteAuthority, setUpAuthority } from '../role/onboarding/authority.ts'
+import type { SiteAuthority } from '../role/onboarding/authority.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
 import { openRecord } from './record.ts'
+import { openSiteCredential } from './site-credential.ts'
 
 export interface SiteOptions {
   /** Identifier of the network: 1 to 40 of `A-Z a-z 0-9 . _ -`. Stands in its certificates. */
@@ -63,8 +63,11 @@ export interface Site {
   /** Where devices reach it. */
   readonly host: string
   readonly port: number
-  /** The registrar's, for other listeners of this site. */
+  /** The registrar's now, for other listeners of this site. */
   readonly credential: TlsCredential
+  /** Gives the registrar a new certificate when its time has come; done by itself once a day. @returns whether it did */
+  renewRegistrar(): Promise<boolean>
+  onRenewal(listener: (credential: TlsCredential) => void): void
   /**
    * The first administrator's token of a new site, to be shown once; undefined when there has ever been one. It is made when
    * it is first asked for: a first start that fails on its way makes none, since nobody would ever see it.
@@ -95,11 +98,12 @@ async function assemble(
 ): Promise<Site> {
   const { network, owner, data, log, host } = options
   const { keys, store, clock, random } = parts
-  const authority = await setUpAuthority({
+  const own = await openSiteCredential({
     store,
     keys: options.authorityKeys ?? keys,
     tlsKeys: keys,
     clock,
+    log,
     network,
     hosts: options.hosts ?? [host],
     curve: options.curve ?? 'P-256',
@@ -110,27 +114,34 @@ async function assemble(
     credentialLifetimeDays: options.credentialLifetimeDays ?? 365,
     retryAfterSeconds: options.retryAfterSeconds ?? 10,
   }
-  const credential = await tlsCredential(keys, authority)
+  const { authority } = own
   // Opens no connection until it is asked.
-  const manufacturers = createMasaClient({ credential, clock })
+  const manufacturers = createMasaClient({ credential: own.credential, clock })
   const endpoints = createSiteEndpoints({
     store,
     clock,
     log,
     authority,
+    registrar: () => own.authority.registrar,
     admission: createAdmission(store, clock, policy),
     policy,
     masa: options.masa?.(authority.registrar) ?? manufacturers,
   })
   const access = createAccess({ store, clock, random })
   let first: Promise<Secret | undefined> | undefined
-  const listener = await listen(options, credential, endpoints.list)
+  const listener = await listen(options, own.credential, endpoints.list)
+  own.onRenewal(credential => {
+    listener.setCredential(credential)
+    manufacturers.setCredential(credential)
+  })
   return {
     network,
     owner,
     data,
     store,
-    authority,
+    get authority() {
+      return own.authority
+    },
     access,
     approval: createApproval(store),
     revocation: endpoints.revocation,
@@ -140,25 +151,23 @@ async function assemble(
     log,
     host,
     port: listener.port,
-    credential,
+    get credential() {
+      return own.credential
+    },
+    renewRegistrar: own.renew,
+    onRenewal: own.onRenewal,
     firstToken() {
       first ??= access.bootstrap()
       return first
     },
     async close() {
+      own.close()
       await listener.close()
       endpoints.close()
       manufacturers.close()
       await store.close()
     },
   }
-}
-
-/** TLS shows the chain below the root: who trusts the site has the root, and nobody else gains by it. */
-async function tlsCredential(keys: KeyStore, { registrar, registrarLabel }: SiteAuthority): Promise<TlsCredential> {
-  const key = await keys.tlsKey?.(registrarLabel)
-  if (key === undefined) throw new OnboardingError('issuer-key-missing', { label: registrarLabel })
-  return { key, certificateChain: [registrar.certificate.der, ...registrar.chain.slice(0, -1).map(({ der }) => der)] }
 }
 
 function listen(

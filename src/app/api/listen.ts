@@ -20,6 +20,7 @@ export async function listenApi(
   const server = createApi(apiServices(site))
   const fetch = (request: Request, from: { readonly address: string }) => server.fetch(request, from)
   const listener = await listenHttp({ ...place, fetch, log: site.log, limits: { body: maxBody } })
+  if (place.tls === site.credential) site.onRenewal(credential => listener.setCredential(credential))
   return {
     ...listener,
     async close() {
@@ -32,7 +33,7 @@ export async function listenApi(
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
   const { network, owner, authority, port, store, clock, random, log, access, approval, revocation } = site
-  const { registrar, issuing, root } = authority
+  const { issuing, root } = authority
   return {
     store,
     clock,
@@ -45,7 +46,9 @@ export function apiServices(site: Site): ApiServices {
       network,
       owner,
       version,
-      registrar: registrar.certificate,
+      get registrar() {
+        return site.authority.registrar.certificate
+      },
       issuing: issuing.certificate,
       root,
       onboardingPort: port,

@@ -37,13 +37,15 @@ export interface MasaExchange {
 
 export function createMasaExchange(options: {
   readonly masa: MasaClient
-  readonly registrar: RegistrarCredential
+  /** The credential now: it is renewed while the site runs. */
+  readonly registrar: () => RegistrarCredential
   readonly clock: Clock
 }): MasaExchange {
-  const { masa, registrar, clock } = options
-  const certificates = [registrar.certificate, ...registrar.chain]
+  const { masa, clock } = options
   return {
     async obtain({ birth, artifact, checked, body, format }) {
+      const registrar = options.registrar()
+      const certificates = [registrar.certificate, ...registrar.chain]
       const { manufacturer } = birth.entry
       const baseUrl = masaBaseUrl(manufacturer.masaUrl ?? birth.certificate.masaUrl)
       const value: VoucherRequest = {

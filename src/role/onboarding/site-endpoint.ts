@@ -7,7 +7,7 @@ import { createCredentialCheck } from './credential-holder.ts'
 import { createBirthIdentification } from './device-identity.ts'
 import { createEnrollment } from './enrollment.ts'
 import { openManufacturerDirectory } from './manufacturer-directory.ts'
-import { createMasaExchange } from './masa-exchange.ts'
+import { createMasaExchange, type RegistrarCredential } from './masa-exchange.ts'
 import { createCredentialIssuer } from './network-credential.ts'
 import { createPresence } from './presence.ts'
 import { createRefusalRecord } from './refusal-record.ts'
@@ -33,6 +33,8 @@ export function createSiteEndpoints(options: {
   readonly clock: Clock
   readonly log: Log
   readonly authority: SiteAuthority
+  /** The registrar's credential now; that of `authority` when absent. */
+  readonly registrar?: () => RegistrarCredential
   readonly admission: Admission
   readonly policy: AdmissionPolicy
   readonly masa: MasaClient
@@ -41,7 +43,8 @@ export function createSiteEndpoints(options: {
   const { network } = policy
   const directory = openManufacturerDirectory(store)
   const identify = createBirthIdentification(directory, clock)
-  const { root, issuing, registrar } = authority
+  const { root, issuing } = authority
+  const registrar = options.registrar ?? (() => authority.registrar)
   const credentials = createCredentialCheck({ store, clock, root, issuing: issuing.certificate })
   const issuer = createCredentialIssuer({ store, clock, issuing })
   const revocation = createRevocation({ store, clock, issuing, crlValidity: defaultCrlValidity })

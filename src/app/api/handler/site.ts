@@ -6,8 +6,7 @@ import type { ApiServices, Handlers } from '../service.ts'
 
 /** What the site is, and what anybody may know. */
 export function siteHandlers({ store, site }: ApiServices): Pick<Handlers, 'siteShow' | 'errorList' | 'health'> {
-  const { network, owner, version, registrar, issuing, root, onboardingPort } = site
-  const certificates = [registrar, issuing, root].map(({ der }) => encodePem('CERTIFICATE', der))
+  const { network, owner, version, issuing, root, onboardingPort } = site
   // By the root alone: the keys below it are renewed, and what a manufacturer knows us by should last.
   const { domains } = buyerCard({ id: owner, name: owner, certificates: [root] })
   const errors = Object.entries(errorCatalogue).map(([code, entry]) => ({ code, ...entry }))
@@ -15,6 +14,8 @@ export function siteHandlers({ store, site }: ApiServices): Pick<Handlers, 'site
     async siteShow() {
       const counts = await store.read(tables => Promise.all(rungs.map(rung => tables.device.count({ rung }))))
       const devices = Object.fromEntries(rungs.map((rung, n) => [rung, counts[n]!]))
+      // The registrar's is renewed while the site runs.
+      const certificates = [site.registrar, issuing, root].map(({ der }) => encodePem('CERTIFICATE', der))
       return { network, owner, version, domainIds: [...domains], certificates, onboardingPort, devices }
     },
     errorList: async () => ({ items: errors }),

@@ -1,0 +1,62 @@
+import type { TlsCredential } from '../adapter/http/tls-profile.ts'
+import type { KeyStore } from '../crypto/signer.ts'
+import { OnboardingError } from '../domain/error.ts'
+import type { Log } from '../domain/port.ts'
+import { type AuthorityOptions, type SiteAuthority, setUpAuthority } from '../role/onboarding/authority.ts'
+
+/** Milliseconds between two looks at the registrar's certificate, which has four months left when it is renewed. */
+const interval = 86_400_000
+
+/** The site's authority and the registrar's TLS credential, as they are now. */
+export interface SiteCredential {
+  readonly authority: SiteAuthority
+  readonly credential: TlsCredential
+  /** Renews the registrar's certificate when its time has come. @returns whether it did */
+  renew(): Promise<boolean>
+  /** Calls back with each new credential; connections that are open keep theirs. */
+  onRenewal(listener: (credential: TlsCredential) => void): void
+  close(): void
+}
+
+/** Opens the authority, and looks once a day whether the registrar needs a new certificate: a site runs for years. */
+export async function openSiteCredential(
+  options: AuthorityOptions & { readonly tlsKeys: KeyStore; readonly log: Log },
+): Promise<SiteCredential> {
+  const { tlsKeys, log } = options
+  const listeners: ((credential: TlsCredential) => void)[] = []
+  let authority = await setUpAuthority(options)
+  let credential = await tlsCredential(tlsKeys, authority)
+  async function renew(): Promise<boolean> {
+    const next = await setUpAuthority(options)
+    if (next.registrarLabel === authority.registrarLabel) return false
+    credential = await tlsCredential(tlsKeys, next)
+    authority = next
+    for (const listener of listeners) listener(credential)
+    log.info({ label: next.registrarLabel }, 'the certificate of the registrar was renewed')
+    return true
+  }
+  const timer = setInterval(() => {
+    renew().catch((error: unknown) => {
+      log.error({ error: String(error) }, 'the certificate of the registrar could not be renewed; tried again tomorrow')
+    })
+  }, interval)
+  timer.unref()
+  return {
+    get authority() {
+      return authority
+    },
+    get credential() {
+      return credential
+    },
+    renew,
+    onRenewal: listener => listeners.push(listener),
+    close: () => clearInterval(timer),
+  }
+}
+
+/** TLS shows the chain below the root: who trusts the site has the root, and nobody else gains by it. */
+async function tlsCredential(keys: KeyStore, { registrar, registrarLabel }: SiteAuthority): Promise<TlsCredential> {
+  const key = await keys.tlsKey?.(registrarLabel)
+  if (key === undefined) throw new OnboardingError('issuer-key-missing', { label: registrarLabel })
+  return { key, certificateChain: [registrar.certificate.der, ...registrar.chain.slice(0, -1).map(({ der }) => der)] }
+}
