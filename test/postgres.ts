@@ -17,7 +17,11 @@ export interface PostgresServer {
   readonly url: string
   /** A new, empty database. */
   readonly place: () => Promise<StorePlace>
-  /** Ends the server as a power failure of its machine would, and starts it again. */
+  /** Ends the server as a power failure of its machine would. */
+  readonly fall: () => Promise<void>
+  /** Starts it again, where it was. */
+  readonly rise: () => Promise<void>
+  /** Both. */
   readonly restart: () => Promise<void>
   readonly stop: () => Promise<void>
 }
@@ -49,7 +53,7 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Postgr
     const refuse = async () => {
       throw new Error('MOORING_TEST_POSTGRES is not ours to restart')
     }
-    return { url: given, place: freshPlace(given), restart: refuse, stop: async () => {} }
+    return { url: given, place: freshPlace(given), fall: refuse, rise: refuse, restart: refuse, stop: async () => {} }
   }
   const bin = postgresPrograms()
   if (bin === undefined) throw new Error('PostgreSQL is not installed')
@@ -75,16 +79,25 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Postgr
     'max_connections=200',
     'log_min_messages=fatal',
   ]
-  const guardian = await guard(bin, directory, settings, user)
+  const flags = settings.map(setting => `-c ${setting}`).join(' ')
+  const guardian = await guard(bin, directory, flags, user)
+  const control = async (...args: string[]) => {
+    const options = { cwd: directory, stdio: 'ignore', ...user } as const
+    const child = spawn(join(bin, 'pg_ctl'), ['-D', data, '-w', ...args], options)
+    const [code] = (await once(child, 'exit')) as [number | null]
+    if (code !== 0) throw new Error(`pg_ctl ${args.join(' ')} failed`)
+  }
+  const fall = () => control('-m', 'immediate', 'stop')
+  const rise = () => control('-l', join(directory, 'log'), '-o', flags, 'start')
   const url = `postgres:///postgres?host=${directory}&user=mooring`
   return {
     url,
     place: freshPlace(url),
+    fall,
+    rise,
     async restart() {
-      const args = ['-D', data, '-m', 'immediate', '-l', join(directory, 'log'), '-w', 'restart']
-      const child = spawn(join(bin, 'pg_ctl'), args, { cwd: directory, stdio: 'ignore', ...user })
-      const [code] = (await once(child, 'exit')) as [number | null]
-      if (code !== 0) throw new Error('PostgreSQL did not start again')
+      await fall()
+      await rise()
     },
     stop: () => release(guardian),
   }
@@ -113,7 +126,7 @@ function serverUser(): { uid: number; gid: number } | undefined {
 async function guard(
   bin: string,
   directory: string,
-  settings: readonly string[],
+  flags: string,
   user: { uid: number; gid: number } | undefined,
 ): Promise<ChildProcess> {
   const script = `
@@ -122,7 +135,6 @@ async function guard(
     cat >/dev/null
     "$0"/pg_ctl -D "$1"/data -m immediate stop >/dev/null
     cd / && rm -rf "$1"`
-  const flags = settings.map(setting => `-c ${setting}`).join(' ')
   const guardian = spawn('sh', ['-c', script, bin, directory, flags], {
     cwd: directory,
     stdio: ['pipe', 'pipe', 'ignore'],
