@@ -6,7 +6,7 @@ import { restoreBackup } from '../../adapter/store/open.ts'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { readAnchor } from './anchor.ts'
-import { type Cli, described, type StorePlace, type Task, withStore } from './command.ts'
+import { type Cli, described, type StorePlace, storePlace, type Task, withStore } from './command.ts'
 import { dataDirectory, readSiteFile, writeSiteFile } from './data.ts'
 import { openLedgerKey, recordOptions } from './offline.ts'
 import { facts } from './table.ts'
@@ -72,7 +72,7 @@ async function restore(task: Task<RestoreOptions>, directory: string): Promise<v
     const signer = await openLedgerKey(data, io)
     if (signer === undefined)
       throw new OnboardingError('backup-invalid', { directory, reason: 'the ledger key is missing' })
-    const url = options.store ?? io.env['MOORING_STORE'] ?? `sqlite:${join(data, 'site.db')}`
+    const url = storePlace(options, io.env) ?? `sqlite:${join(data, 'site.db')}`
     const log = openLog({ level: 'error' })
     const verdict = await restoreBackup(join(directory, recordName), url, { signer, clock: Date.now, log }, anchor)
     // Last: a directory without it is no site.

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { OnboardingError } from '../../domain/error.ts'
 import { exitCode } from './exit.ts'
 import { type Io, painter } from './terminal.ts'
 
@@ -105,6 +106,14 @@ export function choice<W extends string>(words: readonly W[]): (text: string) =>
 /** Where the record is, when it is not in the data directory. */
 export interface StorePlace {
   readonly store?: string
+}
+
+/** Where the record was said to be. Throws OnboardingError `input-invalid`. */
+export function storePlace({ store }: StorePlace, env: Io['env']): string | undefined {
+  const url = store ?? env['MOORING_STORE']
+  if (url === undefined || url === '') return undefined
+  if (/^(sqlite:(\/\/)?|postgres(ql)?:\/\/)./.test(url)) return url
+  throw new OnboardingError('input-invalid', { field: 'store', rule: 'postgres://… or sqlite:PATH' })
 }
 
 export function withStore(command: Command): Command {

@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
@@ -59,6 +60,17 @@ export const readAccessFile = (data: string): Promise<AccessFile | undefined> =>
 
 export const writeAccessFile = (data: string, file: AccessFile): Promise<void> =>
   replacePrivateFile(join(data, 'access.json'), encoded(file))
+
+/** A site and a factory are different parties, and never share keys. Throws OnboardingError `input-invalid`. */
+export async function requireUnclaimed(data: string, party: 'site' | 'factory'): Promise<void> {
+  const other = party === 'site' ? 'factory' : 'site'
+  const found = await access(join(data, `${other}.json`)).then(
+    () => true,
+    () => false,
+  )
+  if (found)
+    throw new OnboardingError('input-invalid', { field: 'data', rule: `${data} is the directory of a ${other}` })
+}
 
 const limits = { size: 0x1_0000, depth: 3, count: 200 }
 

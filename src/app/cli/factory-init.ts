@@ -8,7 +8,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { masaLocation } from '../../role/factory/masa-location.ts'
 import { fingerprint } from '../api/view.ts'
 import { type Cli, collected, described, type Task } from './command.ts'
-import { dataDirectory, readFactoryFile, writeFactoryFile } from './data.ts'
+import { dataDirectory, readFactoryFile, requireUnclaimed, writeFactoryFile } from './data.ts'
 import { type FactoryOptions, openFactory, withFactory } from './factory-site.ts'
 import { facts } from './table.ts'
 
@@ -43,6 +43,7 @@ async function init(task: Task<InitOptions>): Promise<void> {
   if (known !== undefined && JSON.stringify(known) !== JSON.stringify(file)) {
     throw new OnboardingError('file-exists', { factory: data, name: known.name, masaUrl: known.masaUrl })
   }
+  if (known === undefined) await requireUnclaimed(data, 'factory')
   await mkdir(data, { recursive: true, mode: 0o700 })
   const made = await openFactory({ data, file, options, env: io.env }, async ({ site: { manufacturer } }) => {
     // Founding that was cut off may have left roots in another name.

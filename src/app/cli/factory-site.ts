@@ -3,7 +3,7 @@ import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { defined } from '../defined.ts'
 import { type ManufacturerSite, openManufacturerSite } from '../manufacturer.ts'
-import { type StorePlace, type Task, withStore } from './command.ts'
+import { type StorePlace, storePlace, type Task, withStore } from './command.ts'
 import { dataDirectory, type FactoryFile, readFactoryFile } from './data.ts'
 import { type KeyOptions, openKeys, withKeys } from './key-option.ts'
 
@@ -47,7 +47,7 @@ export async function openFactory<T>(
   const { name, masaUrl, hosts } = file
   const { close, ...keys } = await openKeys(options, { env })
   try {
-    const storeUrl = options.store ?? env['MOORING_STORE']
+    const storeUrl = storePlace(options, env)
     const log = openLog({ level: place.logging === true ? 'info' : 'error' })
     const site = await openManufacturerSite({ name, masaUrl, hosts, data, log, ...keys, ...defined({ storeUrl }) })
     try {

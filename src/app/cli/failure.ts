@@ -15,7 +15,7 @@ export function failureOf(error: unknown): OnboardingError {
   }
   const { code, path, syscall, message } = error as NodeJS.ErrnoException
   if (typeof code === 'string' && path !== undefined && syscall !== undefined) {
-    const reading = code === 'ENOENT' || syscall === 'read' || syscall === 'scandir'
+    const reading = (code === 'ENOENT' && syscall !== 'mkdir') || syscall === 'read' || syscall === 'scandir'
     return new OnboardingError(
       reading ? 'file-unreadable' : 'file-unwritable',
       { path, reason: code },
@@ -36,13 +36,19 @@ export function failureText(error: OnboardingError, io: Io): string {
   const { title, cause, action } = error.entry
   const paint = painter(io.stderr, io.env)
   const facts = Object.entries(error.detail).map(([name, value]) => `  ${name}: ${harmless(String(value))}`)
-  const stack = error.code === 'internal' && error.cause instanceof Error ? [`  ${error.cause.stack ?? ''}`] : []
   return [
     `${paint(['bold', 'red'], title)} ${paint('dim', `[${error.code}]`)}`,
     ...wrapped(cause),
     ...facts,
-    ...stack,
+    ...(error.code === 'internal' ? whereabouts(error, io) : []),
     ...wrapped(`Next: ${action}`).map((line, n) => (n === 0 ? line.replace('Next:', paint('bold', 'Next:')) : line)),
     '',
   ].join('\n')
+}
+
+/** A stack trace helps who mends it, and nobody else. */
+function whereabouts({ cause }: OnboardingError, { env }: Io): string[] {
+  if (!(cause instanceof Error)) return []
+  const { MOORING_TRACE = '' } = env
+  return MOORING_TRACE === '' ? ['  MOORING_TRACE=1 in the environment shows where.'] : [`  ${cause.stack ?? ''}`]
 }

@@ -7,7 +7,7 @@ import type { StoreOptions } from '../../adapter/store/store.ts'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Store } from '../../domain/port.ts'
-import { type StorePlace, type Task, withStore } from './command.ts'
+import { type StorePlace, storePlace, type Task, withStore } from './command.ts'
 import { dataDirectory, readSiteFile } from './data.ts'
 
 /** Options of commands that can do without a running site. */
@@ -37,7 +37,7 @@ export async function recordOptions({
   if ((await readSiteFile(data)) === undefined) throw notFound()
   const signer = await openLedgerKey(data, io)
   if (signer === undefined) throw notFound()
-  const url = options.store ?? io.env['MOORING_STORE'] ?? `sqlite:${join(data, 'site.db')}`
+  const url = storePlace(options, io.env) ?? `sqlite:${join(data, 'site.db')}`
   return { data, url, store: { signer, clock: Date.now, log: openLog({ level: 'error' }) } }
 }
 

@@ -18,7 +18,7 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], page
   const widths = fitted(
     columns,
     page,
-    columns.map(({ title }, n) => Math.max(length(title), ...cells.map(line => length(line[n]!)))),
+    columns.map(({ title }, n) => Math.max(textWidth(title), ...cells.map(line => textWidth(line[n]!)))),
   )
   const line = (texts: readonly string[]) =>
     texts
@@ -74,12 +74,31 @@ function fitted<T>(columns: readonly Column<T>[], page: number, wanted: readonly
 }
 
 function padded(text: string, to: number, right: boolean): string {
-  const characters = Array.from(text)
-  if (characters.length > to) return `${characters.slice(0, to - 1).join('')}…`
-  const space = ' '.repeat(to - characters.length)
-  return right ? space + text : text + space
+  const cut = textWidth(text) > to ? `${beginning(text, to - 1)}…` : text
+  const space = ' '.repeat(to - textWidth(cut))
+  return right ? space + cut : cut + space
 }
 
-function length(text: string): number {
-  return Array.from(text).length
+/** As much of it as fits. */
+function beginning(text: string, columns: number): string {
+  let shown = ''
+  let left = columns
+  for (const character of text) {
+    left -= textWidth(character)
+    if (left < 0) break
+    shown += character
+  }
+  return shown
+}
+
+// What terminals draw over two columns, roughly: Unicode Standard Annex #11, East Asian Width.
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
+
+/** Columns of a terminal that the text takes. */
+export function textWidth(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length
+  let columns = 0
+  for (const character of text) if (!/\p{M}/u.test(character)) columns += wide.test(character) ? 2 : 1
+  return columns
 }

@@ -12,8 +12,16 @@ import { listenApi } from '../api/listen.ts'
 import { defined } from '../defined.ts'
 import { openSite, type Site } from '../site.ts'
 import { version } from '../version.ts'
-import { type Cli, collected, count, described, type StorePlace, type Task, withStore } from './command.ts'
-import { dataDirectory, readAccessFile, readSiteFile, type SiteFile, writeAccessFile, writeSiteFile } from './data.ts'
+import { type Cli, collected, count, described, type StorePlace, storePlace, type Task, withStore } from './command.ts'
+import {
+  dataDirectory,
+  readAccessFile,
+  readSiteFile,
+  requireUnclaimed,
+  type SiteFile,
+  writeAccessFile,
+  writeSiteFile,
+} from './data.ts'
 import { type KeyOptions, openKeys, withKeys } from './key-option.ts'
 import { anyAddress, inUrl, isLoopback } from './listen.ts'
 
@@ -86,6 +94,7 @@ async function siteFile(data: string, { network, owner }: UpOptions): Promise<Si
     }
   }
   if (known !== undefined) return known
+  await requireUnclaimed(data, 'site')
   const name = network ?? 'home'
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/.test(name)) {
     throw new OnboardingError('input-invalid', { field: 'network', rule: '1 to 40 of A-Z a-z 0-9 . _ -' })
@@ -115,7 +124,7 @@ async function open(
     owner,
     data,
     ...keys,
-    ...defined({ storeUrl: options.store ?? io.env['MOORING_STORE'], credentialLifetimeDays: options.days }),
+    ...defined({ storeUrl: storePlace(options, io.env), credentialLifetimeDays: options.days }),
     host: options.listen ?? anyAddress(),
     port: options.port,
     hosts: options.host ?? usualHosts(options.listen),

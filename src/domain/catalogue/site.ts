@@ -5,7 +5,8 @@ export const siteErrors = {
   'not-authenticated': {
     title: 'No valid token',
     cause: 'The request carries no valid token.',
-    action: 'Send `Authorization: Bearer <token>`; the first administrator token was shown at the first start.',
+    action:
+      'Give one, in MOORING_TOKEN or as `Authorization: Bearer`; `mooring token create --offline` makes a new one.',
     status: 401,
   },
   'not-permitted': {

@@ -52,6 +52,9 @@ describe('from an empty machine to devices on the network', () => {
     const founded = await shell.do(...init)
     assert.deepEqual(await shell.do(...init), founded)
     await refused('file-exists', ['factory', 'init', '--name', 'Somebody Else', '--masa-url', 'masa.example'])
+    await refused('input-invalid', ['up', ...quiet, '--store', 'mysql://db/mooring'])
+    // A site and a factory are different parties: one does not move in with the keys of the other.
+    await refused('input-invalid', ['up', ...quiet, '--data', String(founded['factory'])])
     await refused('input-invalid', [
       'factory',
       'init',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { facts, moment, table, wrapped } from '../../../src/app/cli/table.ts'
+import { facts, moment, table, textWidth, wrapped } from '../../../src/app/cli/table.ts'
 import { harmless, progressLine } from '../../../src/app/cli/terminal.ts'
 
 describe('a table', () => {
@@ -27,6 +27,19 @@ describe('a table', () => {
     ])
   })
 
+  test('is aligned in scripts that are drawn wide, and with accents of their own', () => {
+    const rows = [
+      ['1', '株式会社', '', '7'],
+      ['2', 'Fjo\u0308rd', '', '8'],
+    ]
+    const lines = table(rows, columns).split('\n')
+    assert.deepEqual(lines.map(textWidth), [21, 21, 21])
+    assert.equal(textWidth('株式会社'), 8)
+    assert.equal(textWidth('o\u0308'), 1)
+    const cut = table([['1', '株'.repeat(80), '', '7']], columns).split('\n')
+    assert.deepEqual(cut.map(textWidth), [100, 100])
+  })
+
   test('fits 100 columns whatever is in it, and never cuts what is copied', () => {
     const cell = fc.string({ unit: 'grapheme', maxLength: 150 })
     fc.assert(
@@ -36,7 +49,7 @@ describe('a table', () => {
           const lines = table(rows, columns).split('\n')
           assert.equal(lines.length, rows.length + 1)
           for (const [n, line] of lines.entries()) {
-            assert.ok(Array.from(line).length <= 100)
+            assert.ok(textWidth(line) <= 100)
             assert.doesNotMatch(line, /\p{Cc}/u)
             if (n > 0) assert.ok(line.startsWith(rows[n - 1]![0]))
           }
