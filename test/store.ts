@@ -66,6 +66,11 @@ export async function openTestStore(options: Partial<StoreOptions> = {}): Promis
   return openTestStoreAt(await (testDatabase() === 'postgres' ? postgresPlace() : sqlitePlace()), options)
 }
 
+/** On PostgreSQL, whatever the run is over: it takes several processes. */
+export async function openSharedTestStore(options: Partial<StoreOptions> = {}): Promise<TestStore> {
+  return openTestStoreAt(await postgresPlace(), options)
+}
+
 /**
  * For parties that open their store themselves: options that give each a database of its own, the same one when it is
  * asked for again. On SQLite none: there the store is a file beside the party's keys.

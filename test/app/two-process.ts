@@ -87,7 +87,7 @@ export async function openTwoProcesses(server: PostgresServer): Promise<TwoProce
   const services = await Promise.all([start(), start()])
   const token = services.map(({ ready }) => ready['token']).find(text => text !== undefined)
   const processes = services.map(service => {
-    const api = createClient({ url: String(service.ready['url']), token: String(token) })
+    const api = createClient({ url: String(service.ready['url']), token: token as string })
     return { service, port: Number(service.ready['onboardingPort']), api, told: new Told(api) }
   })
   const [first, second] = processes as [SiteProcess, SiteProcess]

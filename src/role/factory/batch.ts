@@ -32,13 +32,13 @@ export async function openBatch(store: Store, clock: Clock, terms: BatchTerms): 
   const started = startedEvent(terms)
   const stream = streamName('batch', terms.batch)
   const record = await store.transaction(async tx => {
-    const known = await tx.batch.get(terms.batch)
-    if (known !== undefined) return known
     const { serialPrefix = terms.batch } = terms
     const claim = { name: `serial-prefix/${serialPrefix}`, value: terms.batch }
-    if ((await tx.setting.get(claim.name)) !== undefined) {
-      throw new OnboardingError('serial-prefix-taken', { prefix: serialPrefix })
-    }
+    // Before the batch: another process may begin it in between, and what is claimed then is claimed for it.
+    const claimed = await tx.setting.get(claim.name)
+    const known = await tx.batch.get(terms.batch)
+    if (known !== undefined) return known
+    if (claimed !== undefined) throw new OnboardingError('serial-prefix-taken', { prefix: serialPrefix })
     const { batch: id, model, count } = terms
     const begun: BatchRecord = { id, model: model.name, count, made: 0, startedAt: clock() }
     // First: two lines that begin a batch at once conflict here, and the second finds what the first wrote.

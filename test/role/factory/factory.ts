@@ -68,9 +68,10 @@ export interface Factory {
 
 export async function openFactory(
   options: Partial<Pick<ManufacturerOptions, 'name' | 'masaUrl' | 'hosts' | 'curve'>> = {},
+  open = openTestStore,
 ): Promise<Factory> {
   const clock = () => now
-  const opened = await openTestStore({ clock })
+  const opened = await open({ clock })
   const { store } = opened
   const keys = memoryKeyStore()
   const random = countingRandom(options.name ?? 'Acme')

@@ -30,6 +30,8 @@ export interface Neighbourhood {
   readonly site: Store
   readonly authority: SiteAuthority
   readonly masa: Endpoint
+  /** Another process of the manufacturer, over this store. */
+  readonly masaOver: (store: Store) => Endpoint
   /** What the registrar asks the MASA through; replace `answer` to make it slow, silent or lying. */
   readonly masaClient: { answer: MasaClient['requestVoucher'] }
   readonly unit: (serial: string) => TestUnit
@@ -46,12 +48,13 @@ export interface TestUnit {
 export const buyer = 'owner-1'
 
 export async function openNeighbourhood(
-  options: { readonly curve?: Curve; readonly units?: number } = {},
+  options: { readonly curve?: Curve; readonly units?: number; readonly open?: typeof openTestStore } = {},
 ): Promise<Neighbourhood> {
+  const { open = openTestStore } = options
   const now = { value: Date.UTC(2026, 10, 20) }
   const clock = () => now.value
   const random = (length: number) => randomBytes(length)
-  const [factory, site] = await Promise.all([openTestStore({ clock }), openTestStore({ clock })])
+  const [factory, site] = await Promise.all([open({ clock }), open({ clock })])
   const authority = await setUpAuthority({
     store: site.store,
     keys: memoryKeyStore(),
@@ -73,17 +76,19 @@ export async function openNeighbourhood(
   const card = buyerCard({ id: buyer, name: 'Owner', certificates: [authority.root] })
   await sellUnits({ manufacturer, store: factory.store, clock }, { batch: 'B1' }, { buyer: card })
   await trust(site.store, manufacturer)
-  const masa = createMasa({
-    store: factory.store,
-    clock,
-    log: silentLog,
-    deviceAnchors: manufacturer.deviceAnchors,
-    voucherSigner: manufacturer.voucher.signer,
-    voucherChain: manufacturer.voucher.chain,
-    noncelessDomains: [],
-    noncelessDays: 30,
-    requestsPerMinute: 1_000_000,
-  })
+  const masaOver = (store: Store) =>
+    createMasa({
+      store,
+      clock,
+      log: silentLog,
+      deviceAnchors: manufacturer.deviceAnchors,
+      voucherSigner: manufacturer.voucher.signer,
+      voucherChain: manufacturer.voucher.chain,
+      noncelessDomains: [],
+      noncelessDays: 30,
+      requestsPerMinute: 1_000_000,
+    })
+  const masa = masaOver(factory.store)
   const masaClient = { answer: directMasa(masa) }
   const policy = { network: 'home', owners: [buyer], credentialLifetimeDays: 365, retryAfterSeconds: 5 }
   const endpoints = createSiteEndpoints({
@@ -105,6 +110,7 @@ export async function openNeighbourhood(
     site: site.store,
     authority,
     masa,
+    masaOver,
     masaClient,
     unit: serial => {
       const unit = units.get(serial)
@@ -160,7 +166,7 @@ async function trust(store: Store, manufacturer: Manufacturer): Promise<void> {
   })
 }
 
-function directMasa(masa: Endpoint): MasaClient['requestVoucher'] {
+export function directMasa(masa: Endpoint): MasaClient['requestVoucher'] {
   return async request => {
     const reply = await masa.handle({
       method: 'POST',
