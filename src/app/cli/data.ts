@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
+import { KeyStoreError } from '../../adapter/key/error.ts'
 import { readPrivateFile, replacePrivateFile } from '../../adapter/key/private-file.ts'
 import { CodecError } from '../../codec/error.ts'
 import { decodeJson } from '../../codec/json.ts'
@@ -76,7 +77,11 @@ const limits = { size: 0x1_0000, depth: 3, count: 200 }
 
 /** Undefined when there is none. Throws OnboardingError `file-unreadable`, KeyStoreError `permissions` when others can read it. */
 async function readSettings<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-  const bytes = await readPrivateFile(path, limits.size)
+  const bytes = await readPrivateFile(path, limits.size).catch(cause => {
+    // Modes are told as those of keys are; what else fails is a file like any other.
+    if (!(cause instanceof KeyStoreError) || cause.code !== 'storage') throw cause
+    throw new OnboardingError('file-unreadable', { path, reason: cause.message }, { cause })
+  })
   if (bytes === undefined) return undefined
   try {
     return schema.parse(decodeJson(bytes, limits))

@@ -15,7 +15,7 @@ export function failureOf(error: unknown): OnboardingError {
   }
   const { code, path, syscall, message } = error as NodeJS.ErrnoException
   if (typeof code === 'string' && path !== undefined && syscall !== undefined) {
-    const reading = (code === 'ENOENT' && syscall !== 'mkdir') || syscall === 'read' || syscall === 'scandir'
+    const reading = (code === 'ENOENT' && !syscall.startsWith('mkd')) || syscall === 'read' || syscall === 'scandir'
     return new OnboardingError(
       reading ? 'file-unreadable' : 'file-unwritable',
       { path, reason: code },
