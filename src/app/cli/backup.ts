@@ -7,7 +7,7 @@ import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { readAnchor } from './anchor.ts'
 import { type Cli, described, type StorePlace, storePlace, type Task, withStore } from './command.ts'
-import { dataDirectory, readSiteFile, writeSiteFile } from './data.ts'
+import { dataDirectory, readSiteFile, recordMark, writeSiteFile } from './data.ts'
 import { openLedgerKey, recordOptions } from './offline.ts'
 import { facts } from './table.ts'
 
@@ -66,17 +66,19 @@ async function restore(task: Task<RestoreOptions>, directory: string): Promise<v
   if (site === undefined) throw new OnboardingError('backup-invalid', { directory, reason: 'it has no site.json' })
   const anchor = options.anchor === undefined ? undefined : await readAnchor(options.anchor)
   const data = dataDirectory('site', options.data, io)
+  const place = storePlace(options, io.env)
   await makeDirectory(data)
   try {
     await cp(join(directory, 'keys'), join(data, 'keys'), { recursive: true })
     const signer = await openLedgerKey(data, io)
     if (signer === undefined)
       throw new OnboardingError('backup-invalid', { directory, reason: 'the ledger key is missing' })
-    const url = storePlace(options, io.env) ?? `sqlite:${join(data, 'site.db')}`
+    const url = place ?? `sqlite:${join(data, 'site.db')}`
     const log = openLog({ level: 'error' })
     const verdict = await restoreBackup(join(directory, recordName), url, { signer, clock: Date.now, log }, anchor)
     // Last: a directory without it is no site.
-    await writeSiteFile(data, site)
+    const { format, network, owner } = site
+    await writeSiteFile(data, { format, network, owner, ...recordMark(place) })
     const { integrity, completeness, events } = verdict
     task.answer({ site: data, ...verdict }, () =>
       facts([

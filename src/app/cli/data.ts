@@ -15,7 +15,15 @@ import type { Io } from './terminal.ts'
  * answers and a token for whoever may read this directory: it opens nothing that the keys beside it do not.
  */
 
-const SiteFile = z.strictObject({ format: z.literal('mooring-site 1'), network: z.string(), owner: z.string() })
+/** Said only when the record is not in the data directory; where it is stays out, since that may hold a password. */
+const record = z.literal('elsewhere').optional()
+
+const SiteFile = z.strictObject({
+  format: z.literal('mooring-site 1'),
+  network: z.string(),
+  owner: z.string(),
+  record,
+})
 export type SiteFile = z.infer<typeof SiteFile>
 
 const FactoryFile = z.strictObject({
@@ -23,6 +31,7 @@ const FactoryFile = z.strictObject({
   name: z.string(),
   masaUrl: z.string(),
   hosts: z.array(z.string()).readonly(),
+  record,
 })
 export type FactoryFile = z.infer<typeof FactoryFile>
 
@@ -61,6 +70,25 @@ export const readAccessFile = (data: string): Promise<AccessFile | undefined> =>
 
 export const writeAccessFile = (data: string, file: AccessFile): Promise<void> =>
   replacePrivateFile(join(data, 'access.json'), encoded(file))
+
+/** What a settings file says of a record at `store`. */
+export function recordMark(store: string | undefined): Pick<SiteFile, 'record'> {
+  return store === undefined ? {} : { record: 'elsewhere' }
+}
+
+/**
+ * A party looks for its record where it was founded. Without this a forgotten option would begin an empty record, and find
+ * that nothing in it was altered. Throws OnboardingError `input-invalid`.
+ */
+export function requireRecordAt({ record }: Pick<SiteFile, 'record'>, store: string | undefined): void {
+  if (record === undefined && store === undefined) return
+  if (record !== undefined && store !== undefined) return
+  const rule =
+    store === undefined
+      ? 'the record is not in the data directory: name it with --store or MOORING_STORE'
+      : 'the record is in the data directory; `mooring backup` and `mooring restore` move it'
+  throw new OnboardingError('input-invalid', { field: 'store', rule })
+}
 
 /** A site and a factory are different parties, and never share keys. Throws OnboardingError `input-invalid`. */
 export async function requireUnclaimed(data: string, party: 'site' | 'factory'): Promise<void> {

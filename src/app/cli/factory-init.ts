@@ -7,8 +7,8 @@ import { attributeValues, formatName } from '../../codec/x509/name.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { masaLocation } from '../../role/factory/masa-location.ts'
 import { fingerprint } from '../api/view.ts'
-import { type Cli, collected, described, type Task } from './command.ts'
-import { dataDirectory, readFactoryFile, requireUnclaimed, writeFactoryFile } from './data.ts'
+import { type Cli, collected, described, storePlace, type Task } from './command.ts'
+import { dataDirectory, readFactoryFile, recordMark, requireUnclaimed, writeFactoryFile } from './data.ts'
 import { type FactoryOptions, openFactory, withFactory } from './factory-site.ts'
 import { facts } from './table.ts'
 
@@ -37,7 +37,13 @@ async function init(task: Task<InitOptions>): Promise<void> {
   const { name, masaUrl, host: hosts = [] } = options
   masaLocation(masaUrl)
   const data = dataDirectory('factory', options.data, io)
-  const file = { format: 'mooring-factory 1', name, masaUrl, hosts: [...hosts] } as const
+  const file = {
+    format: 'mooring-factory 1',
+    name,
+    masaUrl,
+    hosts: [...hosts],
+    ...recordMark(storePlace(options, io.env)),
+  } as const
   const known = await readFactoryFile(data)
   // The name stands in certificates that are out in the world.
   if (known !== undefined && JSON.stringify(known) !== JSON.stringify(file)) {

@@ -4,7 +4,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { defined } from '../defined.ts'
 import { type ManufacturerSite, openManufacturerSite } from '../manufacturer.ts'
 import { type StorePlace, storePlace, type Task, withStore } from './command.ts'
-import { dataDirectory, type FactoryFile, readFactoryFile } from './data.ts'
+import { dataDirectory, type FactoryFile, readFactoryFile, requireRecordAt } from './data.ts'
 import { type KeyOptions, openKeys, withKeys } from './key-option.ts'
 
 /** Options of every command of the manufacturer. */
@@ -48,6 +48,7 @@ export async function openFactory<T>(
   const { close, ...keys } = await openKeys(options, { env })
   try {
     const storeUrl = storePlace(options, env)
+    requireRecordAt(file, storeUrl)
     const log = openLog({ level: place.logging === true ? 'info' : 'error' })
     const site = await openManufacturerSite({ name, masaUrl, hosts, data, log, ...keys, ...defined({ storeUrl }) })
     try {

@@ -8,7 +8,7 @@ import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Store } from '../../domain/port.ts'
 import { type StorePlace, storePlace, type Task, withStore } from './command.ts'
-import { dataDirectory, readSiteFile } from './data.ts'
+import { dataDirectory, readSiteFile, requireRecordAt } from './data.ts'
 
 /** Options of commands that can do without a running site. */
 export interface OfflineOptions extends StorePlace {
@@ -34,10 +34,13 @@ export async function recordOptions({
   const data = dataDirectory('site', options.data, io)
   const notFound = () => new OnboardingError('data-missing', { site: data })
   // Nothing is made where nothing is: a mistyped path must not become a new site.
-  if ((await readSiteFile(data)) === undefined) throw notFound()
+  const site = await readSiteFile(data)
+  if (site === undefined) throw notFound()
+  const place = storePlace(options, io.env)
+  requireRecordAt(site, place)
   const signer = await openLedgerKey(data, io)
   if (signer === undefined) throw notFound()
-  const url = storePlace(options, io.env) ?? `sqlite:${join(data, 'site.db')}`
+  const url = place ?? `sqlite:${join(data, 'site.db')}`
   return { data, url, store: { signer, clock: Date.now, log: openLog({ level: 'error' }) } }
 }
 

@@ -17,6 +17,8 @@ import {
   dataDirectory,
   readAccessFile,
   readSiteFile,
+  recordMark,
+  requireRecordAt,
   requireUnclaimed,
   type SiteFile,
   writeAccessFile,
@@ -67,7 +69,7 @@ export function upCommand(cli: Cli): Command {
 async function up(task: Task<UpOptions>): Promise<void> {
   const { io, options } = task
   const data = dataDirectory('site', options.data, io)
-  const founded = await siteFile(data, options)
+  const founded = await siteFile(data, options, storePlace(options, io.env))
   const { close: closeKeys, ...keys } = await openKeys(options, io)
   try {
     const site = await open(task, data, founded, keys)
@@ -85,7 +87,7 @@ async function up(task: Task<UpOptions>): Promise<void> {
 }
 
 /** What the site was founded with; its name stands in certificates that are out in the world. */
-async function siteFile(data: string, { network, owner }: UpOptions): Promise<SiteFile> {
+async function siteFile(data: string, { network, owner }: UpOptions, store: string | undefined): Promise<SiteFile> {
   const known = await readSiteFile(data)
   for (const [field, given] of Object.entries(defined({ network, owner }))) {
     const before = known?.[field as 'network' | 'owner']
@@ -93,7 +95,10 @@ async function siteFile(data: string, { network, owner }: UpOptions): Promise<Si
       throw new OnboardingError('input-invalid', { field, rule: `this site was founded as ${before}` })
     }
   }
-  if (known !== undefined) return known
+  if (known !== undefined) {
+    requireRecordAt(known, store)
+    return known
+  }
   await requireUnclaimed(data, 'site')
   const name = network ?? 'home'
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/.test(name)) {
@@ -102,7 +107,7 @@ async function siteFile(data: string, { network, owner }: UpOptions): Promise<Si
   const id = owner ?? name
   if (!/^[^\p{C}]{1,100}$/u.test(id))
     throw new OnboardingError('input-invalid', { field: 'owner', rule: 'a short name' })
-  return { format: 'mooring-site 1', network: name, owner: id }
+  return { format: 'mooring-site 1', network: name, owner: id, ...recordMark(store) }
 }
 
 /** A first start that was cut off may have left certificates in another name. */

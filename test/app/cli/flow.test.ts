@@ -247,6 +247,9 @@ describe('from an empty machine to devices on the network', () => {
     assert.deepEqual([verdict['integrity'], verdict['completeness']], ['pass', 'pass'])
     await refused('data-missing', ['audit', 'verify', '--offline', '--data', file('nothing')])
     await assert.rejects(stat(file('nothing')), { code: 'ENOENT' })
+    const elsewhere = ['--store', `sqlite:${file('elsewhere.db')}`]
+    await refused('input-invalid', ['audit', 'verify', '--offline', ...elsewhere])
+    await refused('input-invalid', ['up', ...quiet, ...elsewhere])
     site = await shell.start(['up', ...quiet])
     const env = { MOORING_URL: String(site.ready['url']), MOORING_TOKEN: String(made['token']) }
     assert.equal((await shell.run(['token', 'list'], env)).code, 0)
@@ -259,6 +262,24 @@ describe('from an empty machine to devices on the network', () => {
     await chmod(keys, 0o755)
     await refused('key-store-failed', ['up', ...quiet])
     await chmod(keys, 0o700)
+  })
+})
+
+describe('a site whose record is not in its data directory', () => {
+  test('looks nowhere else for it: an empty record has nothing that was altered', async () => {
+    const data = file('apart')
+    const up = ['up', ...quiet, '--data', data]
+    const store = ['--store', `sqlite:${file('apart.db')}`]
+    await (await shell.start([...up, ...store])).stop()
+    await refused('input-invalid', up)
+    await refused('input-invalid', ['audit', 'verify', '--offline', '--data', data])
+    await refused('input-invalid', ['token', 'create', 'x', '--role', 'auditor', '--offline', '--data', data])
+    await refused('input-invalid', ['backup', file('apart-backup'), '--data', data])
+    const verdict = await shell.do('audit', 'verify', '--offline', '--data', data, ...store)
+    assert.equal(verdict['integrity'], 'pass')
+    await shell.do('backup', file('apart-backup'), '--data', data, ...store)
+    await shell.do('restore', file('apart-backup'), '--data', file('together'))
+    await shell.do('audit', 'verify', '--offline', '--data', file('together'))
   })
 })
 
