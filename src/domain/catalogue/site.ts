@@ -40,7 +40,7 @@ export const siteErrors = {
     status: 400,
   },
   'file-exists': {
-    title: 'Exists already',
+    title: 'Something is there already',
     cause: 'There is something at that place already, and nothing is written over.',
     action: 'Choose another place, or move away what is there.',
     status: 409,
