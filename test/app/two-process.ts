@@ -150,7 +150,6 @@ const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
 export class Told {
   /** `stream version`, in order of arrival. */
   readonly events: string[] = []
-  readonly #kinds: string[] = []
   readonly #stop = new AbortController()
   readonly #waiting = new Set<() => void>()
   readonly #ended: Promise<void>
@@ -162,16 +161,15 @@ export class Told {
   async #listen(api: ApiClient): Promise<void> {
     for await (const { event } of api.follow({ signal: this.#stop.signal })) {
       this.events.push(`${event.stream} ${event.version}`)
-      this.#kinds.push(event.kind)
       for (const look of this.#waiting) look()
     }
   }
 
   /** Resolves when `enough` holds of what was told. */
-  until(enough: (told: { readonly events: readonly string[]; readonly kinds: readonly string[] }) => boolean) {
-    return new Promise<void>((resolve, reject) => {
+  until(enough: (events: readonly string[]) => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
       const look = () => {
-        if (!enough({ events: this.events, kinds: this.#kinds })) return
+        if (!enough(this.events)) return
         this.#waiting.delete(look)
         resolve()
       }

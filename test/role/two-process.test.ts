@@ -203,7 +203,7 @@ void describe('two processes on one PostgreSQL, at every step', { ...needsPostgr
   })
 
   test('two revocations: of one credential it is one, of two both stand in the list', async () => {
-    const list = async ({ crl }: Revocation) => [...decodeCertificateList(await crl()).revoked.keys()]
+    const list = async (at: Revocation) => [...decodeCertificateList(await at.crl()).revoked.keys()]
     await atEveryStep(async hold => {
       const [one, two] = [await credentialed(), await credentialed()]
       const now = process(here).revocation

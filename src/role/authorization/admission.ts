@@ -1,6 +1,6 @@
 import type { Admission, AdmissionDecision, AdmissionReason, AdmissionRequest } from '../../domain/admission.ts'
 import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
-import type { ErrorCode } from '../../domain/error.ts'
+import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { EvidenceItem } from '../../domain/evidence.ts'
 import { type LifecycleFacts, move } from '../../domain/lifecycle.ts'
@@ -19,13 +19,17 @@ export interface AdmissionPolicy {
 /**
  * Answers the one question of onboarding from the record of the device and the site's policy, and writes who asked, what
  * was proven and what was decided in the same transaction. A device that nobody has heard of gets a record and waits.
+ * Throws OnboardingError `idevid-untrusted` for one whose manufacturer is not trusted any more.
  */
 export function createAdmission(store: Store, clock: Clock, policy: AdmissionPolicy): Admission {
   return {
     admit: request =>
       store.transaction(async tx => {
-        const id = deviceId(request.identity.manufacturer, request.identity.serial)
-        const known = await tx.device.get(id)
+        const { manufacturer, serial } = request.identity
+        const id = deviceId(manufacturer, serial)
+        const [known, trusted] = await Promise.all([tx.device.get(id), tx.manufacturer.get(manufacturer)])
+        // Who identified the device may not have heard yet what was decided at another process.
+        if (trusted === undefined) throw new OnboardingError('idevid-untrusted', { manufacturer })
         const events = proceedings(known, request, clock(), policy)
         if (events.list.length === 0) return events.decision
         const device = events.list.reduce<Device | undefined>(evolveDevice, known)
