@@ -39,8 +39,11 @@ export interface TwoProcesses {
   make(batch: string, count: number): Promise<{ readonly attempts: readonly Attempt[]; readonly manifest: string }>
   /** The site trusts the manufacturer, by the word of one of its processes. */
   trust(by: SiteProcess): Promise<void>
-  /** Onboards a device at one of the processes. Throws `Refused`. */
-  onboard(attempt: Attempt, at: SiteProcess): Promise<void>
+  /**
+   * Takes a device from where it stands to its connection, at one of the processes. Throws `Refused`.
+   * @param sent called after each request
+   */
+  onboard(attempt: Attempt, at: SiteProcess, sent?: () => void): Promise<void>
   close(): Promise<void>
 }
 
@@ -102,12 +105,10 @@ export async function openTwoProcesses(server: PostgresServer): Promise<TwoProce
       const anchors = { anchors: [pem(deviceRoot)], masaAnchors: [pem(masaRoot)] }
       await api.manufacturerTrust({ params: { name: trustedAs }, body: { ...anchors, masaPrivateAddress: true } })
     },
-    onboard: (attempt, { port }) =>
-      onboard(
-        attempt,
-        { port, masaRoot: maker.manufacturer.masaRoot },
-        { csrAttributes: true, connects: true, checks: true },
-      ),
+    onboard(attempt, { port }, sent = () => {}) {
+      const manner = { csrAttributes: true, connects: true, checks: true }
+      return onboard(attempt, { port, masaRoot: maker.manufacturer.masaRoot, sent }, manner)
+    },
     async close() {
       for (const { told } of processes) await told.end()
       await shell.end()
