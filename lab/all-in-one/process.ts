@@ -1,5 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Orders, ServerOptions } from './message.ts'
 
@@ -17,6 +19,8 @@ export interface HouseProcess {
   kill(): Promise<void>
 }
 
+let started = 0
+
 const program = fileURLToPath(new URL('server.ts', import.meta.url))
 
 interface Greeting {
@@ -26,15 +30,20 @@ interface Greeting {
 
 /** @param execArgv options of node, such as `--cpu-prof` */
 export async function startHouse(options: ServerOptions, execArgv: readonly string[] = []): Promise<HouseProcess> {
+  // Its log goes to a file, as it would be kept: a pipe would wake its reader for every line.
+  mkdirSync(options.place.data, { recursive: true })
+  const log = join(options.place.data, `log-${process.pid}-${++started}`)
+  const output = openSync(log, 'a', 0o600)
   const child = fork(program, [JSON.stringify(options)], {
     execArgv: ['--disable-warning=ExperimentalWarning', ...execArgv],
-    stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    stdio: ['ignore', 'inherit', output, 'ipc'],
   })
+  closeSync(output)
   const ended = once(child, 'exit')
-  const complaint = lastLines(child)
   const greeted = (await Promise.race([once(child, 'message'), ended])) as [Greeting | number | null]
   const greeting = greeted[0]
-  if (typeof greeting !== 'object' || greeting === null) throw new Error(`the house did not start\n${complaint()}`)
+  if (typeof greeting !== 'object' || greeting === null)
+    throw new Error(`the house did not start\n${readFileSync(log, 'utf8').slice(-4000)}`)
   const ask = questions(child)
   return {
     pid: child.pid!,
@@ -50,15 +59,6 @@ export async function startHouse(options: ServerOptions, execArgv: readonly stri
       await ended
     },
   }
-}
-
-/** Its log is read, as somebody would, and only the end of it kept. */
-function lastLines(child: ChildProcess): () => string {
-  let text = ''
-  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
-    text = (text + chunk).slice(-4000)
-  })
-  return () => text
 }
 
 function questions(child: ChildProcess): HouseProcess['ask'] {

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { hash, type KeyObject } from 'node:crypto'
 import {
   type CmsAttribute,
   CmsAttributes,
@@ -28,6 +28,7 @@ import type { Certificate } from '../codec/x509/certificate.ts'
 import { certificateOf } from './certificate-cache.ts'
 import { CryptoError } from './error.ts'
 import { publicKeyOf } from './key.ts'
+import { Recent } from './recent.ts'
 import type { SignatureAlgorithm, Signer } from './signer.ts'
 import { allowedAlgorithm, verifySignature } from './verify.ts'
 
@@ -240,13 +241,33 @@ function verifyAttributes(
   const asCarried = Buffer.from(signedAttrs.der)
   asCarried[0] = 0x31
   try {
-    verifySignature(identifier, key, asCarried, signature)
+    verifyOnce(identifier, key, asCarried, signature)
   } catch (error) {
     // RFC 5652 section 5.4: the DER encoding is what is signed; a writer who did not sort may still have signed it sorted.
     const sorted = encode(CmsAttributes, signedAttrs.value)
     if (!(error instanceof CryptoError) || error.code !== 'bad-signature' || sorted.equals(asCarried)) throw error
     verifySignature(identifier, key, sorted, signature)
   }
+}
+
+interface GoodSignature {
+  readonly algorithm: string
+  readonly key: KeyObject
+  readonly attributes: Buffer
+}
+
+/** By signature: a voucher request comes to the registrar, within another one to the MASA of the same process, and again. */
+const goodSignatures = new Recent<GoodSignature>(256)
+
+/** @param attributes nobody else holds */
+function verifyOnce(identifier: AlgorithmIdentifier, key: KeyObject, attributes: Buffer, signature: Uint8Array): void {
+  // Which hash, the algorithm says alone: RSASSA-PSS, whose parameters say it, is not accepted.
+  const { algorithm } = identifier
+  const name = Buffer.from(signature).toString('latin1')
+  const good = goodSignatures.get(name)
+  if (good?.algorithm === algorithm && good.key === key && good.attributes.equals(attributes)) return
+  verifySignature(identifier, key, attributes, signature)
+  goodSignatures.set(name, { algorithm, key, attributes })
 }
 
 /** The digest, and the signature algorithm with its hash. RFC 8933 section 3.1: one and the same hash for both. */

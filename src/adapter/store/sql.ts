@@ -27,6 +27,8 @@ export interface WriteSession extends Session {
   readonly exclusive: boolean
   /** False when the connection is lost: nothing that was not committed counts, and the lane is somebody else's. */
   readonly usable: boolean
+  /** As `run`, where a statement is done at once: without it a promise for each would cost as much as the statement. */
+  readonly execute?: (sql: string, args: readonly SqlValue[]) => number
   /**
    * @param alone no other process may have a transaction open beside this one
    * @throws SqlError `conflict` when the turn does not come in time

@@ -32,17 +32,18 @@ class SqlTable<T extends object> {
   async get(key: string): Promise<T | undefined> {
     const rows = await this.#gate.rows(this.#sql.get, [key])
     const record = recordOf<T>(rows[0])
-    if (record !== undefined) this.#know(record)
+    if (record !== undefined && this.#gate.known !== undefined) this.#know(columnValues(this.#sql.spec, record))
     return record
   }
 
   async insert(value: T): Promise<void> {
     const { spec, insert } = this.#sql
     if (!(await this.#claim(value))) throw this.#gate.exists(spec.table, spec.claim!.value)
-    if ((await this.#gate.run(insert, rowValues(spec, value))) === 0) {
+    const values = rowValues(spec, value)
+    if ((await this.#gate.run(insert, values)) === 0) {
       throw this.#gate.exists(spec.table, await this.#taken(value))
     }
-    this.#know(value)
+    this.#know(values)
   }
 
   async put(value: T): Promise<void> {
@@ -54,7 +55,7 @@ class SqlTable<T extends object> {
       const taken = () => this.#gate.exists(spec.table, spec.claim!.value)
       await this.#gate.post(claim, claimValues(this.#sql, value), taken)
     }
-    this.#know(value)
+    this.#know(values)
     if (before === undefined) return this.#gate.post(put, values)
     const args = [values[0]!, values.at(-1)!, ...changed.map(member => values[spec.columns.indexOf(member) + 1]!)]
     const vanished = () => new Error(`${spec.table} ${values[0]} is not there`)
@@ -86,9 +87,9 @@ class SqlTable<T extends object> {
     return `${this.#sql.spec.table} ${key}`
   }
 
-  #know(value: T): void {
-    const columns = this.#gate.known && columnValues(this.#sql.spec, value)
-    if (columns !== undefined) this.#gate.known?.set(this.#name(columns[0]!), columns)
+  /** @param values key and columns, and maybe the body */
+  #know(values: readonly string[]): void {
+    this.#gate.known?.set(this.#name(values[0]!), values)
   }
 
   /** False when another holder has the value. */

@@ -92,7 +92,7 @@ export class Unit implements Gate, Session {
   /** Waits for the answers to all statements. @throws what made the unit fail */
   async finish(): Promise<void> {
     this.#ended = true
-    await Promise.all(this.#sent)
+    if (this.#sent.length > 0) await Promise.all(this.#sent)
     if (this.failure !== undefined) throw this.failure
   }
 
@@ -133,19 +133,30 @@ export class Unit implements Gate, Session {
 
   #send(sql: string, args: readonly SqlValue[], untouched?: () => Error): void {
     this.wrote = true
+    const touched = (count: number) => {
+      if (count === 0 && untouched !== undefined) this.#fail(untouched())
+    }
+    if (this.#session.execute !== undefined) this.#execute(sql, args, touched)
+    else this.#sent.push(this.#await(this.#session.run(sql, args), touched))
+  }
+
+  #execute(sql: string, args: readonly SqlValue[], touched: (count: number) => void): void {
+    try {
+      touched(this.#session.execute!(sql, args))
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  async #await(answer: Promise<number>, touched: (count: number) => void): Promise<void> {
     this.waiting++
-    this.#sent.push(
-      this.#session.run(sql, args).then(
-        count => {
-          this.waiting--
-          if (count === 0 && untouched !== undefined) this.#fail(untouched())
-        },
-        (error: unknown) => {
-          this.waiting--
-          this.#fail(error)
-        },
-      ),
-    )
+    try {
+      touched(await answer)
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.waiting--
+    }
   }
 
   #check(): void {
