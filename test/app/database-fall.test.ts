@@ -84,7 +84,7 @@ void describe('a site whose PostgreSQL falls as in a power failure', { ...needsP
     let standing = Promise.resolve()
     const sent = () => {
       // In the middle of whatever is under way.
-      if (++requests % 50 !== 0 || falls === 3) return
+      if (++requests % 40 !== 0 || falls === 3) return
       falls++
       standing = standing.then(() => server.restart())
     }
