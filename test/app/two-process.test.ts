@@ -7,6 +7,7 @@ import { type Attempt, askAgain, prepare } from '../../lab/all-in-one/pledge.ts'
 import type { Reply } from '../../lab/all-in-one/wire.ts'
 import { openFileKeyStore } from '../../src/adapter/key/file.ts'
 import type { EventView } from '../../src/app/api/contract.ts'
+import { freePort } from '../../src/app/free-port.ts'
 import { openSite } from '../../src/app/site.ts'
 import { decodeCertificateList } from '../../src/codec/crl.ts'
 import { decodeCertificate } from '../../src/codec/x509/certificate.ts'
@@ -50,7 +51,7 @@ void describe('two processes of one site, one PostgreSQL', { ...needsPostgres(),
     }
   }
 
-  const enter = (request: Attempt, at: SiteProcess) =>
+  const enter = (request: Attempt, at: Pick<SiteProcess, 'port'>) =>
     askOnce(request, at, brskiPath.requestVoucher, 'voucher-cms+json')
 
   test('that start for the first time at one moment become one site, with one administrator', async () => {
@@ -197,6 +198,19 @@ void describe('two processes of one site, one PostgreSQL', { ...needsPostgres(),
     }
   })
 
+  test('share a port of their machine, when they are told to', async () => {
+    const port = await freePort(host)
+    const args = [...upArgs(String(first.service.ready['data']), port), '--reuse-port']
+    const more = await Promise.all([1, 2].map(() => site.shell.start(args, { MOORING_STORE: site.storeUrl })))
+    const { attempts } = await site.make('P', 40)
+    for (const { status } of await Promise.all(attempts.map(attempt => enter(attempt, { port }))))
+      assert.equal(status, 202)
+    const streams = new Set(attempts.map(attempt => `device/${deviceOf(attempt)}`))
+    const lanes = (await history(first)).filter(({ stream }) => streams.has(stream)).map(({ lane }) => lane)
+    assert.deepEqual([...new Set(lanes)].toSorted(), ['lane-3', 'lane-4'])
+    for (const service of more) assert.equal((await service.stop()).code, 0)
+  })
+
   function root() {
     return site.maker.manufacturer.masaRoot
   }
@@ -251,7 +265,7 @@ void describe('two first starts at one moment', { ...needsPostgres(), timeout: 1
 })
 
 /** One request with the birth certificate, on a connection of its own. */
-async function askOnce(attempt: Attempt, at: SiteProcess, path: string, type: string): Promise<Reply> {
+async function askOnce(attempt: Attempt, at: Pick<SiteProcess, 'port'>, path: string, type: string): Promise<Reply> {
   const wire = await dialAsBorn(attempt, at)
   try {
     await prepare(attempt, wire.serverChain[0]!)

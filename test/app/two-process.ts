@@ -54,7 +54,7 @@ const owner = 'harbour'
 export const deviceOf = ({ unit }: Attempt): string => deviceId(trustedAs, unit.serial)
 
 /** A connection with the birth certificate. */
-export const dialAsBorn = ({ unit }: Attempt, { port }: SiteProcess): Promise<Wire> =>
+export const dialAsBorn = ({ unit }: Attempt, { port }: Pick<SiteProcess, 'port'>): Promise<Wire> =>
   dial(port, tlsIdentity(unit.key, unit.chain))
 
 /** A connection with the network credential. */
@@ -62,15 +62,10 @@ export const dialAsMember = ({ key, certificate }: Attempt, { port }: SiteProces
   dial(port, tlsIdentity(key!, [certificate!]))
 
 /** How a site is started: ports of its own, one name in the certificate for all processes. */
-export const upArgs = (data: string): readonly string[] =>
-  ['up', '--data', data, '--network', 'harbour-iot', '--owner', owner, '--quiet', '--listen', host].concat([
-    '--host',
-    host,
-    '--port',
-    '0',
-    '--api-port',
-    '0',
-  ])
+export const upArgs = (data: string, port = 0): readonly string[] => [
+  ...['up', '--data', data, '--network', 'harbour-iot', '--owner', owner, '--quiet'],
+  ...['--listen', host, '--host', host, '--port', String(port), '--api-port', '0'],
+]
 
 /** Both processes start at the same moment, on nothing. */
 export async function openTwoProcesses(server: PostgresServer): Promise<TwoProcesses> {

@@ -33,6 +33,7 @@ interface UpOptions extends StorePlace, KeyOptions {
   readonly owner?: string
   readonly listen?: string
   readonly port: number
+  readonly reusePort?: boolean
   readonly apiListen: string
   readonly apiPort: number
   readonly host?: readonly string[]
@@ -58,6 +59,7 @@ export function upCommand(cli: Cli): Command {
     .option('--owner <id>', 'id under which manufacturers know you, for good; that of the network when absent')
     .option('--listen <address>', 'address where devices reach it; all of this machine when absent')
     .option('--port <port>', 'port where devices reach it', count(0, 65_535), 8443)
+    .option('--reuse-port', 'share that port with other processes of this site, each with an --api-port of its own')
     .option('--host <name>', 'name or address in the certificate of the registrar; again for each', collected)
     .option('--api-listen <address>', 'address of the API; with TLS when it is not of this machine alone', '127.0.0.1')
     .option('--api-port <port>', 'port of the API', count(0, 65_535), 8480)
@@ -129,7 +131,11 @@ async function open(
     owner,
     data,
     ...keys,
-    ...defined({ storeUrl: storePlace(options, io.env), credentialLifetimeDays: options.days }),
+    ...defined({
+      storeUrl: storePlace(options, io.env),
+      credentialLifetimeDays: options.days,
+      reusePort: options.reusePort,
+    }),
     host: options.listen ?? anyAddress(),
     port: options.port,
     hosts: options.host ?? usualHosts(options.listen),
