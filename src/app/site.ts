@@ -154,8 +154,8 @@ async function assemble(
     get credential() {
       return own.credential
     },
-    renewRegistrar: own.renew,
-    onRenewal: own.onRenewal,
+    renewRegistrar: () => own.renew(),
+    onRenewal: listener => own.onRenewal(listener),
     firstToken() {
       first ??= access.bootstrap()
       return first

@@ -9,5 +9,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
  */
 export function openLog(options: { readonly level: LogLevel; readonly name?: string }): Log {
   const { level, name = 'mooring' } = options
-  return pino({ level, name, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination({ dest: 2, sync: true }))
+  return pino(
+    { level, name, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    destination({ dest: 2, sync: true }),
+  )
 }

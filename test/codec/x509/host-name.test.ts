@@ -8,7 +8,7 @@ import { addressOctets, hostName } from '../../../src/codec/x509/host-name.ts'
 describe('hostName', () => {
   it('tells addresses from names', () => {
     assert.deepEqual(hostName('127.0.0.1'), { type: 'iPAddress', value: Buffer.from([127, 0, 0, 1]) })
-    assert.deepEqual(hostName('::1'), { type: 'iPAddress', value: Buffer.from('00'.repeat(15) + '01', 'hex') })
+    assert.deepEqual(hostName('::1'), { type: 'iPAddress', value: Buffer.from(`${'00'.repeat(15)}01`, 'hex') })
     assert.deepEqual(hostName('Registrar.Example'), { type: 'dNSName', value: 'registrar.example' })
     assert.deepEqual(addressOctets('2001:db8::ffff:192.0.2.1')?.toString('hex'), '20010db8000000000000ffffc0000201')
   })
@@ -21,9 +21,12 @@ describe('hostName', () => {
 
   it('knows exactly the addresses that node knows', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string({ unit: fc.constantFrom(...'0123afAF:.'.split('')) })), text => {
-        assert.equal(addressOctets(text) !== undefined, isIP(text) !== 0, text)
-      }),
+      fc.property(
+        fc.oneof(fc.ipV4(), fc.ipV6(), fc.string({ unit: fc.constantFrom(...'0123afAF:.'.split('')) })),
+        text => {
+          assert.equal(addressOctets(text) !== undefined, isIP(text) !== 0, text)
+        },
+      ),
       { numRuns: 2000 },
     )
   })
