@@ -12,6 +12,7 @@ import { openVoucherArtifact, signVoucherArtifact } from '../../src/protocol/brs
 import { brskiMediaType, brskiPath } from '../../src/protocol/brski/endpoint.ts'
 import { idevidIssuer } from '../../src/protocol/brski/idevid.ts'
 import type { VoucherRequest } from '../../src/protocol/brski/voucher.ts'
+import { withdrawUnit } from '../../src/role/factory/sale.ts'
 import { type Certified, certify, type Entity, eku } from '../crypto/pki.ts'
 import { type Neighbourhood, openNeighbourhood, pledgeOf, testPeer } from '../role/onboarding/neighbourhood.ts'
 
@@ -207,10 +208,7 @@ describe('a registrar that asks for a device of somebody else', () => {
   })
 
   it('learns of a withdrawn device no more than of any other', async () => {
-    await home.factory.transaction(async tx => {
-      const unit = await tx.unit.get('B1-000003')
-      if (unit !== undefined) await tx.unit.put({ ...unit, withdrawnAt: 1 })
-    })
+    await withdrawUnit({ store: home.factory, clock: Date.now }, 'B1-000003', 'test')
     const { registrar, ca } = await strange()
     assert.equal(codeOf(await ask(by(registrar, ca), { 'serial-number': 'B1-000003' })), 'owner-mismatch')
     assert.equal(codeOf(await ask(owner(), { 'serial-number': 'B1-000003' })), 'device-withdrawn')

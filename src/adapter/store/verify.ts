@@ -2,22 +2,21 @@ import { setImmediate } from 'node:timers/promises'
 import { encodeCanonicalJson } from '../../codec/json.ts'
 import { type Device, type DeviceEvent, evolveDevice } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import { streamName } from '../../domain/event.ts'
+import { type NewEvent, streamName } from '../../domain/event.ts'
 import { checkpointHash, emptyLane, verifyCheckpoint, verifyEntry } from '../../domain/ledger.ts'
 import type { Checkpoint, LedgerVerdict } from '../../domain/port.ts'
+import { evolveStatements, type Statement } from '../../domain/statement.ts'
 import { checkpointsAfter, type NumberedCheckpoint } from './checkpoint.ts'
 import { hashAt, laneEntries, laneHeads } from './event.ts'
 import { nouns, rowValues, sqlName } from './schema.ts'
 import type { Row, Session } from './sql.ts'
+import { StateCheck } from './verify-state.ts'
 
 /** Rows read at a time: what is held in memory, and how long other work waits. */
 const page = 500
 
-// Body and kind are read for devices only: the rest comes out of the index.
 const streamsSql =
-  'select lane, sequence, stream, version, ' +
-  "case when stream >= 'device/' and stream < 'device0' then kind else '' end as kind, " +
-  "case when stream >= 'device/' and stream < 'device0' then body else '' end as body " +
+  'select lane, sequence, stream, version, kind, body ' +
   'from event where (stream, version) > ($1, $2) order by stream, version limit $3'
 
 const strayDeviceSql =
@@ -164,61 +163,68 @@ class Verification {
     }
   }
 
-  /** Versions without a gap, and each device as its events say. */
+  /** Versions without a gap, each device as its events say, and what they say of other records. */
   async #checkStreams(): Promise<void> {
-    let stream = ''
+    const state = new StateCheck(this.#session)
+    let fold: StreamFold | undefined
     let version = 0
-    let fold: DeviceFold | undefined
     for (;;) {
-      const rows = await this.#session.rows(streamsSql, [stream, version, page])
+      const rows = await this.#session.rows(streamsSql, [fold?.stream ?? '', version, page])
       for (const row of rows) {
-        if (row['stream'] !== stream) {
-          await this.#checkDevice(fold)
-          stream = row['stream'] as string
+        if (fold === undefined || row['stream'] !== fold.stream) {
+          await this.#finish(fold, state)
+          fold = beginning(row)
           version = 0
-          fold = stream.startsWith('device/')
-            ? { id: stream.slice('device/'.length), device: undefined, row }
-            : undefined
         }
         this.#checkVersion(row, ++version)
         version = row['version'] as number
-        if (fold !== undefined) fold = this.#evolve(fold, row)
+        fold = this.#evolve(fold, row)
       }
       if (rows.length < page) break
       await setImmediate()
     }
-    await this.#checkDevice(fold)
-    const [stray] = await this.#session.rows(strayDeviceSql)
-    if (stray !== undefined) this.#alter(undefined, `device ${stray['id']} has no events`)
+    await this.#finish(fold, state)
+    const [device] = await this.#session.rows(strayDeviceSql)
+    if (device !== undefined) this.#alter(undefined, `device ${device['id']} has no events`)
+    const stray = await state.stray()
+    if (stray !== undefined) this.#alter(undefined, stray)
+  }
+
+  async #finish(fold: StreamFold | undefined, state: StateCheck): Promise<void> {
+    if (fold === undefined) return
+    if (fold.noun === 'device') await this.#checkDevice(fold)
+    const wrong = await state.follow(fold.statements)
+    if (wrong !== undefined) this.#alter(fold.row, wrong)
   }
 
   #checkVersion(row: Row, expected: number): void {
     if (row['version'] !== expected) this.#alter(row, `version ${expected} of stream ${row['stream']} is missing`)
   }
 
-  #evolve(fold: DeviceFold, row: Row): DeviceFold {
+  #evolve(fold: StreamFold, row: Row): StreamFold {
     try {
-      const event = { kind: row['kind'], body: JSON.parse(row['body'] as string) } as DeviceEvent
-      const device = evolveDevice(fold.device, event) as Device | undefined
-      if (device !== undefined) return { ...fold, device, row }
+      const event = { kind: row['kind'], body: JSON.parse(row['body'] as string) } as NewEvent
+      const next = { ...fold, row, statements: evolveStatements(fold.statements, fold.key, event) }
+      if (fold.noun !== 'device') return next
+      const device = evolveDevice(fold.device, event as DeviceEvent) as Device | undefined
+      if (device !== undefined) return { ...next, device }
       this.#alter(row, `an event of kind ${row['kind']} means nothing to a device`)
     } catch (error) {
-      this.#alter(row, `device ${fold.id} does not follow from its events: ${reasonOf(error)}`)
+      this.#alter(row, `${fold.noun} ${fold.key} does not follow from its events: ${reasonOf(error)}`)
     }
     return { ...fold, row }
   }
 
-  async #checkDevice(fold: DeviceFold | undefined): Promise<void> {
-    if (fold === undefined) return
-    const [row] = await this.#session.rows(deviceSql, [fold.id])
-    if (row === undefined) return this.#alter(fold.row, `device ${fold.id} is missing from the current state`)
-    if (fold.device === undefined || fold.row['stream'] !== streamName('device', fold.device.id)) {
-      return this.#alter(fold.row, `device ${fold.id} is not the one that its events speak of`)
+  async #checkDevice(fold: StreamFold): Promise<void> {
+    const [row] = await this.#session.rows(deviceSql, [fold.key])
+    if (row === undefined) return this.#alter(fold.row, `device ${fold.key} is missing from the current state`)
+    if (fold.device === undefined || fold.stream !== streamName('device', fold.device.id)) {
+      return this.#alter(fold.row, `device ${fold.key} is not the one that its events speak of`)
     }
     const expected = rowValues(nouns.device, fold.device)
     const columnsAgree = deviceColumns.every((name, n) => row[name] === expected[n])
     if (columnsAgree && sameJson(row['body'] as string, fold.device)) return
-    this.#alter(fold.row, `the current state of device ${fold.id} is not what its events say`)
+    this.#alter(fold.row, `the current state of device ${fold.key} is not what its events say`)
   }
 
   #alter(row: Row | undefined, reason: string): void {
@@ -243,11 +249,21 @@ class Verification {
   }
 }
 
-/** A device as far as its events have been read; `row` is the last of them. */
-interface DeviceFold {
-  readonly id: string
+/** What the events of a stream say, as far as they have been read; `row` is the last of them. */
+interface StreamFold {
+  readonly stream: string
+  readonly noun: string
+  readonly key: string
+  /** Of a device's stream. */
   readonly device: Device | undefined
+  readonly statements: readonly Statement[]
   readonly row: Row
+}
+
+function beginning(row: Row): StreamFold {
+  const stream = row['stream'] as string
+  const slash = stream.indexOf('/')
+  return { stream, noun: stream.slice(0, slash), key: stream.slice(slash + 1), device: undefined, statements: [], row }
 }
 
 function reasonOf(error: unknown): string {

@@ -45,10 +45,7 @@ export function createAccess(options: {
     },
     async create({ name, role, lifetimeDays, by }) {
       const { record, text } = newToken(options, { name, role, lifetimeDays })
-      await store.transaction(async tx => {
-        await tx.token.insert(record)
-        await tx.append(streamName('token', record.id), 0, [{ kind: 'token-created', body: { name, role, by } }])
-      })
+      await store.transaction(tx => recordToken(tx, record, by))
       return { token: record, secret: new Secret(text) }
     },
     revoke: (id, by) =>
@@ -80,10 +77,16 @@ export function createAccess(options: {
 async function appointFirst(tx: Tx, record: AccessToken): Promise<boolean> {
   if ((await tx.setting.get(bootstrapMark)) !== undefined) return false
   await tx.setting.insert({ name: bootstrapMark, value: record.id })
-  await tx.token.insert(record)
-  const { id, name, role } = record
-  await tx.append(streamName('token', id), 0, [{ kind: 'token-created', body: { name, role, by: 'first start' } }])
+  await recordToken(tx, record, 'first start')
   return true
+}
+
+async function recordToken(tx: Tx, record: AccessToken, by: string): Promise<void> {
+  await tx.token.insert(record)
+  const { id, name, role, hash: tokenHash, expiresAt } = record
+  // The hash of 256 random bits tells nothing, and without it somebody could put the hash of his own token in the row.
+  const body = { name, role, tokenHash, ...(expiresAt === undefined ? {} : { expiresAt }), by }
+  await tx.append(streamName('token', id), 0, [{ kind: 'token-created', body }])
 }
 
 function newToken(

@@ -102,11 +102,12 @@ async function sellUnit(office: FactoryOffice, unit: UnitRecord, sale: Sale): Pr
     if (current.declarationVersion !== unit.declarationVersion) {
       throw new OnboardingError('not-owner', { serial, owner: current.owner })
     }
-    const body = { owner: next.owner.id, from: current.owner, declarationVersion: next.version }
+    const domains = declaredDomains(next)
+    const declared = { declarationVersion: next.version, declarationHash: hash('sha256', declaration), domains }
+    const body = { owner: next.owner.id, from: current.owner, ...declared }
     const version = await tx.append(streamName('unit', serial), current.version, [
       { kind: 'ownership-transferred', body },
     ])
-    const domains = declaredDomains(next)
     await tx.unit.put({
       ...current,
       owner: next.owner.id,

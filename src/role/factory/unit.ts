@@ -204,9 +204,10 @@ export async function finishedUnit(work: Work, certified: CertifiedUnit): Promis
 export async function recordFinished(tx: Tx, units: readonly UnitRecord[]): Promise<number> {
   let made = 0
   for (const unit of units) {
-    const { serial, batch, owner, declarationVersion, keyHash, keyOrigin, version } = unit
+    const { serial, batch, owner, declaration, declarationVersion, domains, keyHash, keyOrigin, version } = unit
     if ((await tx.unit.get(serial)) !== undefined) continue
-    const body = { batch, owner, declarationVersion, keyHash, keyOrigin }
+    const declarationHash = hash('sha256', declaration)
+    const body = { batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin }
     await tx.append(streamName('unit', serial), version - 1, [{ kind: 'unit-made', body }])
     await tx.unit.insert(unit)
     made++

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { test } from 'node:test'
 import { generateKey } from '../../../src/crypto/key.ts'
 import { keySigner } from '../../../src/crypto/signer.ts'
-import { foldDevice } from '../../../src/domain/device.ts'
+import { type DeviceEvent, foldDevice } from '../../../src/domain/device.ts'
 import { checkpointBytes, entryHash, type LedgerEntry } from '../../../src/domain/ledger.ts'
-import type { Checkpoint, LedgerVerdict, Store } from '../../../src/domain/port.ts'
+import type { Checkpoint, LedgerVerdict, Store, Tx } from '../../../src/domain/port.ts'
 import { openTestStoreAt, type StorePlace, type TestStore } from '../../store.ts'
-import { aDevice, expected, happened, heard } from './sample.ts'
+import { aDevice, aPlan, expected, happened, heard } from './sample.ts'
 
 /** What somebody with full access to the database, but without the signing key, can do, and how it shows. */
 export function storeAttacks(place: () => Promise<StorePlace>): void {
@@ -206,6 +207,70 @@ function falseState(attack: Attack): void {
     await alter(`update device set id = '${device.id}' where serial = 'a'`)
     await store.transaction(tx => tx.device.put(aDevice('invented').device))
     await fails(/^device \w+ has no events$/)
+  })
+
+  attack('a credential back in force, a token of an intruder, or another anchor shows', async ({ opened, alter }) => {
+    const { store } = opened
+    const { device, events, credential } = aPlan('d')
+    const anchors = { name: 'acme', anchors: ['YQ=='], masaAnchors: [], masaPrivateAddress: false }
+    const trusted = { ...anchors, ignoreIdevidLifetime: false, quirks: [], addedAt: 1 }
+    const token = { id: 't1', name: 'ward', role: 'auditor', hash: 'h1', createdAt: 1 } as const
+    const revoked: DeviceEvent[] = [
+      { kind: 'credential-issued', body: { credential: credential.id, certificateHash: hash('sha256', 'a') } },
+      { kind: 'credential-revoked', body: { credential: credential.id, reason: 'unspecified', by: 'us' } },
+    ]
+    const ended = { status: 'revoked', certificate: 'YQ==', revokedAt: 1, revocationReason: 'unspecified' } as const
+    await store.transaction(async tx => {
+      await tx.append(`device/${device.id}`, 0, [...events, ...revoked])
+      await tx.device.put(foldDevice([...events, ...revoked])!)
+      await tx.credential.insert({ ...credential, ...ended })
+      const { addedAt: _, ...terms } = trusted
+      await tx.append('manufacturer/acme', 0, [{ kind: 'manufacturer-trusted', body: { ...terms, by: 'us' } }])
+      await tx.manufacturer.put(trusted)
+      const { name, role, hash: tokenHash } = token
+      await tx.append('token/t1', 0, [{ kind: 'token-created', body: { name, role, tokenHash, by: 'us' } }])
+      await tx.token.insert(token)
+    })
+    assert.equal((await store.verify()).integrity, 'pass')
+    const fails = async (work: Promise<unknown>, reason: RegExp) => {
+      await work
+      assert.match((await store.verify()).firstBad?.reason ?? 'nothing', reason)
+    }
+    const put = (work: (tx: Tx) => Promise<void>) => store.transaction(work)
+    const issued = { ...credential, status: 'issued', certificate: 'YQ==' } as const
+    const standing = { ...credential, ...ended }
+    await fails(
+      put(tx => tx.credential.put(issued)),
+      /^status of credential \w+ is not what its events say$/,
+    )
+    await fails(
+      put(tx => tx.credential.put({ ...standing, certificate: 'Yg==' })),
+      /^certificateHash of credential/,
+    )
+    await put(tx => tx.credential.put(standing))
+    await fails(alter(`update credential set status = 'issued'`), /^the columns of credential \w+ are not what/)
+    await fails(alter('delete from credential'), /^credential \w+ is missing from the current state$/)
+    await put(tx => tx.credential.insert(standing))
+    await fails(
+      put(tx => tx.manufacturer.put({ ...trusted, anchors: ['Yg=='] })),
+      /^anchors of manufacturer acme is not/,
+    )
+    await put(tx => tx.manufacturer.put(trusted))
+    await fails(
+      put(tx => tx.token.put({ ...token, role: 'administrator' })),
+      /^role of token t1 is not/,
+    )
+    await fails(
+      put(tx => tx.token.put({ ...token, hash: 'h2' })),
+      /^hash of token t1 is not/,
+    )
+    await put(tx => tx.token.put(token))
+    await fails(alter(`update token set body = 'x'`), /^token t1 in the current state cannot be read$/)
+    await put(tx => tx.token.put(token))
+    await fails(
+      put(tx => tx.token.insert({ ...token, id: 't2', hash: 'h2' })),
+      /^1 of the current state of token have no events$/,
+    )
   })
 
   attack('events that no device could have had show', async ({ opened }) => {

@@ -10,7 +10,7 @@ import { generateKey } from '../../../src/crypto/key.ts'
 import { keySigner } from '../../../src/crypto/signer.ts'
 import type { Store } from '../../../src/domain/port.ts'
 import { openTestStoreAt, type StorePlace, silentLog, type TestStore } from '../../store.ts'
-import { aCredential, aDevice, aUnit, happened } from './sample.ts'
+import { aPlan, aUnit, happened, unitMade } from './sample.ts'
 
 /** Backup of a store at `from`, restored at `to`. */
 export function storeBackups(from: () => Promise<StorePlace>, to: () => Promise<StorePlace>): void {
@@ -95,10 +95,7 @@ export function storeBackups(from: () => Promise<StorePlace>, to: () => Promise<
     await source.store.backup(file)
     const good = await readBytes(file)
     // Wherever it stands: pages that were split keep old bytes that count for nothing.
-    const bit = Buffer.from(
-      good.toString('latin1').replaceAll('tbs of credential 7"', 'tbs of credential 6"'),
-      'latin1',
-    )
+    const bit = Buffer.from(good.toString('latin1').replaceAll('plain words 7"', 'plain words 6"'), 'latin1')
     const damage: [string, Buffer][] = [
       ['empty', Buffer.alloc(0)],
       ['text', Buffer.from('not a backup\n'.repeat(1000))],
@@ -172,15 +169,18 @@ async function fill(store: Store): Promise<void> {
   await Promise.all(
     Array.from({ length: 300 }, (_, n) =>
       store.transaction(async tx => {
-        const { device, events } = aDevice(`SN${n}`)
+        const { device, events, credential } = aPlan(`SN${n}`)
         await tx.append(`device/${device.id}`, 0, events)
         await tx.device.put(device)
-        await tx.credential.insert({ ...aCredential(`c${n}`, device.id), tbs: `tbs of credential ${n}` })
-        await tx.unit.insert(aUnit(`SN${n}`))
+        await tx.credential.insert(credential)
+        const unit = aUnit(`SN${n}`)
+        await tx.append(`unit/${unit.serial}`, 0, [unitMade(unit)])
+        await tx.unit.insert(unit)
       }),
     ),
   )
   await store.transaction(async tx => {
+    await tx.setting.insert({ name: 'note', value: 'plain words 7' })
     await tx.enqueue('topic', { n: 1 })
     await tx.enqueue('topic', { n: 2 })
   })

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { CredentialRecord } from '../../../src/domain/credential.ts'
 import { type Device, type DeviceEvent, foldDevice } from '../../../src/domain/device.ts'
 import type { NewEvent } from '../../../src/domain/event.ts'
@@ -38,6 +39,25 @@ export function aCredential(id: string, device: string): CredentialRecord {
     notAfter: 1,
     tbs: '',
   }
+}
+
+/** A device with a plan for a credential, each record as the events say. */
+export function aPlan(serial: string) {
+  const tbs = Buffer.from(`tbs of ${serial}`)
+  const id = hash('sha256', tbs)
+  const { device: before, events } = aDevice(serial)
+  const credential = { ...aCredential(id, before.id), tbs: tbs.toString('base64') }
+  const { serialHex, notAfter } = credential
+  const planned: DeviceEvent = { kind: 'credential-planned', body: { credential: id, serialHex, notAfter } }
+  const all = [...events, planned]
+  return { device: foldDevice(all)!, events: all, credential }
+}
+
+/** The event that a unit's record follows from. */
+export function unitMade({ batch, owner, declaration, declarationVersion, domains, keyHash, keyOrigin }: UnitRecord) {
+  const declarationHash = hash('sha256', declaration)
+  const body = { batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin }
+  return { kind: 'unit-made', body } satisfies NewEvent
 }
 
 export function aUnit(serial: string): UnitRecord {

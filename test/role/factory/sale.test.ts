@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { decodeJws } from '../../../src/codec/jws.ts'
 import { generateKey } from '../../../src/crypto/key.ts'
@@ -52,7 +53,18 @@ describe('a sale', () => {
       const events = await factory.store.history('unit/B1-000002', 3)
       assert.deepEqual(
         events.map(({ kind, body }) => [kind, body]),
-        [['ownership-transferred', { owner: 'site-1', from: 'Acme', declarationVersion: 2 }]],
+        [
+          [
+            'ownership-transferred',
+            {
+              owner: 'site-1',
+              from: 'Acme',
+              declarationVersion: 2,
+              declarationHash: hash('sha256', unit.declaration),
+              domains: unit.domains,
+            },
+          ],
+        ],
       )
       assert.equal((await unitOf(factory, 'B1-000003')).owner, 'Acme')
     }))

@@ -1,0 +1,124 @@
+import { hash } from 'node:crypto'
+import type { NewEvent } from './event.ts'
+
+/**
+ * What the events of a stream say about records, so that the current state can be held against the record: who may use the
+ * API, whom the site trusts, which credentials are in force, to whom a unit belongs. A device's own record is the fold of its
+ * events (`evolveDevice`) and not among them. Members that decide nothing, as the moment of a change, are left out.
+ */
+export type StatedNoun =
+  | 'credential'
+  | 'voucher'
+  | 'manufacturer'
+  | 'manifest'
+  | 'issuer'
+  | 'token'
+  | 'unit'
+  | 'issuedVoucher'
+
+type Members = Readonly<Record<string, unknown>>
+
+export interface Statement {
+  readonly noun: StatedNoun
+  readonly key: string
+  /** As `statedView` shows them; absent: the record is gone. */
+  readonly members?: Members
+}
+
+type Rule = (body: Members, key: string) => readonly Change[]
+
+/** What one event changes: `set` says all anew, `merge` only what it names. */
+type Change =
+  | { readonly set: Statement }
+  | { readonly merge: Required<Statement> }
+  /** No other plan of this stream is good any more. */
+  | { readonly supersede: true }
+
+const set = (noun: StatedNoun, key: unknown, members?: Members): Change => ({
+  set: { noun, key: String(key), ...(members === undefined ? {} : { members }) },
+})
+const merge = (noun: StatedNoun, key: unknown, members: Members): Change => ({
+  merge: { noun, key: String(key), members },
+})
+const planned = (id: unknown, members: Members): Change =>
+  set('credential', id, { ...members, id, status: 'planned', certificateHash: undefined, revocationReason: undefined })
+const certified: Rule = ({ credential, certificateHash }) => [
+  merge('credential', credential, { status: 'issued', certificateHash }),
+]
+
+/** By kind of event. The key is what follows the noun in the name of the stream. */
+const rules: Readonly<Record<string, Rule>> = {
+  'credential-planned': ({ credential, serialHex, notAfter }, device) => [
+    planned(credential, { device, serialHex, notAfter }),
+  ],
+  'credential-issued': certified,
+  'credential-revoked': ({ credential, reason }) => [
+    merge('credential', credential, { status: 'revoked', revocationReason: reason }),
+  ],
+  'voucher-obtained': ({ voucher, assertion }, device) => [set('voucher', voucher, { device, assertion })],
+  'manufacturer-trusted': ({ by: _by, ...terms }, name) => [
+    set('manufacturer', name, { masaUrl: undefined, ...terms }),
+  ],
+  'manufacturer-distrusted': (_body, name) => [set('manufacturer', name)],
+  'manifest-imported': (body, id) => [set('manifest', id, body)],
+  'issuer-established': ({ certificate }, name) => [
+    set('issuer', name, { certificate, crlNumber: 0, crlPublished: undefined, crlHash: undefined }),
+  ],
+  'crl-numbered': ({ number }, name) => [merge('issuer', name, { crlNumber: number })],
+  'crl-published': ({ number, sha256 }, name) => [merge('issuer', name, { crlPublished: number, crlHash: sha256 })],
+  'token-created': ({ name, role, tokenHash, expiresAt }, id) => [
+    set('token', id, { name, role, hash: tokenHash, expiresAt, revoked: false }),
+  ],
+  'token-revoked': (_body, id) => [merge('token', id, { revoked: true })],
+  'unit-planned': ({ credential, serialHex, keyHash }, serial) => [
+    { supersede: true },
+    planned(credential, { device: serial, serialHex, keyHash }),
+  ],
+  'unit-certified': certified,
+  'unit-made': ({ batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin }, serial) => [
+    set('unit', serial, {
+      ...{ batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin },
+      withdrawn: false,
+    }),
+  ],
+  'ownership-transferred': ({ owner, declarationVersion, declarationHash, domains }, serial) => [
+    merge('unit', serial, { owner, declarationVersion, declarationHash, domains }),
+  ],
+  'unit-withdrawn': (_body, serial) => [merge('unit', serial, { withdrawn: true })],
+  'voucher-logged': body => [set('issuedVoucher', body['id'], body)],
+}
+
+/** The statements of a stream after one more event. `key`: what follows the noun in the name of the stream. */
+export function evolveStatements(before: readonly Statement[], key: string, event: NewEvent): readonly Statement[] {
+  const rule = Object.hasOwn(rules, event.kind) ? rules[event.kind] : undefined
+  return rule === undefined ? before : rule(event.body, key).reduce(apply, before)
+}
+
+function apply(before: readonly Statement[], change: Change): readonly Statement[] {
+  if ('supersede' in change) return before.map(superseded)
+  const next = 'set' in change ? change.set : change.merge
+  const known = before.find(({ noun, key }) => noun === next.noun && key === next.key)
+  const stated = 'set' in change ? next : { ...next, members: { ...known?.members, ...change.merge.members } }
+  return [...before.filter(each => each !== known), stated]
+}
+
+function superseded(statement: Statement): Statement {
+  if (statement.members?.['status'] !== 'planned') return statement
+  return { ...statement, members: { ...statement.members, status: 'superseded' } }
+}
+
+/** A record with what events say of it in other words: hashes in place of contents, and whether in place of when. */
+export function statedView(noun: StatedNoun, record: Members): Members {
+  const { certificate, tbs, crl, declaration, revokedAt, withdrawnAt } = record
+  if (noun === 'credential') return { ...record, id: sha256(tbs), certificateHash: sha256(certificate) }
+  if (noun === 'issuer') return { ...record, crlHash: sha256(crl) }
+  if (noun === 'token') return { ...record, revoked: revokedAt !== undefined }
+  if (noun !== 'unit') return record
+  const declarationHash = typeof declaration === 'string' ? hash('sha256', declaration) : undefined
+  return { ...record, withdrawn: withdrawnAt !== undefined, declarationHash }
+}
+
+/** Of base64 text. */
+function sha256(text: unknown): string | undefined {
+  return typeof text === 'string' ? hash('sha256', Buffer.from(text, 'base64')) : undefined
+}
