@@ -70,8 +70,13 @@ function verdictText({ integrity, completeness, events, checkpoints, firstBad }:
     ['completeness', completeness],
     ['events', events],
     ['checkpoints', checkpoints],
-    ['first bad', firstBad && `${firstBad.lane} ${firstBad.sequence}: ${firstBad.reason}`],
+    ['first bad', firstBad && badText(firstBad)],
   ])
+}
+
+/** What no single event is to blame for has no place. */
+function badText({ lane, sequence, reason }: NonNullable<Verdict['firstBad']>): string {
+  return lane === '' ? reason : `${lane} ${sequence}: ${reason}`
 }
 
 async function follow(task: Task<SiteOptions & { cursor?: string }>): Promise<void> {

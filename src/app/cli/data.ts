@@ -77,11 +77,17 @@ export function recordMark(store: string | undefined): Pick<SiteFile, 'record'> 
 }
 
 /**
- * A party looks for its record where it was founded. Without this a forgotten option would begin an empty record, and find
- * that nothing in it was altered. Throws OnboardingError `input-invalid`.
+ * A party looks for its record where it was founded. Without this a forgotten option or a lost file would begin an empty
+ * record, and find that nothing in it was altered. Throws OnboardingError `input-invalid`, `record-missing`.
  */
-export function requireRecordAt({ record }: Pick<SiteFile, 'record'>, store: string | undefined): void {
-  if (record === undefined && store === undefined) return
+export async function requireRecordAt(
+  { record }: Pick<SiteFile, 'record'>,
+  { store, file }: { readonly store: string | undefined; readonly file: string },
+): Promise<void> {
+  if (record === undefined && store === undefined) {
+    if (await exists(file)) return
+    throw new OnboardingError('record-missing', { path: file })
+  }
   if (record !== undefined && store !== undefined) return
   const rule =
     store === undefined
@@ -93,12 +99,15 @@ export function requireRecordAt({ record }: Pick<SiteFile, 'record'>, store: str
 /** A site and a factory are different parties, and never share keys. Throws OnboardingError `input-invalid`. */
 export async function requireUnclaimed(data: string, party: 'site' | 'factory'): Promise<void> {
   const other = party === 'site' ? 'factory' : 'site'
-  const found = await access(join(data, `${other}.json`)).then(
+  if (await exists(join(data, `${other}.json`)))
+    throw new OnboardingError('input-invalid', { field: 'data', rule: `${data} is the directory of a ${other}` })
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
     () => true,
     () => false,
   )
-  if (found)
-    throw new OnboardingError('input-invalid', { field: 'data', rule: `${data} is the directory of a ${other}` })
 }
 
 const limits = { size: 0x1_0000, depth: 3, count: 200 }

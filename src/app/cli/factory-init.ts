@@ -9,7 +9,7 @@ import { masaLocation } from '../../role/factory/masa-location.ts'
 import { fingerprint } from '../api/view.ts'
 import { type Cli, collected, described, storePlace, type Task } from './command.ts'
 import { dataDirectory, readFactoryFile, recordMark, requireUnclaimed, writeFactoryFile } from './data.ts'
-import { type FactoryOptions, openFactory, withFactory } from './factory-site.ts'
+import { type FactoryOptions, openFactory, requireFactoryRecord, withFactory } from './factory-site.ts'
 import { facts } from './table.ts'
 
 interface InitOptions extends FactoryOptions {
@@ -50,6 +50,7 @@ async function init(task: Task<InitOptions>): Promise<void> {
     throw new OnboardingError('file-exists', { factory: data, name: known.name, masaUrl: known.masaUrl })
   }
   if (known === undefined) await requireUnclaimed(data, 'factory')
+  else await requireFactoryRecord({ data, file: known, options, env: io.env })
   await mkdir(data, { recursive: true, mode: 0o700 })
   const made = await openFactory({ data, file, options, env: io.env }, async ({ site: { manufacturer } }) => {
     // Founding that was cut off may have left roots in another name.

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
@@ -30,7 +31,19 @@ export async function inFactory<T>(
   const data = dataDirectory('factory', options.data, io)
   const file = await readFactoryFile(data)
   if (file === undefined) throw new OnboardingError('data-missing', { factory: data })
+  await requireFactoryRecord({ data, file, options, env: io.env })
   return openFactory({ data, file, options, env: io.env }, work)
+}
+
+/** Throws OnboardingError `input-invalid`, `record-missing`. */
+export function requireFactoryRecord(place: {
+  readonly data: string
+  readonly file: FactoryFile
+  readonly options: FactoryOptions
+  readonly env: Readonly<Record<string, string | undefined>>
+}): Promise<void> {
+  const { data, file, options, env } = place
+  return requireRecordAt(file, { store: storePlace(options, env), file: join(data, 'manufacturer.db') })
 }
 
 export async function openFactory<T>(
@@ -48,7 +61,6 @@ export async function openFactory<T>(
   const { close, ...keys } = await openKeys(options, { env })
   try {
     const storeUrl = storePlace(options, env)
-    requireRecordAt(file, storeUrl)
     const log = openLog({ level: place.logging === true ? 'info' : 'error' })
     const site = await openManufacturerSite({ name, masaUrl, hosts, data, log, ...keys, ...defined({ storeUrl }) })
     try {

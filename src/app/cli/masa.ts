@@ -4,7 +4,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { masaLocation } from '../../role/factory/masa-location.ts'
 import { type Cli, count, described, type Task } from './command.ts'
 import { dataDirectory, readFactoryFile } from './data.ts'
-import { type FactoryOptions, openFactory, withFactory } from './factory-site.ts'
+import { type FactoryOptions, openFactory, requireFactoryRecord, withFactory } from './factory-site.ts'
 import { anyAddress } from './listen.ts'
 import { facts } from './table.ts'
 
@@ -35,6 +35,7 @@ async function up(task: Task<UpOptions>): Promise<void> {
   const data = dataDirectory('factory', options.data, io)
   const file = await readFactoryFile(data)
   if (file === undefined) throw new OnboardingError('data-missing', { factory: data })
+  await requireFactoryRecord({ data, file, options, env: io.env })
   await openFactory({ data, file, options, env: io.env, logging: true }, async ({ site }) => {
     const { baseUrl } = masaLocation(file.masaUrl)
     const place = { host: options.listen ?? anyAddress(), port: options.port ?? portOf(baseUrl) }

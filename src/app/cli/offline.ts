@@ -37,10 +37,11 @@ export async function recordOptions({
   const site = await readSiteFile(data)
   if (site === undefined) throw notFound()
   const place = storePlace(options, io.env)
-  requireRecordAt(site, place)
+  const file = join(data, 'site.db')
+  await requireRecordAt(site, { store: place, file })
   const signer = await openLedgerKey(data, io)
   if (signer === undefined) throw notFound()
-  const url = place ?? `sqlite:${join(data, 'site.db')}`
+  const url = place ?? `sqlite:${file}`
   return { data, url, store: { signer, clock: Date.now, log: openLog({ level: 'error' }) } }
 }
 

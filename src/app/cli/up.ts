@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { Command } from 'commander'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { encodePem } from '../../codec/pem.ts'
@@ -98,7 +99,7 @@ async function siteFile(data: string, { network, owner }: UpOptions, store: stri
     }
   }
   if (known !== undefined) {
-    requireRecordAt(known, store)
+    await requireRecordAt(known, { store, file: join(data, 'site.db') })
     return known
   }
   await requireUnclaimed(data, 'site')

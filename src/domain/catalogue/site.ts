@@ -57,6 +57,13 @@ export const siteErrors = {
     action: 'Choose another place, or make room and give yourself the right to write there.',
     status: 500,
   },
+  'record-missing': {
+    title: 'Record missing',
+    cause:
+      'This site or factory was founded here, and its record is gone. A new one would know no device and no owner.',
+    action: 'Put the file back, or make the site from its newest backup with `mooring restore`.',
+    status: 500,
+  },
   'manifest-invalid': {
     title: 'Manifest not valid',
     cause: 'The manifest is not signed by a manufacturer that this site trusts, or was altered.',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -247,6 +247,11 @@ describe('from an empty machine to devices on the network', () => {
     assert.deepEqual([verdict['integrity'], verdict['completeness']], ['pass', 'pass'])
     await refused('data-missing', ['audit', 'verify', '--offline', '--data', file('nothing')])
     await assert.rejects(stat(file('nothing')), { code: 'ENOENT' })
+    const record = join(directory, 'data/mooring/site/site.db')
+    await rename(record, file('taken-away.db'))
+    await refused('record-missing', ['audit', 'verify', '--offline'])
+    await refused('record-missing', ['up', ...quiet])
+    await rename(file('taken-away.db'), record)
     const elsewhere = ['--store', `sqlite:${file('elsewhere.db')}`]
     await refused('input-invalid', ['audit', 'verify', '--offline', ...elsewhere])
     await refused('input-invalid', ['up', ...quiet, ...elsewhere])
