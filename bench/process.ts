@@ -3,9 +3,10 @@
  * and the devices look at the status of each answer only: the load generator and the database have to live on the same
  * machine as the servers.
  *
- * With few cores the wall clock tells how many cores there are and not how the processes scale. So the bar is held against
- * the capacity: onboardings a second for each CPU second that the servers spend, times the processes. Each process gets
- * the same load, well below what it can do, so that waiting for the other one would show in the latency.
+ * With few cores the wall clock tells how many cores there are and not how the processes scale: servers, load generator and
+ * database want one each. There each server process is held to a quarter of a core, which leaves the rest for the others,
+ * and the rate with one such process is compared with that of two. Without the right to do that, what is left to compare
+ * is the CPU time that an onboarding costs the servers.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -13,18 +14,20 @@ import { join } from 'node:path'
 import { type HousePlace, readUpbringing } from '../lab/all-in-one/house.ts'
 import { type Attempt, honest, type Neighbourhood } from '../lab/all-in-one/pledge.ts'
 import { type HouseProcess, startHouse } from '../lab/all-in-one/process.ts'
+import { type CpuShare, shareCpu } from '../lab/all-in-one/share.ts'
 import { postgresPrograms, startPostgres } from '../test/postgres.ts'
-import { type Line, line, median, quantile } from './measure.ts'
+import { type Line, line, median } from './measure.ts'
 import { prepared, type RunResult, run } from './onboarding.ts'
 
 const bench = 'processes'
 const light = { ...honest, checks: false }
-/** Of what one process does when the machine is full, the part that each process is given in the steady part. */
-const steadyShare = 0.3
-const rounds = 4
-const steadySeconds = 3
-/** At the same time, in the part that asks for all that the machine has. */
-const crowd = 48
+const rounds = 5
+/** For each process. */
+const perRound = 240
+/** Devices at the same time for each process. */
+const crowd = 24
+/** Of a core, where there are too few for all. */
+const share = 0.25
 
 export async function* processSuite(): AsyncGenerator<Line, void, void> {
   if (postgresPrograms() === undefined && process.env['MOORING_TEST_POSTGRES'] === undefined) {
@@ -47,64 +50,60 @@ type Houses = readonly [HouseProcess, ...HouseProcess[]]
 interface Figures {
   /** Server CPU of one onboarding, milliseconds, all processes together. */
   readonly costs: number[]
-  readonly latencies: number[]
-  /** Onboardings a second when the machine is full. */
+  /** Onboardings a second. */
   readonly rates: number[]
   failures: number
 }
 
+/** How the processes were held apart from what else needs the machine. */
+type Setting = 'own cores' | 'shares' | 'none'
+
 async function* compare(place: HousePlace): AsyncGenerator<Line, void, void> {
   const first = await startHouse({ place, reusePort: true })
-  const figures = { one: noFigures(), two: noFigures() }
+  const figures: Record<'one' | 'two', Figures> = {
+    one: { costs: [], rates: [], failures: 0 },
+    two: { costs: [], rates: [], failures: 0 },
+  }
+  const setting = settingFor(first)
   try {
-    await load([first], 400, 'W', (attempts, site) => run(site, attempts, 32, light))
-    const full = await load([first], 400, 'X', (attempts, site) => run(site, attempts, crowd, light))
-    const perProcess = Math.max(1, Math.round((steadyShare * 400) / full.seconds))
+    await load([first], 600, 'W', (attempts, site) => run(site, attempts, crowd, light))
     for (let round = 0; round < rounds; round++) {
-      await measure([first], figures.one, `A${round}`, perProcess)
+      await measure([first], figures.one, { batch: `A${round}`, setting })
       const second = await startHouse({ place, port: first.port, reusePort: true })
-      await load([first, second], 300, `V${round}`, (attempts, site) => run(site, attempts, 32, light))
-      await measure([first, second], figures.two, `B${round}`, perProcess)
+      await load([first, second], 600, `V${round}`, (attempts, site) => run(site, attempts, crowd, light))
+      await measure([first, second], figures.two, { batch: `B${round}`, setting })
       await second.close()
     }
   } finally {
     await first.close()
   }
-  yield* report(figures.one, figures.two)
+  yield* report(figures.one, figures.two, setting)
 }
 
-async function measure(houses: Houses, figures: Figures, batch: string, perProcess: number): Promise<void> {
-  const rate = perProcess * houses.length
-  const count = rate * steadySeconds
-  let spent = 0
-  const steady = await load(houses, count, `${batch}S`, async (attempts, site) => {
+function settingFor(house: HouseProcess): Setting {
+  // Two servers, the load, and the processes of the database.
+  if (availableParallelism() >= 6) return 'own cores'
+  const taken = shareCpu(house.pid, share)
+  taken?.undo()
+  return taken === undefined ? 'none' : 'shares'
+}
+
+async function measure(
+  houses: Houses,
+  figures: Figures,
+  { batch, setting }: { readonly batch: string; readonly setting: Setting },
+): Promise<void> {
+  const count = perRound * houses.length
+  const { failures } = await load(houses, count, batch, async (attempts, site) => {
+    const shares = setting === 'shares' ? houses.map(({ pid }) => shareCpu(pid, share)) : []
     const start = await usage(houses)
-    const result = await steadily(site, attempts, rate)
-    spent = (await usage(houses)) - start
+    const result = await run(site, attempts, crowd * houses.length, light)
+    figures.costs.push(((await usage(houses)) - start) / count)
+    figures.rates.push(result.latencies.length / result.seconds)
+    for (const each of shares) (each as CpuShare | undefined)?.undo()
     return result
   })
-  figures.costs.push(spent / count)
-  figures.latencies.push(...steady.latencies)
-  const full = await load(houses, 300 * houses.length, `${batch}F`, (attempts, site) =>
-    run(site, attempts, crowd, light),
-  )
-  figures.rates.push(full.latencies.length / full.seconds)
-  figures.failures += steady.failures + full.failures
-}
-
-/** Starts one after the other, so many a second, however long each takes. */
-async function steadily(site: Neighbourhood, attempts: readonly Attempt[], perSecond: number): Promise<RunResult> {
-  const parts = attempts.map(async (attempt, n): Promise<RunResult> => {
-    await new Promise(resolve => setTimeout(resolve, (n * 1000) / perSecond))
-    return run(site, [attempt], 1, light)
-  })
-  const results = await Promise.all(parts)
-  return {
-    seconds: attempts.length / perSecond,
-    latencies: results.flatMap(({ latencies }) => latencies),
-    failures: results.reduce((sum, { failures }) => sum + failures, 0),
-    firstFailure: results.find(({ firstFailure }) => firstFailure !== '')?.firstFailure ?? '',
-  }
+  figures.failures += failures
 }
 
 async function load(
@@ -126,37 +125,24 @@ async function usage(houses: Houses): Promise<number> {
   return all.reduce((sum, { user, system }) => sum + (user + system) / 1000, 0)
 }
 
-function* report(one: Figures, two: Figures): Generator<Line, void, void> {
+function* report(one: Figures, two: Figures, setting: Setting): Generator<Line, void, void> {
   const bar = { least: 1.7 }
-  // Servers, database and load generator: with fewer cores than that two servers cannot have one each.
-  const enough = availableParallelism() >= 6
-  const capacity = { one: 1000 / median(one.costs), two: 2000 / median(two.costs) }
+  const cost = { one: median(one.costs), two: median(two.costs) }
   const rate = { one: median(one.rates), two: median(two.rates) }
-  const unit = '1/s'
-  yield line(bench, 'capacity by server CPU, 1 process', { value: capacity.one, unit })
-  yield line(bench, 'capacity by server CPU, 2 processes', {
-    value: capacity.two,
-    unit,
-    floor: capacity.one,
-    ...(enough ? {} : { bar }),
-  })
-  yield line(bench, 'rate, 1 process', { value: rate.one, unit })
-  yield line(bench, `rate, 2 processes on ${availableParallelism()} cores`, {
+  const how = { 'own cores': '', shares: `, ${share} core each`, none: `, ${availableParallelism()} cores for all` }
+  yield line(bench, 'server CPU, 1 process', { value: cost.one, unit: 'ms' })
+  yield line(bench, 'server CPU, 2 processes', { value: cost.two, unit: 'ms', floor: cost.one })
+  yield line(bench, `rate, 1 process${how[setting]}`, { value: rate.one, unit: '1/s' })
+  yield line(bench, `rate, 2 processes${how[setting]}`, {
     value: rate.two,
-    unit,
+    unit: '1/s',
     floor: rate.one,
-    ...(enough ? { bar } : {}),
+    ...(setting === 'none' ? {} : { bar }),
   })
-  const latency = { one: quantile(one.latencies, 0.5), two: quantile(two.latencies, 0.5) }
-  yield line(bench, 'latency p50, 1 process, steady load', { value: latency.one, unit: 'ms' })
-  yield line(bench, 'latency p50, 2 processes, twice that load', {
-    value: latency.two,
-    unit: 'ms',
-    floor: latency.one,
-  })
+  if (setting === 'none') {
+    const capacity = { one: 1000 / cost.one, two: 2000 / cost.two }
+    const metric = 'capacity of 2 processes by their CPU'
+    yield line(bench, metric, { value: capacity.two, unit: '1/s', floor: capacity.one, bar })
+  }
   yield line(bench, 'failures', { value: one.failures + two.failures, unit: '' })
-}
-
-function noFigures(): Figures {
-  return { costs: [], latencies: [], rates: [], failures: 0 }
 }

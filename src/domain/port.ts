@@ -1,6 +1,6 @@
 import type { CredentialRecord } from './credential.ts'
 import type { Device } from './device.ts'
-import type { Json, NewEvent, StoredEvent } from './event.ts'
+import type { Json, NewEvent, StoredEvent, StreamNoun } from './event.ts'
 import type { BatchRecord, IssuedVoucherRecord, UnitRecord } from './manufacture.ts'
 import type { AccessToken, IssuerRecord, ManifestRecord, TrustedManufacturer, VoucherRecord } from './site.ts'
 
@@ -114,8 +114,12 @@ export interface Store {
     cursor: FeedCursor,
     limit: number,
   ): Promise<{ readonly events: readonly StoredEvent[]; readonly cursor: FeedCursor }>
-  /** Calls back after each local commit that appended events. @returns a function that ends it */
-  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void
+  /**
+   * Calls back after each commit that appended events, of any process.
+   * @param nouns of streams: only events of these are told, and only these are read from other processes
+   * @returns a function that ends it
+   */
+  onCommit(listener: (events: readonly StoredEvent[]) => void, nouns?: readonly StreamNoun[]): () => void
   /** Claims due outbox items; each must be settled. An unsettled claim returns after its lease. */
   claim(topic: string, limit: number): Promise<readonly OutboxItem[]>
   settle(id: string, outcome: 'done' | { readonly retryAt: number }): Promise<void>

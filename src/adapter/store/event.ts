@@ -1,4 +1,4 @@
-import type { Json, StoredEvent } from '../../domain/event.ts'
+import type { Json, StoredEvent, StreamNoun } from '../../domain/event.ts'
 import type { LaneHead, LedgerEntry } from '../../domain/ledger.ts'
 import type { FeedCursor } from '../../domain/port.ts'
 import type { Row, Session } from './sql.ts'
@@ -27,6 +27,12 @@ const headsSql =
 const headSql = 'select lane, sequence, hash from event where lane = $1 order by sequence desc limit 1'
 
 const laneSql = `select ${columns} from event where lane = $1 and sequence > $2 order by sequence limit $3`
+
+/** As `laneSql`, for streams of so many nouns. */
+function laneOfSql(nouns: number): string {
+  const ranges = Array.from({ length: nouns }, (_, n) => `stream >= $${2 * n + 4} and stream < $${2 * n + 5}`)
+  return `select ${columns} from event where lane = $1 and sequence > $2 and (${ranges.join(' or ')}) order by sequence limit $3`
+}
 
 const streamSql = `select ${columns} from event where stream = $1 and version > $2 order by version limit $3`
 
@@ -75,14 +81,38 @@ export async function streamEvents(
   return (await session.rows(streamSql, [stream, after, limit])).map(eventOf)
 }
 
-/** Events of all lanes after `cursor`, by time over the lanes and by sequence within each. */
+/**
+ * Events of all lanes after `cursor`, by time over the lanes and by sequence within each.
+ * @param nouns of streams; absent: all
+ */
 export async function feedEvents(
   session: Session,
   cursor: FeedCursor,
   limit: number,
+  nouns?: readonly StreamNoun[],
 ): Promise<{ events: StoredEvent[]; cursor: FeedCursor }> {
+  if (nouns !== undefined) return feedOf(session, cursor, limit, nouns)
   const lanes = (await session.rows(lanesSql)).map(row => row['lane'] as string)
   const queues = await Promise.all(lanes.map(lane => laneEntries(session, lane, cursor[lane] ?? 0, limit)))
+  return merged(queues, cursor, limit)
+}
+
+/** What is not of these nouns is passed over: the cursor stands behind it. */
+async function feedOf(session: Session, cursor: FeedCursor, limit: number, nouns: readonly StreamNoun[]) {
+  const heads = await laneHeads(session)
+  const bounds = nouns.flatMap(noun => [`${noun}/`, `${noun}0`])
+  const read = async ({ lane }: LaneHead) =>
+    (await session.rows(laneOfSql(nouns.length), [lane, cursor[lane] ?? 0, limit, ...bounds])).map(entryOf)
+  const feed = merged(nouns.length === 0 ? [] : await Promise.all(heads.map(read)), cursor, limit)
+  if (feed.events.length === limit) return feed
+  return { ...feed, cursor: { ...cursor, ...Object.fromEntries(heads.map(({ lane, sequence }) => [lane, sequence])) } }
+}
+
+function merged(
+  queues: readonly (readonly LedgerEntry[])[],
+  cursor: FeedCursor,
+  limit: number,
+): { events: StoredEvent[]; cursor: FeedCursor } {
   const next: Record<string, number> = { ...cursor }
   const events: StoredEvent[] = []
   const at = queues.map(() => 0)

@@ -1,5 +1,5 @@
 import type { Signer } from '../../crypto/signer.ts'
-import type { StoredEvent } from '../../domain/event.ts'
+import type { StoredEvent, StreamNoun } from '../../domain/event.ts'
 import type { Clock, FeedCursor, Log, Store, Tables } from '../../domain/port.ts'
 import { writeBackup } from './backup.ts'
 import { CheckpointKeeper, type Schedule, timerSchedule } from './checkpoint.ts'
@@ -41,13 +41,18 @@ export async function createStore(engine: Engine, options: StoreOptions): Promis
   return store
 }
 
+interface Listener {
+  readonly tell: (events: readonly StoredEvent[]) => void
+  readonly nouns: readonly StreamNoun[] | undefined
+}
+
 class SqlStore implements Store {
   readonly #engine: Engine
   readonly #options: StoreOptions
   readonly #writer: Writer
   readonly #keeper: CheckpointKeeper
   readonly #outbox: Outbox
-  readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>()
+  readonly #listeners = new Set<Listener>()
   /** What listeners have been told of other processes' lanes. */
   #heard: FeedCursor = {}
   #catchingUp: Promise<void> | undefined
@@ -92,7 +97,8 @@ class SqlStore implements Store {
 
   feed: Store['feed'] = (cursor, limit) => this.#look(session => feedEvents(session, cursor, limit))
 
-  onCommit: Store['onCommit'] = listener => {
+  onCommit: Store['onCommit'] = (tell, nouns) => {
+    const listener = { tell, nouns }
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -173,9 +179,11 @@ class SqlStore implements Store {
   }
 
   #tell(events: readonly StoredEvent[]): void {
-    for (const listener of this.#listeners) {
+    for (const { tell, nouns } of this.#listeners) {
+      const wanted = nouns === undefined ? events : events.filter(({ stream }) => isOf(stream, nouns))
+      if (wanted.length === 0) continue
       try {
-        listener(events)
+        tell(wanted)
       } catch (error) {
         this.#options.log.error({ error: String(error) }, 'a listener to the store failed')
       }
@@ -190,11 +198,23 @@ class SqlStore implements Store {
     })
   }
 
+  /** Nouns that somebody listens for; undefined when somebody listens for all. */
+  #wanted(): StreamNoun[] | undefined {
+    const nouns = new Set<StreamNoun>()
+    for (const listener of this.#listeners) {
+      if (listener.nouns === undefined) return undefined
+      for (const noun of listener.nouns) nouns.add(noun)
+    }
+    return [...nouns]
+  }
+
   async #readForeign(): Promise<void> {
     while (this.#behind && this.#closing === undefined) {
       this.#behind = false
       try {
-        const { events, cursor } = await this.#engine.snapshot(session => feedEvents(session, this.#heard, 500))
+        const { events, cursor } = await this.#engine.snapshot(session =>
+          feedEvents(session, this.#heard, 500, this.#wanted()),
+        )
         // Our own commits may have moved on while we read: they have been told.
         const unheard = events.filter(event => event.sequence > (this.#heard[event.lane] ?? 0))
         this.#heard = newest(this.#heard, cursor)
@@ -205,6 +225,10 @@ class SqlStore implements Store {
       }
     }
   }
+}
+
+function isOf(stream: string, nouns: readonly StreamNoun[]): boolean {
+  return nouns.some(noun => stream.startsWith(`${noun}/`))
 }
 
 function newest(a: FeedCursor, b: FeedCursor): FeedCursor {

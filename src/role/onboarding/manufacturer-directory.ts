@@ -27,9 +27,10 @@ export interface DirectorySnapshot {
 
 export function openManufacturerDirectory(store: Store): ManufacturerDirectory {
   let snapshot: Promise<DirectorySnapshot> | undefined
-  const end = store.onCommit(events => {
-    if (events.some(event => event.stream.startsWith('manufacturer/'))) snapshot = undefined
-  })
+  const forget = () => {
+    snapshot = undefined
+  }
+  const end = store.onCommit(forget, ['manufacturer'])
   return {
     current() {
       snapshot ??= load(store).catch(error => {

@@ -300,6 +300,20 @@ function feedContract(withStore: WithStore): void {
     await store.transaction(tx => tx.append('site/a', 2, [happened(4)]))
     assert.deepEqual(heardEvents, await store.history('site/a', 0, 2))
   })
+
+  withStore('a listener for some nouns hears of their streams alone', async ({ store }) => {
+    const heardStreams: string[][] = []
+    const stop = store.onCommit(events => heardStreams.push(events.map(({ stream }) => stream)), ['issuer', 'token'])
+    await store.transaction(async tx => {
+      await tx.append('site/a', 0, [happened(1)])
+      await tx.append('token/a', 0, [happened(2)])
+      await tx.append('tokens/a', 0, [happened(2)])
+      await tx.append('issuer/a', 0, [happened(3)])
+    })
+    await store.transaction(tx => tx.append('site/a', 1, [happened(4)]))
+    stop()
+    assert.deepEqual(heardStreams, [['token/a', 'issuer/a']])
+  })
 }
 
 function outboxContract(withStore: WithStore): void {

@@ -46,6 +46,33 @@ void describe('several writers of one PostgreSQL database', { ...needsPostgres()
     assert.equal(new Set(events.map(event => event.lane)).size, 2)
   })
 
+  void test('whoever listens for some nouns hears of them from others, past all the rest', async t => {
+    const opened = await openTestStoreAt(await server.place())
+    t.after(opened.close)
+    const other = await opened.also()
+    const heard: StoredEvent[] = []
+    const last = new Promise<void>(resolve => {
+      other.onCommit(
+        events => {
+          heard.push(...events)
+          if (heard.at(-1)!.stream === 'manufacturer/last') resolve()
+        },
+        ['manufacturer'],
+      )
+    })
+    for (let n = 0; n < 12; n++) {
+      const noun = n % 4 === 0 ? 'manufacturer' : 'device'
+      await opened.store.transaction(tx => tx.append(`${noun}/${n}`, 0, [happened(n)]))
+    }
+    await opened.store.transaction(tx => tx.append('manufacturer/last', 0, [happened(0)]))
+    await last
+    const streams = ['manufacturer/0', 'manufacturer/4', 'manufacturer/8', 'manufacturer/last']
+    assert.deepEqual(
+      heard.map(({ stream }) => stream),
+      streams,
+    )
+  })
+
   void test('whoever loses against the others gets its turn', async t => {
     const opened = await openTestStoreAt(await server.place())
     t.after(opened.close)
