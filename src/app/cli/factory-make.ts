@@ -65,14 +65,20 @@ export function makeCommand(cli: Cli, command: Command): void {
 async function make(task: Task<MakeOptions>): Promise<number> {
   const { io, options } = task
   const { model: name, batch, count: units, mudUrl, hardwareType, serialPrefix } = options
-  const { close, ...line } = await openLine(options, io)
   const progress = progressLine(io.stderr)
-  const { batch: record, refused } = await inFactory(task, ({ site: { manufacturer, store, clock } }) => {
+  const { batch: record, refused } = await inFactory(task, async ({ site: { manufacturer, store, clock } }) => {
+    // After the factory is there: a mistyped one must not leave the directories of a line.
+    const { close, ...line } = await openLine(options, io)
     const model: Model = { name, ...defined({ mudUrl, hardwareType }) }
     const order = { manufacturer, store, clock, ...line, batch, model, count: units, signal: io.signal }
     const show = (step: BatchProgress) => progress.show(`${batch}: ${step.batch.made} of ${units}`)
-    return makeUnits({ ...order, ...defined({ serialPrefix }) }, show).finally(() => progress.end())
-  }).finally(close)
+    try {
+      return await makeUnits({ ...order, ...defined({ serialPrefix }) }, show)
+    } finally {
+      progress.end()
+      close()
+    }
+  })
   const failures = refused.map(({ serial, error }) => ({ serial, code: error.code }))
   task.answer({ batch: record.id, model: name, count: units, made: record.made, refused: failures }, () =>
     facts([
