@@ -21,6 +21,9 @@ let masa: Service
 const file = (name: string) => join(directory, name)
 const quiet = ['--quiet', '--listen', '127.0.0.1', '--port', '0', '--api-port', '0']
 
+/** Why a test is left out when the suite runs over PostgreSQL. */
+const aboutFiles = testDatabase() === 'postgres' && 'about records that are files'
+
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'mooring-flow-'))
   // Both parties in the usual places of one user.
@@ -247,6 +250,14 @@ describe('from an empty machine to devices on the network', () => {
     assert.deepEqual([verdict['integrity'], verdict['completeness']], ['pass', 'pass'])
     await refused('data-missing', ['audit', 'verify', '--offline', '--data', file('nothing')])
     await assert.rejects(stat(file('nothing')), { code: 'ENOENT' })
+    site = await shell.start(['up', ...quiet])
+    const env = { MOORING_URL: String(site.ready['url']), MOORING_TOKEN: String(made['token']) }
+    assert.equal((await shell.run(['token', 'list'], env)).code, 0)
+    await refused('not-authenticated', ['token', 'list'], 5, { ...env, MOORING_TOKEN: 'mrg_nothing' })
+    await site.stop()
+  })
+
+  test('a record that is gone is missed', { skip: aboutFiles }, async () => {
     const record = join(directory, 'data/mooring/site/site.db')
     await rename(record, file('taken-away.db'))
     await refused('record-missing', ['audit', 'verify', '--offline'])
@@ -255,11 +266,6 @@ describe('from an empty machine to devices on the network', () => {
     const elsewhere = ['--store', `sqlite:${file('elsewhere.db')}`]
     await refused('input-invalid', ['audit', 'verify', '--offline', ...elsewhere])
     await refused('input-invalid', ['up', ...quiet, ...elsewhere])
-    site = await shell.start(['up', ...quiet])
-    const env = { MOORING_URL: String(site.ready['url']), MOORING_TOKEN: String(made['token']) }
-    assert.equal((await shell.run(['token', 'list'], env)).code, 0)
-    await refused('not-authenticated', ['token', 'list'], 5, { ...env, MOORING_TOKEN: 'mrg_nothing' })
-    await site.stop()
   })
 
   test('keys that others can read stop everything', async () => {
@@ -270,7 +276,7 @@ describe('from an empty machine to devices on the network', () => {
   })
 })
 
-describe('a site whose record is not in its data directory', () => {
+describe('a site whose record is not in its data directory', { skip: aboutFiles }, () => {
   test('looks nowhere else for it: an empty record has nothing that was altered', async () => {
     const data = file('apart')
     const up = ['up', ...quiet, '--data', data]

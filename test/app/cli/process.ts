@@ -17,6 +17,7 @@ export class Shell {
   readonly #env: Record<string, string>
   readonly #cwd: string
   readonly #running = new Set<ChildProcess>()
+  readonly #ending = new AbortController()
   /** By data directory, where stores are not in them. */
   readonly #stores = partyStores()
 
@@ -50,9 +51,10 @@ export class Shell {
     return child
   }
 
-  /** In this process, which spares the start of another. */
+  /** In this process, which spares the start of another. A service that should have been refused ends all the same. */
   async run(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-    return mooring(args, { env: await this.#envFor(args, env) })
+    const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(60_000)])
+    return mooring(args, { env: await this.#envFor(args, env), signal })
   }
 
   /** As a person starts it. */
@@ -116,6 +118,7 @@ export class Shell {
 
   /** For when a test fails in the middle. */
   async end(): Promise<void> {
+    this.#ending.abort()
     const closing = [...this.#running].map(child => once(child, 'close'))
     for (const child of this.#running) child.kill('SIGKILL')
     await Promise.all(closing)
