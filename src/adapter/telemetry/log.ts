@@ -6,11 +6,16 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 /**
  * Structured log, one JSON object a line, on standard error: standard output belongs to what was asked for. Secrets carry
  * their own type and print as `[secret]`; Authorization headers are never handed to a log at all.
+ * @param options.out takes each line in place of standard error
  */
-export function openLog(options: { readonly level: LogLevel; readonly name?: string }): Log {
-  const { level, name = 'mooring' } = options
+export function openLog(options: {
+  readonly level: LogLevel
+  readonly name?: string
+  readonly out?: { write(line: string): void }
+}): Log {
+  const { level, name = 'mooring', out } = options
   return pino(
     { level, name, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    destination({ dest: 2, sync: true }),
+    out ?? destination({ dest: 2, sync: true }),
   )
 }

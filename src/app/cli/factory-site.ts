@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
+import type { Log } from '../../domain/port.ts'
 import { defined } from '../defined.ts'
 import { type ManufacturerSite, openManufacturerSite } from '../manufacturer.ts'
 import { type StorePlace, storePlace, type Task, withStore } from './command.ts'
@@ -52,7 +53,7 @@ export async function openFactory<T>(
     readonly file: FactoryFile
     readonly options: FactoryOptions
     readonly env: Readonly<Record<string, string | undefined>>
-    readonly logging?: boolean
+    readonly log?: Log
   },
   work: (factory: OpenFactory) => Promise<T>,
 ): Promise<T> {
@@ -61,7 +62,7 @@ export async function openFactory<T>(
   const { close, ...keys } = await openKeys(options, { env })
   try {
     const storeUrl = storePlace(options, env)
-    const log = openLog({ level: place.logging === true ? 'info' : 'error' })
+    const log = place.log ?? openLog({ level: 'error' })
     const site = await openManufacturerSite({ name, masaUrl, hosts, data, log, ...keys, ...defined({ storeUrl }) })
     try {
       return await work({ site, file, data })

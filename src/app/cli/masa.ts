@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Command } from 'commander'
+import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { masaLocation } from '../../role/factory/masa-location.ts'
 import { type Cli, count, described, type Task } from './command.ts'
@@ -7,6 +8,7 @@ import { dataDirectory, readFactoryFile } from './data.ts'
 import { type FactoryOptions, openFactory, requireFactoryRecord, withFactory } from './factory-site.ts'
 import { anyAddress } from './listen.ts'
 import { facts } from './table.ts'
+import { watchedLog } from './watched-log.ts'
 
 interface UpOptions extends FactoryOptions {
   readonly listen?: string
@@ -35,8 +37,9 @@ async function up(task: Task<UpOptions>): Promise<void> {
   const data = dataDirectory('factory', options.data, io)
   const file = await readFactoryFile(data)
   if (file === undefined) throw new OnboardingError('data-missing', { factory: data })
+  const log = openLog({ level: 'info', ...watchedLog(io) })
   await requireFactoryRecord({ data, file, options, env: io.env })
-  await openFactory({ data, file, options, env: io.env, logging: true }, async ({ site }) => {
+  await openFactory({ data, file, options, env: io.env, log }, async ({ site }) => {
     const { baseUrl } = masaLocation(file.masaUrl)
     const place = { host: options.listen ?? anyAddress(), port: options.port ?? portOf(baseUrl) }
     const { port } = await site.listen(place)

@@ -27,6 +27,7 @@ import {
 } from './data.ts'
 import { type KeyOptions, openKeys, withKeys } from './key-option.ts'
 import { anyAddress, inUrl, isLoopback } from './listen.ts'
+import { watchedLog } from './watched-log.ts'
 
 interface UpOptions extends StorePlace, KeyOptions {
   readonly data?: string
@@ -140,7 +141,7 @@ async function open(
     host: options.listen ?? anyAddress(),
     port: options.port,
     hosts: options.host ?? usualHosts(options.listen),
-    log: openLog({ level: options.quiet === true ? 'warn' : 'info' }),
+    log: openLog({ level: options.quiet === true ? 'warn' : 'info', ...watchedLog(io) }),
   })
 }
 
@@ -197,7 +198,7 @@ function welcome(task: Task<UpOptions>, site: Site, url: string, token: string |
     const lines = [
       `${task.paint('bold', `Mooring ${version}`)}  network ${network}, owner ${owner}`,
       '',
-      `  Devices onboard at  https://${inUrl(hostname())}:${port}`,
+      `  Devices onboard at  https://${inUrl(task.options.host?.[0] ?? hostname())}:${port}`,
       `  API                 ${url}`,
       `  Data                ${data}`,
     ]
