@@ -1,7 +1,7 @@
 /**
- * One and two server processes behind one port (SO_REUSEPORT), on PostgreSQL with fsync on. The requests are signed before,
- * and the devices look at the status of each answer only: the load generator and the database have to live on the same
- * machine as the servers.
+ * One and two server processes on PostgreSQL with fsync on, both there all the time and warm; devices are dealt to them in
+ * turn, as the kernel does with connections to one port (SO_REUSEPORT). The requests are signed before, and the devices
+ * look at the status of each answer only: load generator and database live on the same machine as the servers.
  *
  * With few cores the wall clock tells how many cores there are and not how the processes scale: servers, load generator and
  * database want one each. There each server process is held to a quarter of a core, which leaves the rest for the others,
@@ -21,7 +21,8 @@ import { prepared, type RunResult, run } from './onboarding.ts'
 
 const bench = 'processes'
 const light = { ...honest, checks: false }
-const rounds = 5
+const warmUp = 3000
+const rounds = 6
 /** For each process. */
 const perRound = 240
 /** Devices at the same time for each process. */
@@ -59,22 +60,22 @@ interface Figures {
 type Setting = 'own cores' | 'shares' | 'none'
 
 async function* compare(place: HousePlace): AsyncGenerator<Line, void, void> {
-  const first = await startHouse({ place, reusePort: true })
+  const first = await startHouse({ place })
+  const second = await startHouse({ place })
   const figures: Record<'one' | 'two', Figures> = {
     one: { costs: [], rates: [], failures: 0 },
     two: { costs: [], rates: [], failures: 0 },
   }
   const setting = settingFor(first)
   try {
-    await load([first], 600, 'W', (attempts, site) => run(site, attempts, crowd, light))
+    await load([first, second], warmUp, 'W', deal)
     for (let round = 0; round < rounds; round++) {
-      await measure([first], figures.one, { batch: `A${round}`, setting })
-      const second = await startHouse({ place, port: first.port, reusePort: true })
-      await load([first, second], 600, `V${round}`, (attempts, site) => run(site, attempts, crowd, light))
+      // Each of them alone, in turn, so that neither's peculiarities count.
+      await measure([round % 2 === 0 ? first : second], figures.one, { batch: `A${round}`, setting })
       await measure([first, second], figures.two, { batch: `B${round}`, setting })
-      await second.close()
     }
   } finally {
+    await second.close()
     await first.close()
   }
   yield* report(figures.one, figures.two, setting)
@@ -94,10 +95,10 @@ async function measure(
   { batch, setting }: { readonly batch: string; readonly setting: Setting },
 ): Promise<void> {
   const count = perRound * houses.length
-  const { failures } = await load(houses, count, batch, async (attempts, site) => {
+  const { failures } = await load(houses, count, batch, async (attempts, sites) => {
     const shares = setting === 'shares' ? houses.map(({ pid }) => shareCpu(pid, share)) : []
     const start = await usage(houses)
-    const result = await run(site, attempts, crowd * houses.length, light)
+    const result = await deal(attempts, sites)
     figures.costs.push(((await usage(houses)) - start) / count)
     figures.rates.push(result.latencies.length / result.seconds)
     for (const each of shares) (each as CpuShare | undefined)?.undo()
@@ -110,13 +111,26 @@ async function load(
   houses: Houses,
   count: number,
   batch: string,
-  work: (attempts: Attempt[], site: Neighbourhood) => Promise<RunResult>,
+  work: (attempts: Attempt[], sites: readonly Neighbourhood[]) => Promise<RunResult>,
 ): Promise<RunResult> {
   const [house] = houses
   const { units, masaRoot } = readUpbringing(await house.ask('furnish', { batch, count }))
-  const result = await work(await prepared(house, units), { port: house.port, masaRoot })
+  const sites = houses.map(({ port }) => ({ port, masaRoot }))
+  const result = await work(await prepared(house, units), sites)
   if (result.failures > 0) process.stderr.write(`processes: ${result.firstFailure}\n`)
   return result
+}
+
+async function deal(attempts: readonly Attempt[], sites: readonly Neighbourhood[]): Promise<RunResult> {
+  const start = performance.now()
+  const hands = sites.map((_, hand) => attempts.filter((_attempt, n) => n % sites.length === hand))
+  const results = await Promise.all(sites.map((site, hand) => run(site, hands[hand]!, crowd, light)))
+  return {
+    seconds: (performance.now() - start) / 1000,
+    latencies: results.flatMap(({ latencies }) => latencies),
+    failures: results.reduce((sum, { failures }) => sum + failures, 0),
+    firstFailure: results.map(({ firstFailure }) => firstFailure).join(''),
+  }
 }
 
 /** Milliseconds of CPU that the servers have spent. */
