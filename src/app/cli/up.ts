@@ -169,7 +169,11 @@ function apiHost(listen: string, options: UpOptions): string {
 
 /** The token in the data directory lets the CLI of its owner in; one that was revoked or belongs to another record is replaced. */
 async function leaveAccess({ data, access, authority }: Site, url: string, tls: boolean): Promise<void> {
-  const known = await readAccessFile(data)
+  // Damaged is as good as none: it is written anew.
+  const known = await readAccessFile(data).catch((error: unknown) => {
+    if (!(error instanceof OnboardingError) || error.code !== 'file-unreadable') throw error
+    return undefined
+  })
   const token = (await usable(access, known?.token)) ?? (await localToken(access)).revealText()
   const ca = tls ? encodePem('CERTIFICATE', authority.root.der) : undefined
   await writeAccessFile(data, { format: 'mooring-access 1', url, token, ...defined({ ca }) })

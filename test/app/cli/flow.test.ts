@@ -255,6 +255,12 @@ describe('from an empty machine to devices on the network', () => {
     assert.equal((await shell.run(['token', 'list'], env)).code, 0)
     await refused('not-authenticated', ['token', 'list'], 5, { ...env, MOORING_TOKEN: 'mrg_nothing' })
     await site.stop()
+    const access = join(directory, 'data/mooring/site/access.json')
+    await writeFile(access, '{')
+    await refused('file-unreadable', ['token', 'list'])
+    site = await shell.start(['up', ...quiet])
+    await shell.do('token', 'list')
+    await site.stop()
   })
 
   test('a record that is gone is missed', { skip: aboutFiles }, async () => {
