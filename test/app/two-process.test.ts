@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -8,7 +8,7 @@ import type { Reply } from '../../lab/all-in-one/wire.ts'
 import { openFileKeyStore } from '../../src/adapter/key/file.ts'
 import type { EventView } from '../../src/app/api/contract.ts'
 import { freePort } from '../../src/app/free-port.ts'
-import { openSite } from '../../src/app/site.ts'
+import { openSite, type Site } from '../../src/app/site.ts'
 import { decodeCertificateList } from '../../src/codec/crl.ts'
 import { decodeCertificate } from '../../src/codec/x509/certificate.ts'
 import type { OnboardingError } from '../../src/domain/error.ts'
@@ -216,7 +216,7 @@ void describe('two processes of one site, one PostgreSQL', { ...needsPostgres(),
   }
 })
 
-void describe('two first starts at one moment', { ...needsPostgres(), timeout: 120_000 }, () => {
+void describe('starts of several processes on one record', { ...needsPostgres(), timeout: 120_000 }, () => {
   let server: PostgresServer
   let directory: string
   before(async () => {
@@ -228,10 +228,12 @@ void describe('two first starts at one moment', { ...needsPostgres(), timeout: 1
     await rm(directory, { recursive: true })
   })
 
-  const begin = (data: string, storeUrl: string) =>
-    openSite({ network: 'home', owner: 'home', data: join(directory, data), storeUrl, host, port: 0, log: silentLog })
+  const begin = (name: string, storeUrl: string, clock = Date.now) => {
+    const data = join(directory, name)
+    return openSite({ network: 'home', owner: 'home', data, storeUrl, clock, host, port: 0, log: silentLog })
+  }
 
-  test('with the same keys make one root, one registrar certificate and one token', async () => {
+  test('at one moment, with the same keys, make one root, one registrar certificate and one token', async () => {
     for (let round = 0; round < 8; round++) {
       const place = await server.place()
       const sites = await Promise.all([1, 2, 3].map(() => begin(`same-${round}`, place.url)))
@@ -247,7 +249,29 @@ void describe('two first starts at one moment', { ...needsPostgres(), timeout: 1
     }
   })
 
-  test('with keys of their own are one site and one clear refusal, which has written nothing', async () => {
+  test('with a copy of the keys: each machine renews the certificate of its registrar by itself', async t => {
+    const place = await server.place()
+    let now = Date.now()
+    const clock = () => now
+    const [one, two] = ['copy-1', 'copy-2']
+    const here = await begin(one, place.url, clock)
+    t.after(() => here.close())
+    await cp(join(directory, one, 'keys'), join(directory, two, 'keys'), { recursive: true })
+    const there = await begin(two, place.url, clock)
+    t.after(() => there.close())
+    const label = (site: Site) => site.authority.registrarLabel
+    assert.deepEqual([label(here), label(there)], ['registrar-1', 'registrar-1'])
+    now += 300 * 86_400_000
+    assert.ok(await here.renewRegistrar())
+    assert.ok(await there.renewRegistrar())
+    assert.deepEqual([label(here), label(there)], ['registrar-2', 'registrar-3'])
+    const again = await begin(two, place.url, clock)
+    t.after(() => again.close())
+    assert.equal(label(again), 'registrar-3')
+    assert.deepEqual(again.authority.issuing.certificate.der, here.authority.issuing.certificate.der)
+  })
+
+  test('at one moment, with keys of their own, are one site and one clear refusal, which has written nothing', async () => {
     for (let round = 0; round < 8; round++) {
       const place = await server.place()
       const starts = await Promise.allSettled([1, 2].map(n => begin(`own-${round}-${n}`, place.url)))

@@ -10,8 +10,9 @@ import { hostName } from '../../codec/x509/host-name.ts'
 import { encodeName } from '../../codec/x509/name.ts'
 import { caExtensions, type Issuer } from '../../crypto/issue.ts'
 import type { Curve, KeyStore } from '../../crypto/signer.ts'
+import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Store } from '../../domain/port.ts'
-import { establishIssuer } from '../factory/issuer-record.ts'
+import { type EstablishedIssuer, establishIssuer } from '../factory/issuer-record.ts'
 import { plausibleTime } from '../factory/plausible-clock.ts'
 import type { RegistrarCredential } from './masa-exchange.ts'
 
@@ -72,7 +73,10 @@ export async function setUpAuthority(options: AuthorityOptions): Promise<SiteAut
   return { root: root.certificate, issuing, registrar, registrarLabel }
 }
 
-/** The newest generation that is still good, else the next one with a key of its own. */
+/**
+ * The first generation that is still good and whose key is here, else the next one with a key of its own. A key is not
+ * here when another machine made it: whoever holds the key of the issuing CA can have a certificate for itself.
+ */
 async function registrarCredential(
   options: AuthorityOptions,
   issuing: Issuer,
@@ -97,7 +101,17 @@ async function registrarCredential(
     const renewable = end > notAfter
     if (renewable && notAfter - at < life / 3) continue
     if (!sameNames(found.certificate, extensions)) continue
-    return { ...(await found.open()), chain: [issuing.certificate, root], label }
+    const opened = await openIfHere(found)
+    if (opened !== undefined) return { ...opened, chain: [issuing.certificate, root], label }
+  }
+}
+
+async function openIfHere(found: EstablishedIssuer): Promise<Issuer | undefined> {
+  try {
+    return await found.open()
+  } catch (error) {
+    if (error instanceof OnboardingError && error.code === 'issuer-key-missing') return undefined
+    throw error
   }
 }
 
