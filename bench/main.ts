@@ -20,6 +20,9 @@ const suites: Readonly<Record<string, readonly Suite[]>> = {
   brski: [issueSuite, cmsSuite, () => onboardingSuite(), processSuite],
 }
 
+// So that what is started and made for a measurement goes with it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })
 const names = positionals.length === 0 ? ['brski'] : positionals
 for (const name of names) {

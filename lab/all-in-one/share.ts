@@ -22,7 +22,12 @@ export function shareCpu(pid: number, share: number): CpuShare | undefined {
       mkdirSync(group)
       for (const [file, value] of limits) writeFileSync(join(group, file), value)
       writeFileSync(join(group, 'cgroup.procs'), `${pid}`)
-      return { undo: () => leave(group, parent, pid) }
+      const undo = () => {
+        process.off('exit', undo)
+        leave(group, parent, pid)
+      }
+      process.on('exit', undo)
+      return { undo }
     } catch {
       remove(group)
     }
