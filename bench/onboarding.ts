@@ -52,7 +52,7 @@ export async function* onboardingSuite(execArgv: readonly string[] = []): AsyncG
 type Site = Parameters<typeof onboard>[1]
 
 async function warmUp(house: HouseProcess): Promise<Site> {
-  const { masaRoot, units } = readUpbringing(await house.ask('furnish', { batch: 'W', count: 500 }))
+  const { masaRoot, units } = readUpbringing(await house.ask('furnish', { batch: 'W', count: 3000 }))
   const site = { port: house.port, masaRoot }
   const result = await run(site, await prepared(house, units), 32, { ...honest, connects: true })
   if (result.failures > 0) throw new Error(`the warm-up failed: ${result.firstFailure}`)
