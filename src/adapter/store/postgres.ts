@@ -115,6 +115,8 @@ class PostgresWriter implements WriteSession {
   }
 }
 
+type Listener = Parameters<Engine['onAnnounce']>[0]
+
 class PostgresEngine implements Engine {
   readonly dialect = 'postgres'
   readonly gatherMilliseconds = 0
@@ -129,6 +131,8 @@ class PostgresEngine implements Engine {
   #listening: Promise<void> = Promise.resolve()
   #poll: NodeJS.Timeout | undefined
   #announcement: NodeJS.Timeout | undefined
+  /** Nouns that the announcement is about. */
+  readonly #announced = new Set<string>()
   #notifying: Promise<unknown> = Promise.resolve()
 
   constructor(url: string) {
@@ -195,11 +199,12 @@ class PostgresEngine implements Engine {
     }
   }
 
-  announce(): void {
+  announce(nouns: ReadonlySet<string>): void {
+    for (const noun of nouns) this.#announced.add(noun)
     this.#announcement ??= setTimeout(() => this.#notify(), announceDelay).unref()
   }
 
-  async onAnnounce(listener: () => void): Promise<void> {
+  async onAnnounce(listener: Listener): Promise<void> {
     this.#listening = this.#listen(listener)
     await this.#listening
     this.#poll = setInterval(() => {
@@ -219,11 +224,12 @@ class PostgresEngine implements Engine {
   }
 
   /** Sees to it that we listen. The database may be away: the poll comes back. */
-  async #listen(listener: () => void): Promise<void> {
+  async #listen(listener: Listener): Promise<void> {
     if (this.#ear?.usable === true) return
     try {
-      this.#ear = await Link.open(this.#url, {}, lane => {
-        if (lane !== this.#writer?.lane) listener()
+      this.#ear = await Link.open(this.#url, {}, notice => {
+        const [lane, ...nouns] = notice.split(' ')
+        if (lane !== this.#writer?.lane) listener(nouns.length > 0 ? nouns : undefined)
       })
       await this.#ear.run(`listen ${channel}`)
     } catch {
@@ -235,8 +241,9 @@ class PostgresEngine implements Engine {
   #notify(): void {
     clearTimeout(this.#announcement)
     this.#announcement = undefined
-    const lane = this.#writer?.lane ?? ''
-    this.#notifying = this.#withLink(link => link.rows('select pg_notify($1, $2)', [channel, lane])).catch(
+    const notice = [this.#writer?.lane ?? '', ...this.#announced].join(' ')
+    this.#announced.clear()
+    this.#notifying = this.#withLink(link => link.rows('select pg_notify($1, $2)', [channel, notice])).catch(
       () => undefined,
     )
   }

@@ -67,10 +67,10 @@ export interface Engine {
   snapshot<T>(work: (session: Session) => Promise<T>): Promise<T>
   /** As `snapshot`, for work that takes its time: on a connection of its own. */
   survey<T>(work: (session: Session) => Promise<T>): Promise<T>
-  /** Tells other processes that this one has committed events. */
-  announce(): void
-  /** Calls back when another process may have committed events. */
-  onAnnounce(listener: () => void): Promise<void>
+  /** Tells other processes that this one has committed events to streams of these nouns. */
+  announce(nouns: ReadonlySet<string>): void
+  /** Calls back when another process may have committed events; `nouns` of their streams where that is known. */
+  onAnnounce(listener: (nouns?: readonly string[]) => void): Promise<void>
   close(): Promise<void>
 }
 

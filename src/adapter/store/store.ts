@@ -82,7 +82,7 @@ class SqlStore implements Store {
   async start(): Promise<void> {
     const heads = await this.#engine.snapshot(laneHeads)
     this.#heard = Object.fromEntries(heads.map(({ lane, sequence }) => [lane, sequence]))
-    await this.#engine.onAnnounce(() => this.#catchUp())
+    await this.#engine.onAnnounce(nouns => this.#announced(nouns))
   }
 
   transaction: Store['transaction'] = async work => {
@@ -174,7 +174,7 @@ class SqlStore implements Store {
       this.#heard = { ...this.#heard, [lane]: Math.max(heard, events.at(-1)!.sequence) }
       if (untold.length > 0) this.#tell(untold)
     }
-    this.#engine.announce()
+    this.#engine.announce(new Set(events.map(({ stream }) => nounOf(stream))))
     this.#keeper.noticed(events.length)
   }
 
@@ -188,6 +188,12 @@ class SqlStore implements Store {
         this.#options.log.error({ error: String(error) }, 'a listener to the store failed')
       }
     }
+  }
+
+  /** To look costs as much as a commit: not for what nobody here listens to. The next look passes over it. */
+  #announced(nouns: readonly string[] | undefined): void {
+    const wanted = this.#wanted()
+    if (nouns === undefined || wanted === undefined || wanted.some(noun => nouns.includes(noun))) this.#catchUp()
   }
 
   /** Tells listeners what other processes have committed. */
@@ -225,6 +231,10 @@ class SqlStore implements Store {
       }
     }
   }
+}
+
+function nounOf(stream: string): string {
+  return stream.slice(0, stream.indexOf('/'))
 }
 
 function isOf(stream: string, nouns: readonly StreamNoun[]): boolean {
