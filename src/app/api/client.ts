@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod'
 import { isErrorCode, OnboardingError } from '../../domain/error.ts'
-import { type Api, api, EventView, type Given, type Operation, type OperationName, type Reply } from './contract.ts'
+import { EventView } from './contract/audit.ts'
+import type { Operation } from './contract/operation.ts'
+import { type Api, api, type Given, type OperationName, type Reply } from './contract.ts'
 import { readEventStream } from './event-source.ts'
 
 export interface ClientOptions {

@@ -1,7 +1,7 @@
 import type * as z from 'zod'
 import { decodeJsonObject } from '../../codec/json.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import type { Operation } from './contract.ts'
+import type { Operation } from './contract/operation.ts'
 
 const defaultMaxBody = 0x1_0000
 const jsonLimits = { depth: 8, count: 10_000 }

@@ -1,20 +1,14 @@
 import * as z from 'zod'
 import { errorCatalogue } from '../../domain/error.ts'
-import {
-  api,
-  Checkpoint,
-  CredentialView,
-  DeviceView,
-  EventView,
-  ManifestReport,
-  ManifestView,
-  ManufacturerView,
-  type Operation,
-  type OperationName,
-  TokenView,
-  Verdict,
-  VoucherView,
-} from './contract.ts'
+import { Checkpoint, EventView, Verdict } from './contract/audit.ts'
+import { CredentialView } from './contract/credential.ts'
+import { DeviceView } from './contract/device.ts'
+import { ManifestReport, ManifestView } from './contract/manifest.ts'
+import type { Operation } from './contract/operation.ts'
+import { TokenView } from './contract/token.ts'
+import { ManufacturerView } from './contract/trust.ts'
+import { VoucherView } from './contract/voucher.ts'
+import { api, type OperationName } from './contract.ts'
 import { examples } from './example.ts'
 
 type Schema = Record<string, unknown>

@@ -8,15 +8,13 @@ import { errorCatalogue } from '../../domain/error.ts'
 import type { StoredEvent } from '../../domain/event.ts'
 import { possibleMoves } from '../../domain/lifecycle.ts'
 import type { AccessToken, ManifestRecord, TrustedManufacturer, VoucherRecord } from '../../domain/site.ts'
-import type {
-  CredentialView,
-  DeviceView,
-  EventView,
-  ManifestView,
-  ManufacturerView,
-  TokenView,
-  VoucherView,
-} from './contract.ts'
+import type { EventView } from './contract/audit.ts'
+import type { CredentialView } from './contract/credential.ts'
+import type { DeviceView } from './contract/device.ts'
+import type { ManifestView } from './contract/manifest.ts'
+import type { TokenView } from './contract/token.ts'
+import type { ManufacturerView } from './contract/trust.ts'
+import type { VoucherView } from './contract/voucher.ts'
 
 /** Records as the API shows them: times in RFC 3339, certificates in PEM, and nothing that is not listed. */
 

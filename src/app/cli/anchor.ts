@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { CodecError } from '../../codec/error.ts'
 import { decodeJson } from '../../codec/json.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import { Checkpoint } from '../api/contract.ts'
+import { Checkpoint } from '../api/contract/audit.ts'
 import { readInputFile } from './file.ts'
 
 /** A checkpoint as `mooring audit checkpoint` printed it. Throws OnboardingError `file-unreadable`. */

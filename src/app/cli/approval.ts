@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { DeviceView } from '../api/contract.ts'
+import type { DeviceView } from '../api/contract/device.ts'
 import { type Cli, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { deviceNamed, devicesText } from './device.ts'

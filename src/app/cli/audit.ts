@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { Checkpoint as CheckpointRecord, LedgerVerdict } from '../../domain/port.ts'
-import type { Checkpoint } from '../api/contract.ts'
+import type { Checkpoint } from '../api/contract/audit.ts'
 import { readAnchor } from './anchor.ts'
 import { type Cli, described, type Task } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
-import { api, CredentialView } from '../api/contract.ts'
+import { CredentialView } from '../api/contract/credential.ts'
+import { api } from '../api/contract.ts'
 import { defined } from '../defined.ts'
 import { type Cli, choice, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'

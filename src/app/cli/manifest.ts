@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { manifestLimits } from '../../role/supply-chain/manifest.ts'
-import type { ManifestReport, ManifestView } from '../api/contract.ts'
+import type { ManifestReport, ManifestView } from '../api/contract/manifest.ts'
 import { type Cli, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { readInputFile } from './file.ts'

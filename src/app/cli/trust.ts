@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { ManufacturerView } from '../api/contract.ts'
+import type { ManufacturerView } from '../api/contract/trust.ts'
 import { defined } from '../defined.ts'
 import { type Cli, collected, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'

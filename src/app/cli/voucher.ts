@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { VoucherView } from '../api/contract.ts'
+import type { VoucherView } from '../api/contract/voucher.ts'
 import { type Cli, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { deviceNamed } from './device.ts'

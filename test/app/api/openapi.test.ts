@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { api, type Operation, type OperationName } from '../../../src/app/api/contract.ts'
+import type { Operation } from '../../../src/app/api/contract/operation.ts'
+import { api, type OperationName } from '../../../src/app/api/contract.ts'
 import { examples } from '../../../src/app/api/example.ts'
 import { openapi } from '../../../src/app/api/openapi.ts'
 import { errorCatalogue } from '../../../src/domain/error.ts'

@@ -1,0 +1,77 @@
+import * as z from 'zod'
+import { EventView } from './audit.ts'
+import { type Contract, DevicePath, everyone, Instant, Name, operators, Page, pageOf, Serial } from './operation.ts'
+
+export const DeviceView = z.object({
+  id: z.string(),
+  manufacturer: z.string(),
+  serial: z.string(),
+  model: z.string(),
+  lifecycle: z.string(),
+  rung: z.enum(['expected', 'heard', 'authenticated', 'authorized', 'credentialed', 'connected']),
+  standing: z.enum(['expected', 'waiting', 'approved', 'denied', 'withdrawn']),
+  owner: z.string(),
+  mudUrl: z.string().optional(),
+  credential: z.string().optional(),
+  refusal: z.object({ code: z.string(), title: z.string(), action: z.string(), at: Instant }).optional(),
+  firstHeardAt: Instant.optional(),
+  lastHeardAt: Instant.optional(),
+  connectedAt: Instant.optional(),
+  possible: z.array(z.string()).describe('Lifecycle events that the table knows from here'),
+})
+export type DeviceView = z.infer<typeof DeviceView>
+
+export const deviceOperations = {
+  deviceList: {
+    method: 'GET',
+    path: '/v1/devices',
+    summary: 'Devices, in order of id',
+    tag: 'device',
+    roles: everyone,
+    query: Page.extend({
+      rung: DeviceView.shape.rung.optional(),
+      standing: DeviceView.shape.standing.optional(),
+      manufacturer: Name.optional(),
+      serial: Serial.optional(),
+    }),
+    reply: pageOf(DeviceView),
+  },
+  deviceShow: {
+    method: 'GET',
+    path: '/v1/devices/{id}',
+    summary: 'One device',
+    tag: 'device',
+    roles: everyone,
+    params: DevicePath,
+    reply: DeviceView,
+  },
+  deviceHistory: {
+    method: 'GET',
+    path: '/v1/devices/{id}/events',
+    summary: 'The history of one device, oldest first',
+    tag: 'device',
+    roles: everyone,
+    params: DevicePath,
+    query: Page,
+    reply: pageOf(EventView),
+  },
+  deviceExpect: {
+    method: 'POST',
+    path: '/v1/devices',
+    summary: 'Expect one device that is on no manifest',
+    tag: 'device',
+    roles: operators,
+    body: z.strictObject({ manufacturer: Name, serial: Serial, model: z.string().max(64).default('') }),
+    reply: DeviceView,
+  },
+  deviceWithdraw: {
+    method: 'POST',
+    path: '/v1/devices/{id}/withdrawal',
+    summary: 'Withdraw a device: no onboarding from now on, its network credential revoked',
+    tag: 'device',
+    roles: operators,
+    params: DevicePath,
+    body: z.strictObject({ reason: z.string().max(200).default('') }),
+    reply: DeviceView,
+  },
+} as const satisfies Contract
