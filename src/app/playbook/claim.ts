@@ -50,9 +50,8 @@ export const wiredClaims: Readonly<Record<CapabilityId, Claim>> = {
   'S5.C2': demonstrated(
     "The site's CA signs a request for a key made on the device; the device takes no other CA's answer.",
   ),
-  'S5.C3': notYet(
-    'A device with a clock recovers by itself (shown here); one without a clock goes on showing its expired credential ' +
-      'until somebody resets it.',
+  'S5.C3': demonstrated(
+    'A device with a clock sees that its credential ran out; one without is told so by its own network. Both start anew.',
   ),
   'S5.C4': notYet('No attestation of servers yet.'),
   'S5.C5': notYet(

@@ -122,15 +122,22 @@ function tapped(
   }
 }
 
-/** Switches the device on until it is connected, or rests when every candidate has refused it or made it wait. */
-export async function journey(device: VirtualDevice, candidates: readonly string[]): Promise<Journey> {
+/**
+ * Switches the device on until it is connected, or rests when every candidate has refused it or made it wait; a patient
+ * one goes on for as long as it is let.
+ */
+export async function journey(
+  device: VirtualDevice,
+  candidates: readonly string[],
+  { patient = false } = {},
+): Promise<Journey> {
   const refusals = new Map<string, ErrorCode>()
   const waiting = new Set<string>()
   for await (const progress of device.pledge.onboard(candidates)) {
     note(progress, refusals, waiting)
     // Not before: it may still have to say why it refused.
     const rests = progress.type === 'resting' || progress.type === 'trying'
-    if (rests && candidates.every(candidate => refusals.has(candidate) || waiting.has(candidate))) break
+    if (!patient && rests && candidates.every(candidate => refusals.has(candidate) || waiting.has(candidate))) break
   }
   const { rung, credential } = device.pledge.status()
   const connected = rung === 'connected' && credential !== undefined
@@ -142,7 +149,7 @@ function note(progress: Progress, refusals: Map<string, ErrorCode>, waiting: Set
     refusals.set(progress.candidate, progress.code)
   }
   // What was refused was its credential; the device begins again.
-  if (progress.type === 'expired') refusals.clear()
+  if (progress.type === 'expired' || progress.type === 'disowned') refusals.clear()
   if (progress.type === 'waiting') waiting.add(progress.candidate)
 }
 

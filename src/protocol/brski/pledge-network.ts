@@ -61,8 +61,8 @@ export function connectEffect(base: Base): Effect {
 }
 
 /** Opens a new connection with the network credential (RFC 8995 section 5.9.4). */
-export function enter(base: Base): Transition {
-  return { state: { type: 'enrolled', base, failures: 0 }, effects: [connectEffect(base)] }
+export function enter(base: Base, failures = 0): Transition {
+  return { state: { type: 'enrolled', base, failures }, effects: [connectEffect(base)] }
 }
 
 export function enrolled(state: Enrolled, input: Input): Transition {
@@ -98,12 +98,16 @@ export function authenticate(base: Base, sent: readonly Uint8Array[], at: number
   }
 }
 
-/** Tries again later; a credential that has run out meanwhile is given up, and the device starts from its birth. */
+/**
+ * Tries again later. A credential that has run out meanwhile is given up, and so is one that its own network has often
+ * refused: it was revoked, or ran out by another clock than ours. The device then starts from its birth.
+ */
 function retry(state: Enrolled | Reporting | Presented, failure: Failure, moment: Moment): Transition {
-  const { base } = state
+  const base = withDenial(state.base, failure)
   const failures = state.failures + 1
   const first = refusal(credentialIn(base).origin, failure)
   if (hasExpired(base, moment.at)) return startOver(base, moment, [first])
+  if (base !== state.base && isDisowned(base)) return disown(base, moment, [first])
   const milliseconds = backoff(base.profile.retry, failures, moment.random)
   return {
     state: { type: 'enrolled', base, failures },
@@ -116,16 +120,44 @@ function retry(state: Enrolled | Reporting | Presented, failure: Failure, moment
   }
 }
 
+/** With the backoff between them these take minutes: nobody's passing mistake makes a device give up its credential. */
+const maxDenials = 8
+
+/**
+ * Counts a refusal of the credential itself. Only a server that has passed `authenticate` gets a request, so whoever
+ * answers belongs to the network that gave the credential; strangers at its address can refuse for ever.
+ */
+export function withDenial(base: Base, { code, detail }: Failure): Base {
+  const status = detail?.['status']
+  const denied = code === 'registrar-refused' && (status === 401 || status === 403)
+  return denied ? { ...base, denials: (base.denials ?? 0) + 1 } : base
+}
+
+export function isDisowned({ denials = 0 }: Base): boolean {
+  return denials >= maxDenials
+}
+
+function disown(base: Base, moment: Moment, first: readonly Effect[]): Transition {
+  return backToBirth(base, moment, [...first, report({ type: 'disowned', denials: base.denials ?? 0 })])
+}
+
+function withoutDenials({ denials: _, ...base }: Base): Base {
+  return base
+}
+
 export function hasExpired(base: Base, at: number): boolean {
   if (!base.profile.clockTrusted) return false
   return at > decodeCertificate(credentialIn(base).certificate).validity.notAfter.getTime()
 }
 
-export function startOver(base: Base, { at }: Moment, first: readonly Effect[]): Transition {
+export function startOver(base: Base, moment: Moment, first: readonly Effect[]): Transition {
+  return backToBirth(base, moment, [...first, report({ type: 'expired' })])
+}
+
+function backToBirth(base: Base, { at }: Moment, first: readonly Effect[]): Transition {
   const { origin } = credentialIn(base)
   const tracks = base.tracks.length > 0 ? base.tracks : [{ candidate: origin, failures: 0, due: at }]
-  const fresh = { ...base, record: withoutCredential(base.record), tracks }
-  return leave(fresh, at, [...first, report({ type: 'expired' })])
+  return leave({ ...withoutDenials(base), record: withoutCredential(base.record), tracks }, at, first)
 }
 
 export function enrollStatus(telemetry: { readonly status: boolean; readonly reason?: string }): Effect {
@@ -157,7 +189,7 @@ export function confirmed(state: Confirmed, input: Input): Transition {
 
 function present({ base, failures }: Enrolled | Confirmed, moment: Moment): Transition {
   const { presencePath: path } = base.profile
-  if (path === undefined) return settle(base, moment)
+  if (path === undefined) return isDisowned(base) ? disown(base, moment, []) : settle(base, moment)
   return {
     state: { type: 'presented', base, failures },
     effects: [{ type: 'send', request: { method: 'GET', path, headers: {} } }],
@@ -167,13 +199,19 @@ function present({ base, failures }: Enrolled | Confirmed, moment: Moment): Tran
 export function presented(state: Presented, input: Input): Transition {
   if (input.type === 'connection-lost') return retry(state, lost(input), input)
   if (input.type !== 'replied') return stay(state)
+  const { base, failures } = state
   const refused = unwelcome(input.reply, 'presence')
-  return refused === undefined ? settle(state.base, input) : retry(state, refused, input)
+  if (refused !== undefined) return retry(state, refused, input)
+  if (!isDisowned(base)) return settle(base, input)
+  // It came to ask, because its renewals are refused: a yes, and not the silence of a network without such a place.
+  const { status } = input.reply
+  if (status < 200 || status > 299) return disown(base, input, [])
+  return settle(base, input, failures + 1, base.profile.retry.maxMs)
 }
 
-function settle(base: Base, moment: Moment): Transition {
+function settle(base: Base, moment: Moment, failures = 0, waitMs?: number): Transition {
   const candidate = credentialIn(base).origin
-  const { state, effects } = rest(base, 0, moment.at)
+  const { state, effects } = rest(withoutDenials(base), failures, moment.at, waitMs)
   const climbed = report({ type: 'climbed', rung: 'connected', candidate })
   return { state, effects: [climbed, { type: 'disconnect' }, ...effects] }
 }

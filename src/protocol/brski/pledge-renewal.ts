@@ -8,10 +8,12 @@ import {
   credentialOf,
   enter,
   hasExpired,
+  isDisowned,
   keyEffects,
   renewalDue,
   rest,
   startOver,
+  withDenial,
 } from './pledge-network.ts'
 import { nextKeyLabel, type PledgeRecord, withCredential, withoutRenewal } from './pledge-record.ts'
 import { backoff } from './pledge-schedule.ts'
@@ -123,10 +125,16 @@ function keep(state: Renewing, enrolment: est.Enrolment): Transition {
 
 /** The old credential stays in force; another attempt follows, until it has run out. */
 function postpone(state: Renewing | Renewed, failure: Failure, moment: Moment): Transition {
-  const base = failure.keep === true ? state.base : { ...state.base, record: withoutRenewal(state.base.record) }
+  const kept = failure.keep === true ? state.base : { ...state.base, record: withoutRenewal(state.base.record) }
+  const base = withDenial(kept, failure)
   const failures = state.failures + 1
   const first = refusal(credentialIn(base).origin, failure)
   if (hasExpired(base, moment.at)) return startOver(base, moment, [first])
+  // Is it the renewal that is refused, or the credential? The network tells when it is shown.
+  if (isDisowned(base)) {
+    const { state: asking, effects } = enter(base, failures)
+    return { state: asking, effects: [first, { type: 'disconnect' }, ...effects] }
+  }
   const wait = Math.max(backoff(base.profile.retry, failures, moment.random), failure.waitMs ?? 0)
   const { state: resting, effects } = rest(base, failures, moment.at, wait)
   return { state: resting, effects: [first, { type: 'disconnect' }, ...effects] }

@@ -43,6 +43,8 @@ export interface Base {
   /** As it is, or is being, written to memory. */
   readonly record: PledgeRecord
   readonly tracks: readonly Track[]
+  /** How often in a row our own network, proven to be it, has not taken the network credential; a power loss forgets them. */
+  readonly denials?: number
 }
 
 /** A connection that is being opened or is open: whose turn it is, and where that led. */
@@ -181,6 +183,8 @@ export type Progress =
   | { readonly type: 'renewed'; readonly notAfter: number }
   /** A credential that ran out before it could be renewed. */
   | { readonly type: 'expired' }
+  /** The network that gave the credential does not take it any more; the device starts from its birth. */
+  | { readonly type: 'disowned'; readonly denials: number }
 
 export interface Transition {
   readonly state: State

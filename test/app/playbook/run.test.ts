@@ -33,6 +33,7 @@ const passing: readonly CapabilityId[] = [
     'S3.C1',
     'S3.C3',
     'S5.C2',
+    'S5.C3',
   ],
 ] as CapabilityId[]
 

@@ -12,9 +12,10 @@ import { day, endEntity, registrarUsage, start } from './world.ts'
 
 const reenroll = '/.well-known/est/simplereenroll'
 
-/** A device that has its credential, for 90 days. */
-async function settled(model = fjordClimate) {
+/** A device that has its credential, for 90 days unless told otherwise. */
+async function settled(model = fjordClimate, lifetimeDays = 90) {
   const world = await scene(model)
+  world.registrar.lifetimeDays = lifetimeDays
   await watch(world.pledge.onboard([origin]))
   const [first] = world.registrar.issued.values()
   assert.ok(first !== undefined)
@@ -91,7 +92,7 @@ suite('Renewal', () => {
 
   test('that never succeeds ends in a new onboarding, once the credential has run out', async () => {
     const { pledge, registrar, time } = await settled()
-    registrar.faults.set(reenroll, () => reply(403))
+    registrar.faults.set(reenroll, () => reply(500))
     const progress = await watch(
       pledge.live([origin], new AbortController().signal),
       news => news.type === 'climbed' && news.rung === 'credentialed',
@@ -100,6 +101,111 @@ suite('Renewal', () => {
     assert.equal(progress.filter(news => news.type === 'expired').length, 1)
     assert.ok(time.now - start > 90 * day && time.now - start < 91 * day)
     assert.equal(registrar.bodies('brski/requestvoucher').length, 1)
+  })
+})
+
+const presence = '/.well-known/mooring/presence'
+
+/** Something that may stand at the address of the network, and refuses whatever it is asked. */
+function refusing(double: RegistrarDouble, status: number): RegistrarDouble {
+  for (const path of [presence, reenroll, '/.well-known/brski/enrollstatus', '/.well-known/est/cacerts'])
+    double.faults.set(path, () => reply(status))
+  return double
+}
+
+const onboardedAgain = (news: Progress) => news.type === 'climbed' && news.rung === 'credentialed'
+
+suite('A credential that its own network does not take any more', () => {
+  for (const [model, status] of [[kestrelMeter, 403] as const, [fjordClimate, 401] as const]) {
+    test(`is given up by the ${model.name} after a number of refusals (${status}), each one later than the one before`, async () => {
+      const { pledge, registrar, time, first } = await settled(model)
+      registrar.faults.set(presence, ({ client, honest }) =>
+        client?.serialHex === first.serialHex ? reply(status) : honest(),
+      )
+      const began = time.now
+      const progress = await watch(pledge.onboard([origin]))
+      assert.equal(rungsOf(progress).at(-1), 'connected')
+      assert.deepEqual(
+        progress.filter(news => news.type === 'disowned').map(({ denials }) => denials),
+        [8],
+      )
+      assert.equal(refusalsOf(progress).length, 8)
+      assert.ok(time.now - began > 30 * model.retry.firstMs, 'it was patient')
+      assert.equal(registrar.issued.size, 2)
+      assert.equal(registrar.bodies('brski/requestvoucher').length, 1)
+    })
+  }
+
+  test('and is not given up for a few refusals, nor for a server that is in trouble', async () => {
+    const { pledge, registrar, first } = await settled()
+    let refusals = 7
+    let faults = 40
+    registrar.faults.set(presence, () => (refusals-- > 0 ? reply(403) : faults-- > 0 ? reply(503) : reply(200)))
+    const progress = await watch(pledge.onboard([origin]))
+    assert.equal(refusalsOf(progress).length, 47)
+    assert.equal(progress.filter(news => news.type === 'disowned').length, 0)
+    assert.equal(pledge.status().credential?.serialHex, first.serialHex)
+  })
+
+  test('at renewal is shown first: a network that says yes keeps its device until the credential has run out', async () => {
+    const { pledge, registrar, time } = await settled(fjordClimate, 10)
+    registrar.faults.set(reenroll, () => reply(403))
+    registrar.faults.set(presence, () => reply(200))
+    const progress = await watch(pledge.live([origin], new AbortController().signal), onboardedAgain, 10_000)
+    assert.equal(progress.filter(news => news.type === 'disowned').length, 0)
+    assert.equal(progress.filter(news => news.type === 'expired').length, 1)
+    assert.ok(time.now - start > 10 * day && time.now - start < 11 * day)
+    assert.ok(registrar.bodies('est/simplereenroll').length < 5 * 24 * 2, 'no more than it has to ask')
+  })
+
+  test('at renewal is given up at once by a device without a clock, when showing it is refused, too', async () => {
+    const { pledge, registrar, time, first } = await settled(kestrelMeter)
+    for (const path of [reenroll, presence])
+      registrar.faults.set(path, ({ client, honest }) =>
+        client?.serialHex === first.serialHex && time.now > start + day ? reply(403) : honest(),
+      )
+    const progress = await watch(pledge.live([origin], new AbortController().signal), onboardedAgain, 10_000)
+    assert.equal(progress.filter(news => news.type === 'disowned').length, 1)
+    assert.ok(time.now - start < 64 * day)
+  })
+})
+
+suite('Refusals of somebody else', () => {
+  for (const model of [fjordClimate, kestrelMeter]) {
+    test(`make the ${model.name} give up nothing, however many: a rival network, a neighbour, a stranger`, async () => {
+      const { pledge, listeners, registrar, made, time, rival, first } = await settled(model)
+      const neighbour = await endEntity('a neighbour', registrar.domain.issuing)
+      const posing = new RegistrarDouble({ ...registrar.domain, registrar: neighbour }, made, time.clock)
+      const alone = await endEntity('Harbour registrar', (await rival('Harbour', made, time)).domain.issuing, [
+        registrarUsage,
+      ])
+      const stranger = new RegistrarDouble({ ...registrar.domain, registrar: alone }, made, time.clock)
+      const attackers = [await rival('Harbour', made, time), posing, stranger].map(each => refusing(each, 403))
+      for (const attacker of attackers) {
+        listeners.set(origin, attacker)
+        const progress = await watch(pledge.onboard([origin]), () => false, 200)
+        assert.ok(progress.some(news => news.type === 'refused' && news.code === 'network-not-authorized'))
+        assert.equal(progress.filter(news => news.type === 'disowned').length, 0)
+        assert.deepEqual(attacker.seen, [], 'it was not even asked')
+      }
+      assert.equal(pledge.status().credential?.serialHex, first.serialHex)
+    })
+  }
+
+  test('right after seven of its own network do not make the eighth', async () => {
+    const { pledge, listeners, registrar, made, time, rival, first } = await settled()
+    const impostor = refusing(await rival('Harbour', made, time), 403)
+    let left = 7
+    registrar.faults.set(presence, () => {
+      if (--left === 0) listeners.set(origin, impostor)
+      return reply(403)
+    })
+    const progress = await watch(pledge.onboard([origin]), () => false, 300)
+    assert.equal(progress.filter(news => news.type === 'disowned').length, 0)
+    assert.equal(progress.filter(news => news.type === 'refused' && news.code === 'registrar-refused').length, 7)
+    assert.ok(progress.filter(news => news.type === 'refused' && news.code === 'network-not-authorized').length > 80)
+    assert.equal(pledge.status().credential?.serialHex, first.serialHex)
+    assert.deepEqual(impostor.seen, [])
   })
 })
 

@@ -141,6 +141,50 @@ export const updateScene: Scene = [
   },
   {
     capability: 'S5.C3',
+    name: 'expired-without-a-clock',
+    polarity: 'positive',
+    title:
+      'A device that cannot tell the time shows its expired credential, is refused by its own network, and starts anew',
+    async run(lab) {
+      const network = await lab.openNetwork({ ...shortLived, name: 'short-lived-3' })
+      const { device, record } = await onboarded(lab, network, lab.makers[1])
+      lab.passTime(2 * day)
+      const ledger = await follow(network)
+      const shownBefore = device.exchanges.length
+      const { connectedTo } = await journey(device, [network.origin], { patient: true })
+      equal(connectedTo, network.origin, 'the network of the device')
+      const refused = device.exchanges.slice(shownBefore).filter(({ reply }) => reply.status === 403)
+      hold(refused.length > 1, 'one refusal is not enough')
+      const next = await credentialRecord(network, device)
+      hold(record.notAfter < lab.clock() && lab.clock() < next.notAfter, 'the old one is over, the new one is not')
+      hold(next.keyHash !== record.keyHash, 'the key is new')
+      const events = await ledger.find('a credential was issued', onDevice(device, 'credential-issued'))
+      return { seen: `Refused ${refused.length} times by its own network, then onboarded again by itself.`, events }
+    },
+  },
+  {
+    capability: 'S5.C3',
+    name: 'revoked-and-expired-not-updated',
+    polarity: 'negative',
+    title:
+      'What has lost its right gets no new credential by its old one: neither by renewal nor, withdrawn, from its birth',
+    async run(lab) {
+      const { device, record } = await onboarded(lab, lab.home)
+      await lab.home.site.approval.withdraw(record.device, 'playbook')
+      await lab.home.site.revocation.revoke(record.id, 'privilegeWithdrawn', 'playbook')
+      const ledger = await follow(lab.home)
+      const { refusals } = await journey(device, [lab.home.origin])
+      equal(refusals.get(lab.home.origin), 'registrar-refused', 'what the device makes of it')
+      for await (const progress of device.pledge.renew()) if (progress.type === 'resting') break
+      await ledger.lack('a credential was planned', onDevice(device, 'credential-planned'))
+      const { revoked } = decodeCertificateList(await lab.home.site.revocation.crl())
+      hold(revoked.has(record.serialHex), 'the revocation list names the certificate')
+      const events = await ledger.find('the credential is refused', ({ kind }) => kind === 'stranger-refused')
+      return { seen: 'Refused, and no certificate was planned.', events }
+    },
+  },
+  {
+    capability: 'S5.C3',
     name: 'expired-credential',
     polarity: 'negative',
     title: 'The expired credential itself opens nothing',
@@ -166,8 +210,8 @@ interface Onboarded {
   readonly copy: TlsCredential
 }
 
-async function onboarded(lab: Lab, network: Network): Promise<Onboarded> {
-  const device = await lab.buy(lab.makers[0], network)
+async function onboarded(lab: Lab, network: Network, maker = lab.makers[0]): Promise<Onboarded> {
+  const device = await lab.buy(maker, network)
   equal((await journey(device, [network.origin])).connectedTo, network.origin, 'the network of the device')
   const record = await credentialRecord(network, device)
   const key = await device.housing.keys.tlsKey?.(await networkKey(device))
