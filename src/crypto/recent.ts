@@ -27,4 +27,9 @@ export class Recent<T> {
     }
     this.#young.set(name, value)
   }
+
+  delete(name: string): void {
+    this.#young.delete(name)
+    this.#old.delete(name)
+  }
 }

@@ -84,6 +84,8 @@ export interface Shape {
   readonly key: readonly string[]
   readonly unique: readonly (readonly string[])[]
   readonly index: readonly (readonly string[])[]
+  /** Rows lie in the order of the key: for SQLite one tree less to write. */
+  readonly clustered?: boolean
 }
 
 export function sqlName(member: string): string {
@@ -101,7 +103,10 @@ function shapeOf(spec: NounSpec): Shape[] {
   if (spec.claim === undefined) return [shape]
   const { value, holder } = spec.claim
   const claim = { [sqlName(value)]: 'text', [sqlName(holder)]: 'text' } as const
-  return [shape, { name: claimTable(spec), columns: claim, key: [sqlName(value)], unique: [], index: [] }]
+  return [
+    shape,
+    { name: claimTable(spec), columns: claim, key: [sqlName(value)], unique: [], index: [], clustered: true },
+  ]
 }
 
 export function claimTable(spec: NounSpec): string {
@@ -124,6 +129,7 @@ const eventShape: Shape = {
   key: ['lane', 'sequence'],
   unique: [['stream', 'version']],
   index: [],
+  clustered: true,
 }
 
 const checkpointShape: Shape = {
@@ -158,7 +164,7 @@ export function createStatements(dialect: Dialect): string[] {
       (key, n) => `${n === 0 ? 'primary key' : 'unique'}(${key.join(', ')})`,
     )
     // Strict: SQLite would else keep a text in an integer column, and hashes cover what is read back.
-    const options = dialect === 'sqlite' ? ` strict${shape.name === 'event' ? ', without rowid' : ''}` : ''
+    const options = dialect === 'sqlite' ? ` strict${shape.clustered === true ? ', without rowid' : ''}` : ''
     return [
       `create table ${shape.name}(${[...columns, ...keys].join(', ')})${options}`,
       ...shape.index.map(names => {
@@ -185,8 +191,8 @@ export interface NounSql {
   update(changed: readonly string[]): string
   readonly remove: string
   readonly claim: string | undefined
-  /** `one` puts the limit of 1 into the text: SQLite prepares a statement anew whenever another limit is bound to it. */
-  find(filter: readonly string[], how: { readonly paged: boolean; readonly one: boolean }): string
+  /** @param how.limit stands in the text; the last argument when undefined */
+  find(filter: readonly string[], how: { readonly paged: boolean; readonly limit: number | undefined }): string
   count(filter: readonly string[]): string
 }
 
@@ -220,11 +226,11 @@ function statementsOf(spec: NounSpec): NounSql {
       }),
     remove: `delete from ${table} where ${key} = $1`,
     claim: claimSql(spec),
-    find: (filter, { paged, one }) =>
-      cached(`find ${paged} ${one} ${filter.join()}`, () => {
+    find: (filter, { paged, limit }) =>
+      cached(`find ${paged} ${limit} ${filter.join()}`, () => {
         const conditions = [...where(filter), ...(paged ? [`${key} > $${filter.length + 1}`] : [])]
         const clause = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
-        return `select body from ${table}${clause} order by ${key} limit ${one ? '1' : `$${conditions.length + 1}`}`
+        return `select body from ${table}${clause} order by ${key} limit ${limit ?? `$${conditions.length + 1}`}`
       }),
     count: filter =>
       cached(`count ${filter.join()}`, () => {

@@ -29,6 +29,8 @@ export interface WriteSession extends Session {
   readonly usable: boolean
   /** As `run`, where a statement is done at once: without it a promise for each would cost as much as the statement. */
   readonly execute?: (sql: string, args: readonly SqlValue[]) => number
+  /** As `rows`, likewise. */
+  readonly select?: (sql: string, args: readonly SqlValue[]) => readonly Row[]
   /**
    * @param alone no other process may have a transaction open beside this one
    * @throws SqlError `conflict` when the turn does not come in time

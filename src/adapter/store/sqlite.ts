@@ -26,6 +26,11 @@ export class SqliteSession implements Session {
   }
 
   async rows(sql: string, args: readonly SqlValue[] = []): Promise<readonly Row[]> {
+    return this.select(sql, args)
+  }
+
+  /** Throws at once. */
+  select(sql: string, args: readonly SqlValue[] = []): readonly Row[] {
     try {
       return this.#prepare(sql).all(...args) as Row[]
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Tables } from '../../domain/port.ts'
+import { type KnownRows, rowName } from './known-row.ts'
 import { columnText, columnValues, type NounSql, nounSql, recordOf, rowValues } from './schema.ts'
 import type { Row, SqlValue } from './sql.ts'
 
@@ -8,16 +9,16 @@ export interface Gate {
   run(sql: string, args: readonly SqlValue[]): Promise<number>
   /** Runs a statement that need not be waited for; `untouched` fails the whole unit when the statement touches no row. */
   post(sql: string, args: readonly SqlValue[], untouched?: () => Error): Promise<void>
-  /**
-   * Columns of rows as this unit has read or written them, by table and key. Absent where others write at the same time:
-   * what was read may have changed.
-   */
-  readonly known: Map<string, readonly string[]> | undefined
+  /** Absent where others write at the same time: what was read may have changed. */
+  readonly known: KnownRows | undefined
   /** The error for a value that another row has. */
   exists(table: string, constraint: string): Error
 }
 
 type Filter = Readonly<Record<string, string | number | undefined>>
+
+/** Limits that stand in the text: SQLite prepares a statement anew whenever one is bound. Those that our own code uses. */
+const writtenLimits = [1, 100, 1000]
 
 /** One noun's rows, as the port has them. */
 class SqlTable<T extends object> {
@@ -30,9 +31,12 @@ class SqlTable<T extends object> {
   }
 
   async get(key: string): Promise<T | undefined> {
-    const rows = await this.#gate.rows(this.#sql.get, [key])
+    const { spec, get } = this.#sql
+    const known = this.#gate.known?.get(rowName(spec.table, key))
+    if (known !== undefined) return known.record as T
+    const rows = await this.#gate.rows(get, [key])
     const record = recordOf<T>(rows[0])
-    if (record !== undefined && this.#gate.known !== undefined) this.#know(columnValues(this.#sql.spec, record))
+    if (record !== undefined && this.#gate.known !== undefined) this.#know(columnValues(spec, record), record)
     return record
   }
 
@@ -43,19 +47,19 @@ class SqlTable<T extends object> {
     if ((await this.#gate.run(insert, values)) === 0) {
       throw this.#gate.exists(spec.table, await this.#taken(value))
     }
-    this.#know(values)
+    this.#know(values, value)
   }
 
   async put(value: T): Promise<void> {
     const { spec, put, claim } = this.#sql
     const values = rowValues(spec, value)
-    const before = this.#gate.known?.get(this.#name(values[0]!))
+    const before = this.#gate.known?.get(rowName(spec.table, values[0]!))?.columns
     const changed = spec.columns.filter((_, n) => before?.[n + 1] !== values[n + 1])
     if (claim !== undefined && (changed.includes(spec.claim!.value) || changed.includes(spec.claim!.holder))) {
       const taken = () => this.#gate.exists(spec.table, spec.claim!.value)
       await this.#gate.post(claim, claimValues(this.#sql, value), taken)
     }
-    this.#know(values)
+    this.#know(values, value)
     if (before === undefined) return this.#gate.post(put, values)
     const args = [values[0]!, values.at(-1)!, ...changed.map(member => values[spec.columns.indexOf(member) + 1]!)]
     const vanished = () => new Error(`${spec.table} ${values[0]} is not there`)
@@ -63,7 +67,7 @@ class SqlTable<T extends object> {
   }
 
   async remove(key: string): Promise<void> {
-    this.#gate.known?.delete(this.#name(key))
+    this.#gate.known?.forget(rowName(this.#sql.spec.table, key))
     return this.#gate.post(this.#sql.remove, [key])
   }
 
@@ -71,9 +75,9 @@ class SqlTable<T extends object> {
     const { members, values } = conditions(filter)
     const limit = Math.max(0, Math.min(page.limit ?? 100, 1000))
     const paged = page.after !== undefined
-    const one = limit === 1
-    const args = [...values, ...(paged ? [page.after] : []), ...(one ? [] : [limit])]
-    const rows = await this.#gate.rows(this.#sql.find(members, { paged, one }), args)
+    const written = writtenLimits.includes(limit)
+    const args = [...values, ...(paged ? [page.after] : []), ...(written ? [] : [limit])]
+    const rows = await this.#gate.rows(this.#sql.find(members, { paged, limit: written ? limit : undefined }), args)
     return rows.map(row => recordOf<T>(row) as T)
   }
 
@@ -83,13 +87,9 @@ class SqlTable<T extends object> {
     return rows[0]!['count'] as number
   }
 
-  #name(key: string): string {
-    return `${this.#sql.spec.table} ${key}`
-  }
-
-  /** @param values key and columns, and maybe the body */
-  #know(values: readonly string[]): void {
-    this.#gate.known?.set(this.#name(values[0]!), values)
+  /** @param columns key and columns, and maybe the body */
+  #know(columns: readonly string[], record: T): void {
+    this.#gate.known?.set(rowName(this.#sql.spec.table, columns[0]!), { columns, record: Object.freeze(record) })
   }
 
   /** False when another holder has the value. */

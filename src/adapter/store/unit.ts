@@ -6,6 +6,7 @@ import type { Json, NewEvent, StoredEvent } from '../../domain/event.ts'
 import { entryHash, type LaneHead } from '../../domain/ledger.ts'
 import type { Clock, Tx } from '../../domain/port.ts'
 import { appendSql, followSql } from './event.ts'
+import { KnownRows } from './known-row.ts'
 import { columnText } from './schema.ts'
 import { type Row, type Session, SqlError, type SqlValue, type WriteSession } from './sql.ts'
 import { type Gate, gatedTables } from './table.ts'
@@ -18,6 +19,8 @@ export type StreamVersions = Pick<Recent<number>, 'get'>
 export interface UnitSurroundings {
   readonly clock: Clock
   readonly versions: StreamVersions
+  /** Rows as the units before it left them. */
+  readonly known: KnownRows
 }
 
 /**
@@ -27,7 +30,7 @@ export interface UnitSurroundings {
  */
 export class Unit implements Gate, Session {
   readonly tx: Tx
-  readonly known: Map<string, readonly string[]> | undefined
+  readonly known: KnownRows | undefined
   readonly events: StoredEvent[] = []
   /** Head of the lane after this unit's events. */
   head: LaneHead
@@ -42,9 +45,9 @@ export class Unit implements Gate, Session {
   readonly #clock: Clock
   readonly #versions: StreamVersions
 
-  constructor(session: WriteSession, head: LaneHead, { clock, versions }: UnitSurroundings) {
+  constructor(session: WriteSession, head: LaneHead, { clock, versions, known }: UnitSurroundings) {
     this.#session = session
-    this.known = session.exclusive ? new Map() : undefined
+    this.known = session.exclusive ? new KnownRows(known) : undefined
     this.#clock = clock
     this.#versions = versions
     this.head = head
@@ -57,6 +60,7 @@ export class Unit implements Gate, Session {
 
   async rows(sql: string, args: readonly SqlValue[] = []): Promise<readonly Row[]> {
     this.#check()
+    if (this.#session.select !== undefined) return this.#select(sql, args)
     this.waiting++
     try {
       return await this.#session.rows(sql, args)
@@ -138,6 +142,14 @@ export class Unit implements Gate, Session {
     }
     if (this.#session.execute !== undefined) this.#execute(sql, args, touched)
     else this.#sent.push(this.#await(this.#session.run(sql, args), touched))
+  }
+
+  #select(sql: string, args: readonly SqlValue[]): readonly Row[] {
+    try {
+      return this.#session.select!(sql, args)
+    } catch (error) {
+      throw this.#fail(error)
+    }
   }
 
   #execute(sql: string, args: readonly SqlValue[], touched: (count: number) => void): void {

@@ -4,6 +4,7 @@ import { emptyLane, type LaneHead } from '../../domain/ledger.ts'
 import type { Clock, Log, Tx } from '../../domain/port.ts'
 import { storeError, unavailable } from './error.ts'
 import { laneHead } from './event.ts'
+import { type KnownRow, KnownRows } from './known-row.ts'
 import { type Engine, type Session, SqlError, type SqlErrorKind, type WriteSession } from './sql.ts'
 import { Unit } from './unit.ts'
 
@@ -19,6 +20,8 @@ const unitDeadline = 5000
 const carefulBatches = 16
 /** Streams whose last version is remembered. */
 const maxVersions = 8192
+/** Rows that are remembered: those of devices that are being onboarded now, and of what they have in common. */
+const maxRows = 1024
 /** Milliseconds between two looks for a database that is away. */
 const retryDelay = 100
 
@@ -66,6 +69,7 @@ class Spoiled extends Error {
 interface Batch {
   readonly session: WriteSession
   readonly outcomes: Outcome[]
+  readonly known: KnownRows
   /** Each unit in a savepoint. */
   readonly careful: boolean
   /** No other process writes. */
@@ -86,6 +90,7 @@ export class Writer {
   #session: WriteSession | undefined
   #head: LaneHead = emptyLane('')
   readonly #versions = new Recent<number>(maxVersions)
+  readonly #rows = new Recent<KnownRow>(maxRows)
   /** How many units may be expected to come together. */
   #company = 1
   /** Called when a unit arrives. */
@@ -93,7 +98,9 @@ export class Writer {
   /** So many batches from here on use savepoints. */
   #careful = 0
   /** Ends the unit that is running. */
-  #stall: (error: unknown) => void = () => {}
+  #stall: (() => void) | undefined
+  /** One for all units, as making one costs as much as a statement. */
+  #watch: NodeJS.Timeout | undefined
   #running = false
   #closed = false
   readonly #idle: (() => void)[] = []
@@ -141,6 +148,8 @@ export class Writer {
       await this.#gather()
     }
     this.#running = false
+    clearTimeout(this.#watch)
+    this.#watch = undefined
     for (const resolve of this.#idle.splice(0)) resolve()
   }
 
@@ -182,6 +191,8 @@ export class Writer {
 
   /** Gives the connection up when no answer comes: whoever waits then hears that it is lost. */
   async #answered<T>(session: WriteSession, answer: Promise<T>): Promise<T> {
+    // It was there before we could wait for it.
+    if (session.execute !== undefined) return answer
     const timer = setTimeout(() => session.abandon(), this.#deadline)
     try {
       return await answer
@@ -193,7 +204,7 @@ export class Writer {
   async #batch(session: WriteSession): Promise<void> {
     const start = this.#head
     const alone = this.#queue[0]!.conflicts >= sharedTries
-    const batch: Batch = { session, outcomes: [], careful: this.#careful > 0, alone }
+    const batch: Batch = { session, outcomes: [], known: new KnownRows(this.#rows), careful: this.#careful > 0, alone }
     if (!(await this.#begin(session, alone))) return
     let mark: string | undefined
     try {
@@ -212,6 +223,7 @@ export class Writer {
     if (batch.careful) this.#careful--
     const { length } = batch.outcomes
     this.#company = Math.max(length, (this.#company + length) >> 1)
+    batch.known.commit(this.#rows)
     this.#settle(batch.outcomes)
   }
 
@@ -242,14 +254,15 @@ export class Writer {
    * @throws when the transaction is gone, and with it the outcomes so far
    */
   async #attempt(batch: Batch, job: Job): Promise<boolean> {
-    const { session, outcomes, careful, alone } = batch
-    const unit = new Unit(session, this.#head, { clock: this.#options.clock, versions: this.#versions })
+    const { session, outcomes, known, careful, alone } = batch
+    const unit = new Unit(session, this.#head, { clock: this.#options.clock, versions: this.#versions, known })
     job.tries++
     try {
       if (careful) session.step()
       const value = await this.#timed(unit, session, job)
       await unit.finish()
       this.#head = unit.head
+      if (unit.known !== undefined) known.take(unit.known)
       outcomes.push({ job, succeeded: true, value, events: unit.events })
       return !alone
     } catch (thrown) {
@@ -294,19 +307,20 @@ export class Writer {
   }
 
   async #timed(unit: Unit, session: WriteSession, job: Job): Promise<unknown> {
-    const timer = setTimeout(() => {
-      unit.end()
-      // A statement that is not answered cannot be taken back: only its connection can be given up.
-      if (unit.waiting > 0) session.abandon()
-      this.#stall(unavailable('a unit of work took too long', { milliseconds: this.#deadline }))
-    }, this.#deadline)
+    this.#watch?.refresh()
+    this.#watch ??= setTimeout(() => this.#stall?.(), this.#deadline)
     try {
       return await new Promise((resolve, reject) => {
-        this.#stall = reject
+        this.#stall = () => {
+          unit.end()
+          // A statement that is not answered cannot be taken back: only its connection can be given up.
+          if (unit.waiting > 0) session.abandon()
+          reject(unavailable('a unit of work took too long', { milliseconds: this.#deadline }))
+        }
         job.work(unit.tx, unit).then(resolve, reject)
       })
     } finally {
-      clearTimeout(timer)
+      this.#stall = undefined
     }
   }
 
