@@ -6,6 +6,7 @@ import type { StoredEvent } from '../../../src/domain/event.ts'
 import { entryHash, ledgerEntry } from '../../../src/domain/ledger.ts'
 import type { OutboxItem, Store } from '../../../src/domain/port.ts'
 import { openTestStoreAt, type StorePlace, type TestStore } from '../../store.ts'
+import { memoryContract } from './memory.ts'
 import { aCredential, aDevice, aUnit, happened } from './sample.ts'
 
 /** What every store owes its callers, whichever database is behind it. */
@@ -28,6 +29,7 @@ export function storeContract(place: () => Promise<StorePlace>): void {
   outboxContract(withStore)
   endingContract(withStore)
   checkpointContract(withStore)
+  memoryContract(withStore)
 }
 
 type WithStore = (name: string, work: (opened: TestStore) => Promise<void>, options?: Partial<StoreOptions>) => void
