@@ -41,7 +41,14 @@ export interface Device {
   readonly firstHeardAt?: number
   readonly lastHeardAt?: number
   readonly connectedAt?: number
+  /** The step by which it came into its state of life; absent while it is where its record began. */
+  readonly entered?: { readonly transition: TransitionId; readonly at?: number }
+  /** Beyond repair: nothing leads back into use (white paper section 4.2). */
+  readonly broken?: true
 }
+
+/** Facts of the lifecycle as an event holds them. */
+export type StatedFacts = Readonly<Record<string, boolean>>
 
 /** Everything that can happen to a device at a site. Bodies are plain JSON. */
 export type DeviceEvent =
@@ -57,6 +64,8 @@ export type DeviceEvent =
         /** SHA-256 of the birth key, hex, when a manifest names it. */
         readonly keyHash?: string
         readonly mudUrl?: string
+        /** Where the device stood when its keeper met it, if not on the shelf: integrators and makers meet it earlier. */
+        readonly lifecycle?: LifecycleState
       }
     }
   | {
@@ -126,6 +135,13 @@ export type DeviceEvent =
         readonly from: LifecycleState
         readonly to: LifecycleState
         readonly actor: string
+        readonly at?: number
+        /** Who asked for the step; absent for one that the site took by itself. */
+        readonly by?: string
+        /** Facts that the step rests on: what the record proved, and what the one who asked said. */
+        readonly proven?: StatedFacts
+        readonly said?: StatedFacts
+        readonly reason?: string
       }
     }
 
@@ -226,7 +242,8 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'evidence-recorded':
       return next
     case 'lifecycle-moved':
-      return { ...next, lifecycle: event.body.to }
+      // A step out of a state that the device is not in is no step of this device.
+      return device.lifecycle === event.body.from ? enteredBy(next, event.body) : next
   }
 }
 
@@ -247,12 +264,23 @@ function newDevice(event: DeviceEvent): Device {
     model: '',
     version: 0,
     // A site meets a device when it is acquired; what came before is in the manufacturer's ledger.
-    lifecycle: 'SC.SHL',
+    lifecycle: event.kind === 'device-expected' ? (event.body.lifecycle ?? 'SC.SHL') : 'SC.SHL',
     rung: 'expected',
     standing: event.kind === 'device-expected' ? 'expected' : 'waiting',
     owner: '',
     declarationVersion: 0,
   }
+}
+
+/** A device that broke is decommissioned, and only that leads to end of life. */
+const breaks: readonly TransitionId[] = ['T28', 'T30', 'T31', 'T32']
+
+function enteredBy(
+  next: Device,
+  { transition, to, at }: { readonly transition: TransitionId; readonly to: LifecycleState; readonly at?: number },
+): Device {
+  const broken = breaks.includes(transition) ? { broken: true as const } : {}
+  return { ...next, lifecycle: to, entered: at === undefined ? { transition } : { transition, at }, ...broken }
 }
 
 function withoutRefusal(device: Device): Device {
