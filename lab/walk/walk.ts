@@ -49,7 +49,7 @@ export async function runWalk(options: WalkOptions): Promise<WalkReport> {
       if (taken < atLeast) findings.tell(`${id} was taken ${taken} times, less than ${atLeast}`)
     }
     const pairs = { of: findings.pairs, refused: findings.pairs - findings.untried }
-    if (findings.untried > 0 && steps >= 20_000) findings.tell(`${findings.untried} pairs were never tried`)
+    if (findings.untried > 0 && steps >= 50_000) findings.tell(`${findings.untried} pairs were never tried`)
     const { transitions, refused, faults, unexpected } = findings
     return { steps, seed, transitions, refused, faults, pairs, lives: life.lives + store.lives, store, unexpected }
   } finally {
