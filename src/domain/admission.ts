@@ -27,6 +27,8 @@ export interface ProvenIdentity {
   /** SHA-256 of certificate and of SubjectPublicKeyInfo, hex. */
   readonly certificateHash: string
   readonly keyHash: string
+  /** End of the birth certificate's lifetime, milliseconds; absent where it has none or the site looks past it. */
+  readonly until?: number
 }
 
 /** Why a decision fell as it did; shown to people and kept in the record. */
@@ -38,6 +40,7 @@ export interface AdmissionReason {
     | 'ownership'
     | 'identity-unique'
     | 'standing'
+    | 'lifecycle'
   readonly holds: boolean
   readonly note: string
 }

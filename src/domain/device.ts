@@ -1,14 +1,15 @@
 import { hash } from 'node:crypto'
 import { Recent } from '../crypto/recent.ts'
+import { type DeviceLife, evolveLife, type LifeEvent, unwiped } from './device-life.ts'
 import type { ErrorCode } from './error.ts'
 import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
-import type { LifecycleState, TransitionId } from './lifecycle.ts'
+import type { LifecycleState } from './lifecycle.ts'
 
 /** Where a device stands with the people of this site. */
 export type Standing = 'expected' | 'waiting' | 'approved' | 'denied' | 'withdrawn'
 
 /** One device of this site: the fold of the events of its stream. */
-export interface Device {
+export interface Device extends DeviceLife {
   readonly id: string
   /** Name of the trusted manufacturer. With `serial` it identifies the device; a certificate does not. */
   readonly manufacturer: string
@@ -16,7 +17,6 @@ export interface Device {
   readonly model: string
   /** Version of the stream, counts events. */
   readonly version: number
-  readonly lifecycle: LifecycleState
   readonly rung: Rung
   readonly standing: Standing
   /** Owner that the newest known declaration names; empty when none is known. */
@@ -36,19 +36,14 @@ export interface Device {
   }
   /** Id of the current network credential. */
   readonly credential?: string
+  /** End of its lifetime. */
+  readonly credentialUntil?: number
   /** The last refusal, until the next success. */
   readonly refusal?: { readonly code: ErrorCode; readonly at: number }
   readonly firstHeardAt?: number
   readonly lastHeardAt?: number
   readonly connectedAt?: number
-  /** The step by which it came into its state of life; absent while it is where its record began. */
-  readonly entered?: { readonly transition: TransitionId; readonly at?: number }
-  /** Beyond repair: nothing leads back into use (white paper section 4.2). */
-  readonly broken?: true
 }
-
-/** Facts of the lifecycle as an event holds them. */
-export type StatedFacts = Readonly<Record<string, boolean>>
 
 /** Everything that can happen to a device at a site. Bodies are plain JSON. */
 export type DeviceEvent =
@@ -81,7 +76,13 @@ export type DeviceEvent =
     }
   | {
       readonly kind: 'identity-proven'
-      readonly body: { readonly certificateHash: string; readonly keyHash: string; readonly mudUrl?: string }
+      readonly body: {
+        readonly certificateHash: string
+        readonly keyHash: string
+        readonly mudUrl?: string
+        /** End of the birth certificate's lifetime, where it ends and the site heeds it. */
+        readonly until?: number
+      }
     }
   | {
       readonly kind: 'admission-decided'
@@ -109,7 +110,7 @@ export type DeviceEvent =
     }
   | {
       readonly kind: 'credential-issued'
-      readonly body: { readonly credential: string; readonly certificateHash: string }
+      readonly body: { readonly credential: string; readonly certificateHash: string; readonly notAfter?: number }
     }
   | {
       readonly kind: 'credential-revoked'
@@ -128,22 +129,7 @@ export type DeviceEvent =
       readonly kind: 'evidence-recorded'
       readonly body: { readonly attempt: string; readonly transcript: string; readonly items: readonly EvidenceItem[] }
     }
-  | {
-      readonly kind: 'lifecycle-moved'
-      readonly body: {
-        readonly transition: TransitionId
-        readonly from: LifecycleState
-        readonly to: LifecycleState
-        readonly actor: string
-        readonly at?: number
-        /** Who asked for the step; absent for one that the site took by itself. */
-        readonly by?: string
-        /** Facts that the step rests on: what the record proved, and what the one who asked said. */
-        readonly proven?: StatedFacts
-        readonly said?: StatedFacts
-        readonly reason?: string
-      }
-    }
+  | LifeEvent
 
 const deviceIds = new Recent<string>(1024)
 
@@ -188,7 +174,7 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
       }
     }
     case 'identity-proven': {
-      const { keyHash, mudUrl } = event.body
+      const { keyHash, mudUrl, until } = event.body
       // Another key under this serial proves a clone, and nothing about this device.
       if ((device.birthKeyHash ?? device.expectedKeyHash ?? keyHash) !== keyHash) return next
       return {
@@ -196,6 +182,7 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
         rung: higherRung(device.rung, 'authenticated'),
         birthKeyHash: keyHash,
         ...(mudUrl === undefined ? {} : { mudUrl }),
+        ...(until === undefined ? {} : { birthUntil: until }),
       }
     }
     case 'admission-decided': {
@@ -220,12 +207,15 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
         : { ...next, voucher: { ...device.voucher, accepted: event.body.accepted } }
     case 'credential-planned':
       return next
-    case 'credential-issued':
+    case 'credential-issued': {
+      const { credential, notAfter } = event.body
       return withoutRefusal({
-        ...next,
-        credential: event.body.credential,
+        ...unwiped(withoutCredential(next)),
+        credential,
+        ...(notAfter === undefined ? {} : { credentialUntil: notAfter }),
         rung: climbedRung(device.rung, 'credentialed'),
       })
+    }
     case 'credential-revoked':
       return device.credential === event.body.credential
         ? { ...withoutCredential(next), rung: lowerRung(device.rung, 'authenticated') }
@@ -235,15 +225,14 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'device-connected':
       // A connection with a credential that was replaced or revoked is no success of this device.
       return device.credential === event.body.credential
-        ? withoutRefusal({ ...next, rung: climbedRung(device.rung, 'connected'), connectedAt: event.body.at })
+        ? withoutRefusal({ ...unwiped(next), rung: climbedRung(device.rung, 'connected'), connectedAt: event.body.at })
         : next
     case 'onboarding-refused':
       return { ...next, refusal: { code: event.body.code, at: event.body.at } }
     case 'evidence-recorded':
       return next
-    case 'lifecycle-moved':
-      // A step out of a state that the device is not in is no step of this device.
-      return device.lifecycle === event.body.from ? enteredBy(next, event.body) : next
+    default:
+      return evolveLife(next, event)
   }
 }
 
@@ -272,23 +261,12 @@ function newDevice(event: DeviceEvent): Device {
   }
 }
 
-/** A device that broke is decommissioned, and only that leads to end of life. */
-const breaks: readonly TransitionId[] = ['T28', 'T30', 'T31', 'T32']
-
-function enteredBy(
-  next: Device,
-  { transition, to, at }: { readonly transition: TransitionId; readonly to: LifecycleState; readonly at?: number },
-): Device {
-  const broken = breaks.includes(transition) ? { broken: true as const } : {}
-  return { ...next, lifecycle: to, entered: at === undefined ? { transition } : { transition, at }, ...broken }
-}
-
 function withoutRefusal(device: Device): Device {
   const { refusal: _, ...rest } = device
   return rest
 }
 
 function withoutCredential(device: Device): Device {
-  const { credential: _, ...rest } = device
+  const { credential: _, credentialUntil: __, ...rest } = device
   return rest
 }

@@ -3,6 +3,7 @@ import { deviceErrors } from './catalogue/device.ts'
 import type { ErrorEntry } from './catalogue/entry.ts'
 import { factoryErrors } from './catalogue/factory.ts'
 import { httpErrors } from './catalogue/http.ts'
+import { lifecycleErrors } from './catalogue/lifecycle.ts'
 import { pledgeErrors } from './catalogue/pledge.ts'
 import { siteErrors } from './catalogue/site.ts'
 import { storeErrors } from './catalogue/store.ts'
@@ -16,6 +17,7 @@ export const errorCatalogue = {
   ...deviceErrors,
   ...factoryErrors,
   ...httpErrors,
+  ...lifecycleErrors,
   ...pledgeErrors,
   ...siteErrors,
   ...storeErrors,

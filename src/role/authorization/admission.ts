@@ -3,7 +3,7 @@ import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../dom
 import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { EvidenceItem } from '../../domain/evidence.ts'
-import { type LifecycleFacts, move } from '../../domain/lifecycle.ts'
+import { lifeRefusal, onboardingMoves } from '../../domain/lifecycle-onboarding.ts'
 import type { Clock, Store } from '../../domain/port.ts'
 
 export interface AdmissionPolicy {
@@ -69,11 +69,9 @@ export function proceedings(
   // A clone must not write its key over the record of the genuine device.
   const cloned = decision.verdict === 'refuse' && decision.code === 'device-identity-cloned'
   if (!cloned && known?.birthKeyHash === undefined) {
-    const { certificateHash, keyHash } = identity
-    list.push({
-      kind: 'identity-proven',
-      body: intent === undefined ? { certificateHash, keyHash } : { certificateHash, keyHash, mudUrl: intent },
-    })
+    const { certificateHash, keyHash, until } = identity
+    const more = { ...(intent === undefined ? {} : { mudUrl: intent }), ...(until === undefined ? {} : { until }) }
+    list.push({ kind: 'identity-proven', body: { certificateHash, keyHash, ...more } })
   }
   list.push({
     kind: 'admission-decided',
@@ -84,7 +82,7 @@ export function proceedings(
       ...(decision.verdict === 'admit' ? {} : { code: decision.code }),
     },
   })
-  if (decision.verdict === 'admit') list.push(...onboardingMoves(known))
+  if (decision.verdict === 'admit') list.push(...onboardingMoves(known, at))
   list.push({
     kind: 'evidence-recorded',
     body: { attempt: evidence.attempt, transcript: evidence.transcript, items: evidenceOf(decision, intent) },
@@ -117,6 +115,8 @@ function decide(known: Device | undefined, request: AdmissionRequest, policy: Ad
   }
   if (known?.standing === 'withdrawn') return refuse('standing', 'device-withdrawn', 'withdrawn')
   if (known?.standing === 'denied') return refuse('standing', 'device-denied', 'denied by a person')
+  const over = known === undefined ? undefined : lifeRefusal(known)
+  if (over !== undefined) return refuse('lifecycle', over, `the device is in ${known?.lifecycle}`)
   if (known !== undefined && known.owner !== '' && !policy.owners.includes(known.owner)) {
     return refuse('ownership', 'owner-mismatch', `declaration names ${known.owner}`)
   }
@@ -141,28 +141,6 @@ function decide(known: Device | undefined, request: AdmissionRequest, policy: Ad
     plan: { kind: 'network', lifetimeDays: policy.credentialLifetimeDays, network: policy.network },
     reasons,
   }
-}
-
-/** From the shelf or from installation into onboarding; a device that is further on re-onboards by its own lifecycle. */
-function onboardingMoves(known: Device | undefined): DeviceEvent[] {
-  const facts: LifecycleFacts = {
-    birthCredentialExpired: false,
-    networkAuthorized: true,
-    registered: true,
-    ...(known !== undefined && known.owner !== '' ? { ownershipTransferred: true } : { declarationSupported: false }),
-  }
-  const moves: DeviceEvent[] = []
-  let state = known?.lifecycle ?? 'SC.SHL'
-  for (const [at, event, actor] of [
-    ['SC.SHL', 'acquire', 'device-purchaser'],
-    ['US.INS', 'enter-onboarding-mode', 'device-onboarder'],
-  ] as const) {
-    if (state !== at) continue
-    const { transition, from, to } = move(state, event, actor, facts)
-    moves.push({ kind: 'lifecycle-moved', body: { transition, from, to, actor } })
-    state = to
-  }
-  return moves
 }
 
 function evidenceOf(decision: AdmissionDecision, intent: string | undefined): EvidenceItem[] {

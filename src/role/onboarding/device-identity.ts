@@ -46,8 +46,17 @@ function identify(peer: Peer, snapshot: DirectorySnapshot, at: Date): BirthIdent
       serial,
       certificateHash: hash('sha256', certificate.der, 'hex'),
       keyHash: hash('sha256', certificate.spkiDer, 'hex'),
+      ...lifetime(certificate, entry),
     },
   }
+}
+
+/** 99991231235959Z says that there is no end (RFC 5280 section 4.1.2.5; IEEE 802.1AR section 8.7). */
+const noEnd = Date.UTC(9999, 11, 31)
+
+function lifetime({ validity }: Certificate, { manufacturer }: DirectoryEntry): Pick<ProvenIdentity, 'until'> {
+  const until = validity.notAfter.getTime()
+  return manufacturer.ignoreIdevidLifetime || until >= noEnd ? {} : { until }
 }
 
 /**

@@ -223,9 +223,12 @@ async function recordIssued(
   return certificate
 }
 
-function issued(device: Device, { id, requestHash }: CredentialRecord, certificate: Buffer): DeviceEvent[] {
+function issued(device: Device, { id, requestHash, notAfter }: CredentialRecord, certificate: Buffer): DeviceEvent[] {
   return [
-    { kind: 'credential-issued', body: { credential: id, certificateHash: hash('sha256', certificate, 'hex') } },
+    {
+      kind: 'credential-issued',
+      body: { credential: id, certificateHash: hash('sha256', certificate, 'hex'), notAfter },
+    },
     {
       kind: 'evidence-recorded',
       body: {

@@ -1,7 +1,7 @@
 import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
 import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import { move } from '../../domain/lifecycle.ts'
+import { connectionMoves } from '../../domain/lifecycle-onboarding.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tx } from '../../domain/port.ts'
 import type { CredentialCheck, CredentialHolder } from './credential-holder.ts'
 import { recordOnDevice } from './device-record.ts'
@@ -71,12 +71,7 @@ function connection(device: Device, holder: CredentialHolder, at: number, renewe
   const current = device.credential === holder.credential.id
   if ((fresh && !renewed) || !current) return []
   const events: DeviceEvent[] = [{ kind: 'device-connected', body: { credential: holder.credential.id, at } }]
-  if (device.lifecycle === 'US.NLO') {
-    const { transition, from, to, actor } = move(device.lifecycle, 'connect', 'device-manager', {
-      networkCredentialValid: true,
-    })
-    events.push({ kind: 'lifecycle-moved', body: { transition, from, to, actor } })
-  }
+  events.push(...connectionMoves(device, at))
   return events
 }
 

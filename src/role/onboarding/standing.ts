@@ -1,9 +1,13 @@
 import type { ProvenIdentity } from '../../domain/admission.ts'
 import type { Device } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
+import { lifeRefusal } from '../../domain/lifecycle-onboarding.ts'
 
 /** What people decided counts at once, also for a device that still holds a voucher or a credential. */
-export function checkStanding({ id, standing }: Device): void {
+export function checkStanding(device: Device): void {
+  const { id, standing } = device
+  const over = lifeRefusal(device)
+  if (over !== undefined) throw new OnboardingError(over, { device: id })
   if (standing === 'withdrawn') throw new OnboardingError('device-withdrawn', { device: id })
   if (standing === 'denied') throw new OnboardingError('device-denied', { device: id })
   if (standing === 'waiting') throw new OnboardingError('enroll-before-voucher', { device: id })
