@@ -1,3 +1,5 @@
+import type { BundleName, RoleName } from './authority.ts'
+
 /** The records that a site keeps beside its devices. */
 
 /** A manufacturer that the operator of this site trusts. */
@@ -61,16 +63,44 @@ export interface IssuerRecord {
   readonly version?: number
 }
 
-export type AccessRole = 'administrator' | 'operator' | 'auditor'
-
 /** An API token; only its hash is kept. */
 export interface AccessToken {
   readonly id: string
   readonly name: string
-  readonly role: AccessRole
+  /** Whose it is: the person or organization that answers for what is done with it. Absent in old records. */
+  readonly party?: string
+  readonly roles?: readonly RoleName[]
+  /** In place of `roles` in records from before there were several. */
+  readonly role?: BundleName
   /** SHA-256 of the token, hex. */
   readonly hash: string
   readonly createdAt: number
   readonly expiresAt?: number
   readonly revokedAt?: number
+}
+
+/** Somebody who proved to be there, with a token. */
+export interface Caller {
+  /** `token/<id>`: the stream of its record. */
+  readonly id: string
+  readonly name: string
+  readonly party: string
+  readonly roles: readonly RoleName[]
+}
+
+export function tokenCaller(token: AccessToken): Caller {
+  return { id: `token/${token.id}`, name: token.name, party: tokenParty(token), roles: tokenRoles(token) }
+}
+
+export function tokenParty({ party, name }: AccessToken): string {
+  return party ?? name
+}
+
+export function tokenRoles({ roles, role }: AccessToken): readonly RoleName[] {
+  return roles ?? (role === undefined ? [] : [role])
+}
+
+/** As the record names who did something. */
+export function callerText({ name, id }: Caller): string {
+  return `${name} (${id})`
 }

@@ -66,8 +66,8 @@ const rules: Readonly<Record<string, Rule>> = {
   ],
   'crl-numbered': ({ number }, name) => [merge('issuer', name, { crlNumber: number })],
   'crl-published': ({ number, sha256 }, name) => [merge('issuer', name, { crlPublished: number, crlHash: sha256 })],
-  'token-created': ({ name, role, tokenHash, expiresAt }, id) => [
-    set('token', id, { name, role, hash: tokenHash, expiresAt, revoked: false }),
+  'token-created': ({ name, party, roles, role, tokenHash, expiresAt }, id) => [
+    set('token', id, { name, party, roles, role, hash: tokenHash, expiresAt, revoked: false }),
   ],
   'token-revoked': (_body, id) => [merge('token', id, { revoked: true })],
   'unit-planned': ({ credential, serialHex, keyHash }, serial) => [

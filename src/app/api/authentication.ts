@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Log } from '../../domain/port.ts'
-import type { AccessToken } from '../../domain/site.ts'
+import { type Caller, tokenCaller } from '../../domain/site.ts'
 import type { Access } from '../../role/authorization/access.ts'
 
 export interface AuthenticationOptions {
@@ -37,7 +37,7 @@ export function createAuthentication({ access, clock, log, failuresPerMinute }: 
     return Math.min(failuresPerMinute, seen.left + ((clock() - seen.at) * failuresPerMinute) / 60_000)
   }
 
-  return async ({ authorization, address }: Attempt): Promise<AccessToken> => {
+  return async ({ authorization, address }: Attempt): Promise<Caller> => {
     // Nothing was tried, so nothing counts: browsers and probes ask first.
     if (authorization === null) throw new OnboardingError('not-authenticated')
     const host = networkOf(address)
@@ -47,7 +47,7 @@ export function createAuthentication({ access, clock, log, failuresPerMinute }: 
     try {
       const known = await access.authenticate(token)
       remember(proven, name, maxProven)
-      return known
+      return tokenCaller(known)
     } catch (error) {
       proven.delete(name)
       if (error instanceof OnboardingError && error.code === 'not-authenticated') {

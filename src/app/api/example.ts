@@ -92,7 +92,13 @@ const checkpoint = {
   key: 'MFkw…',
   signature: 'MEUC…',
 }
-const token = { id: '3f9a0c5b7d1e2f4a6b', name: 'night-shift', role: 'auditor' as const, createdAt: at }
+const token = {
+  id: '3f9a0c5b7d1e2f4a6b',
+  name: 'night-shift',
+  party: 'harbour',
+  roles: ['auditor' as const],
+  createdAt: at,
+}
 
 export const examples: {
   readonly operations: { readonly [N in OperationName]: Example<Api[N]> }
@@ -166,7 +172,7 @@ export const examples: {
     eventList: { reply: { items: [event], cursor: 'eyJtYWluIjo0Mn0' } },
     tokenList: { reply: { items: [token] } },
     tokenCreate: {
-      body: { name: 'night-shift', role: 'auditor', lifetimeDays: 30 },
+      body: { name: 'night-shift', party: 'harbour', roles: ['auditor'], lifetimeDays: 30 },
       reply: { ...token, expiresAt: '2026-12-20T09:30:00.000Z', token: `mrg_${'x'.repeat(43)}` },
     },
     tokenRevoke: { reply: { ...token, revokedAt: at } },
@@ -176,8 +182,8 @@ export const examples: {
           {
             code: 'not-permitted',
             title: 'Not permitted',
-            cause: 'The role of this token does not include the operation.',
-            action: 'Use a token with the role that the detail names.',
+            cause: 'None of the roles of the caller includes the operation.',
+            action: 'Use a token with a role that the detail names.',
             status: 403,
           },
         ],

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { type Authority, rolesWith } from '../../domain/authority.ts'
 import { errorCatalogue } from '../../domain/error.ts'
 import { Checkpoint, EventView, Verdict } from './contract/audit.ts'
 import { CredentialView } from './contract/credential.ts'
@@ -70,7 +71,7 @@ export function openapi(version: string): Schema {
 }
 
 function operationObject(name: OperationName, operation: Operation, shared: Record<string, Schema>): Schema {
-  const { summary, tag, roles, params, query, body, reply } = operation
+  const { summary, tag, authority, params, query, body, reply } = operation
   const example = examples.operations[name] as { readonly body?: unknown; readonly reply: unknown }
   const content: Record<string, Schema> = {
     'application/json': { schema: schemaOf(reply, shared), example: example.reply },
@@ -85,9 +86,7 @@ function operationObject(name: OperationName, operation: Operation, shared: Reco
     operationId: name,
     summary,
     tags: [tag],
-    ...(roles.length === 0
-      ? { security: [] }
-      : { description: `For the roles ${roles.join(', ')}.`, security: [{ token: [] }], 'x-roles': roles }),
+    ...security(authority),
     parameters: [
       ...parameters(params, 'path', shared),
       ...parameters(query, 'query', shared),
@@ -102,6 +101,17 @@ function operationObject(name: OperationName, operation: Operation, shared: Reco
           },
         }),
     responses: { 200: { description: 'Done', content }, default: { $ref: '#/components/responses/Problem' } },
+  }
+}
+
+function security(authority: readonly Authority[]): Schema {
+  if (authority.length === 0) return { security: [] }
+  const roles = rolesWith(authority)
+  return {
+    description: `For the roles ${roles.join(', ')}.`,
+    security: [{ token: [] }],
+    'x-authority': authority,
+    'x-roles': roles,
   }
 }
 

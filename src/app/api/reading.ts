@@ -1,7 +1,6 @@
 import { OnboardingError } from '../../domain/error.ts'
-import { streamName } from '../../domain/event.ts'
 import type { Clock, Log, Store } from '../../domain/port.ts'
-import type { AccessToken } from '../../domain/site.ts'
+import type { Caller } from '../../domain/site.ts'
 import type { OperationName } from './contract.ts'
 
 /**
@@ -13,23 +12,25 @@ import type { OperationName } from './contract.ts'
 export function createReadingRecord({ store, clock, log }: { store: Store; clock: Clock; log: Log }) {
   let minute = 0
   let kept = new Set<string>()
-  return async ({ id, name, role }: AccessToken, operation: OperationName): Promise<void> => {
-    if (role !== 'auditor') return
+  return async ({ id, name, party, roles }: Caller, operation: OperationName): Promise<void> => {
+    if (!roles.includes('auditor')) return
     const at = clock()
     const now = Math.floor(at / 60_000)
     if (now !== minute) {
       minute = now
       kept = new Set()
     }
-    const stream = streamName('token', `${id}/${operation}-${now}`)
+    const stream = `${id}/${operation}-${now}`
     if (kept.has(stream)) return
     kept.add(stream)
     try {
-      await store.transaction(tx => tx.append(stream, 0, [{ kind: 'record-read', body: { name, operation, at } }]))
+      await store.transaction(tx =>
+        tx.append(stream, 0, [{ kind: 'record-read', body: { name, party, operation, at } }]),
+      )
     } catch (error) {
       // Another process was first.
       if (error instanceof OnboardingError && error.code === 'store-conflict') return
-      log.warn({ token: id, operation, error: String(error) }, 'reading could not be recorded')
+      log.warn({ caller: id, operation, error: String(error) }, 'reading could not be recorded')
     }
   }
 }

@@ -1,6 +1,8 @@
 import { type Context, Hono } from 'hono'
+import { rolesWith, roleWith } from '../../domain/authority.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import type { AccessToken } from '../../domain/site.ts'
+import { type Caller, callerText } from '../../domain/site.ts'
+import { defined } from '../defined.ts'
 import { createAuthentication } from './authentication.ts'
 import type { Operation } from './contract/operation.ts'
 import { api, type Input, type OperationName } from './contract.ts'
@@ -85,11 +87,11 @@ function createService(services: ApiServices, options: ApiOptions, streams: Even
   const authenticate = createAuthentication({ access, clock, log, failuresPerMinute })
   const recordReading = createReadingRecord(services)
 
-  async function callerOf(operation: Operation, { req, env }: Visited): Promise<AccessToken | undefined> {
-    if (operation.roles.length === 0) return undefined
+  async function callerOf(operation: Operation, { req, env }: Visited): Promise<Caller | undefined> {
+    if (operation.authority.length === 0) return undefined
     const caller = await authenticate({ authorization: req.header('authorization') ?? null, address: env.address })
-    if (operation.roles.includes(caller.role)) return caller
-    throw new OnboardingError('not-permitted', { role: caller.role, needed: operation.roles.join(' or ') })
+    if (roleWith(caller.roles, operation.authority) !== undefined) return caller
+    throw notPermitted(caller, operation)
   }
 
   return async (name: OperationName, context: Visited): Promise<Response> => {
@@ -102,7 +104,7 @@ function createService(services: ApiServices, options: ApiOptions, streams: Even
       const { query } = input as Input<(typeof api)['eventList']>
       return streamResponse(streams, req.header('last-event-id') ?? query.cursor, () => stillPermitted(req.raw))
     }
-    const call: Call = { id: env.id, by: caller === undefined ? '' : `${caller.name} (token/${caller.id})` }
+    const call: Call = { id: env.id, by: caller === undefined ? '' : callerText(caller), ...defined({ caller }) }
     // The input was validated against the schemas that its type comes from.
     const handle = handlers[name] as (input: unknown, call: Call) => Promise<unknown>
     return jsonResponse(200, JSON.stringify(await handle(input, call)))
@@ -118,6 +120,14 @@ function createService(services: ApiServices, options: ApiOptions, streams: Even
       throw error
     }
   }
+}
+
+function notPermitted({ roles }: Caller, { authority }: Operation): OnboardingError {
+  return new OnboardingError('not-permitted', {
+    role: roles.join(', '),
+    needed: authority.join(' or '),
+    roles: rolesWith(authority).join(', '),
+  })
 }
 
 function createHandlers(services: ApiServices): Handlers {

@@ -1,5 +1,6 @@
 import type { Certificate } from '../../codec/x509/certificate.ts'
 import type { Clock, Log, Random, Store } from '../../domain/port.ts'
+import type { Caller } from '../../domain/site.ts'
 import type { Access } from '../../role/authorization/access.ts'
 import type { Approval } from '../../role/authorization/approval.ts'
 import type { Revocation } from '../../role/onboarding/revocation.ts'
@@ -36,6 +37,8 @@ export interface Call {
   readonly id: string
   /** Who calls, as the record names them; empty where nobody needs to say who they are. */
   readonly by: string
+  /** Absent where nobody needs to say who they are. */
+  readonly caller?: Caller
 }
 
 export type Handler<N extends OperationName> = (input: Input<Api[N]>, call: Call) => Promise<Reply<Api[N]>>

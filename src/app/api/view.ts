@@ -7,7 +7,14 @@ import type { Device } from '../../domain/device.ts'
 import { errorCatalogue } from '../../domain/error.ts'
 import type { StoredEvent } from '../../domain/event.ts'
 import { possibleMoves } from '../../domain/lifecycle.ts'
-import type { AccessToken, ManifestRecord, TrustedManufacturer, VoucherRecord } from '../../domain/site.ts'
+import {
+  type AccessToken,
+  type ManifestRecord,
+  type TrustedManufacturer,
+  tokenParty,
+  tokenRoles,
+  type VoucherRecord,
+} from '../../domain/site.ts'
 import type { EventView } from './contract/audit.ts'
 import type { CredentialView } from './contract/credential.ts'
 import type { DeviceView } from './contract/device.ts'
@@ -106,8 +113,10 @@ export function manifestView({ id, manufacturer, devices, importedAt, importedBy
   return { id, manufacturer, devices, importedAt: instant(importedAt), importedBy }
 }
 
-export function tokenView({ id, name, role, createdAt, expiresAt, revokedAt }: AccessToken): TokenView {
-  return { id, name, role, createdAt: instant(createdAt), ...instants({ expiresAt, revokedAt }) }
+export function tokenView(token: AccessToken): TokenView {
+  const { id, name, createdAt, expiresAt, revokedAt } = token
+  const access = { party: tokenParty(token), roles: [...tokenRoles(token)] }
+  return { id, name, ...access, createdAt: instant(createdAt), ...instants({ expiresAt, revokedAt }) }
 }
 
 /** A page of `limit` records, and where the next one begins when there may be more. */

@@ -1,21 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import { Command } from 'commander'
+import type { RoleName } from '../../domain/authority.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { createAccess } from '../../role/authorization/access.ts'
 import type { TokenView } from '../api/contract/token.ts'
 import { api } from '../api/contract.ts'
 import { tokenView } from '../api/view.ts'
 import { defined } from '../defined.ts'
-import { type Cli, choice, count, described, type Task } from './command.ts'
+import { type Cli, count, described, type Task } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { type OfflineOptions, withOffline, withRecord } from './offline.ts'
+import { collectedRoles, roleHelp } from './role.ts'
 import { facts, moment, table } from './table.ts'
 
-const roles = ['administrator', 'operator', 'auditor'] as const
-
 interface CreateOptions extends SiteOptions, OfflineOptions {
-  readonly role: (typeof roles)[number]
+  readonly role: readonly RoleName[]
+  readonly party?: string
   readonly days?: number
 }
 
@@ -28,11 +29,14 @@ export function tokenCommand(cli: Cli): Command {
     text: 'Whoever lost every token makes one with --offline, on the machine of the site and while it is stopped.',
     examples: [
       'token create night-shift --role operator --days 90',
+      'token create harbour-office --party harbour --role device-owner --role auditor',
       'token create rescue --role administrator --offline',
     ],
   })
-    .requiredOption('--role <role>', `one of ${roles.join(', ')}`, choice(roles))
+    .requiredOption('--role <role>', 'what it may be used for; again for each, see below', collectedRoles)
+    .option('--party <name>', 'person or organization whose it is; the name of the token when absent')
     .option('--days <count>', 'how long it is good; for ever when absent', count(1, 3650))
+    .addHelpText('after', () => `\nRoles:\n${roleHelp()}`)
     .action(cli.run<CreateOptions, [string]>(create))
   described(withSite(withLimit(token.command('list'))), {
     summary: 'list tokens; never the tokens themselves',
@@ -57,8 +61,8 @@ export function tokenCommand(cli: Cli): Command {
 }
 
 async function create(task: Task<CreateOptions>, name: string): Promise<void> {
-  const { role, days, offline } = task.options
-  const terms = { name, role, ...defined({ lifetimeDays: days }) }
+  const { role, party, days, offline } = task.options
+  const terms = { name, roles: [...role], ...defined({ party, lifetimeDays: days }) }
   const made =
     offline === true ? await createOffline(task, terms) : await (await connect(task)).tokenCreate({ body: terms })
   task.answer(made, () => `${tokenText(made)}\n\n    ${made.token}`)
@@ -67,7 +71,7 @@ async function create(task: Task<CreateOptions>, name: string): Promise<void> {
 
 function createOffline(
   task: Task<CreateOptions>,
-  terms: { name: string; role: CreateOptions['role']; lifetimeDays?: number },
+  terms: { name: string; party?: string; roles: RoleName[]; lifetimeDays?: number },
 ): Promise<TokenView & { token: string }> {
   const checked = api.tokenCreate.body.safeParse(terms)
   if (!checked.success)
@@ -79,11 +83,12 @@ function createOffline(
   })
 }
 
-function tokenText({ id, name, role, createdAt, expiresAt, revokedAt }: TokenView): string {
+function tokenText({ id, name, party, roles, createdAt, expiresAt, revokedAt }: TokenView): string {
   return facts([
     ['id', id],
     ['name', name],
-    ['role', role],
+    ['party', party],
+    ...roles.map((role, n) => [n === 0 ? 'roles' : '', role] as const),
     ['created', moment(createdAt)],
     ['until', moment(expiresAt)],
     ['revoked', moment(revokedAt)],
@@ -94,7 +99,8 @@ function tokensText(tokens: readonly TokenView[]): string {
   return table(tokens, [
     { title: 'id', of: ({ id }) => id },
     { title: 'name', of: ({ name }) => name, flexible: true },
-    { title: 'role', of: ({ role }) => role },
+    { title: 'party', of: ({ party }) => party, flexible: true },
+    { title: 'roles', of: ({ roles }) => roles.join(' '), flexible: true },
     { title: 'created', of: ({ createdAt }) => createdAt.slice(0, 10) },
     { title: 'until', of: ({ expiresAt }) => expiresAt?.slice(0, 10) ?? '' },
     { title: 'revoked', of: ({ revokedAt }) => moment(revokedAt) },

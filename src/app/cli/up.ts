@@ -9,6 +9,7 @@ import { hostName } from '../../codec/x509/host-name.ts'
 import { attributeValues } from '../../codec/x509/name.ts'
 import type { Secret } from '../../crypto/secret.ts'
 import { OnboardingError } from '../../domain/error.ts'
+import { siteParty } from '../../role/authorization/access.ts'
 import { listenApi } from '../api/listen.ts'
 import { defined } from '../defined.ts'
 import { openSite, type Site } from '../site.ts'
@@ -191,7 +192,12 @@ async function usable(access: Site['access'], token: string | undefined): Promis
 }
 
 async function localToken(access: Site['access']): Promise<Secret> {
-  const { secret } = await access.create({ name: 'data-directory', role: 'administrator', by: 'start of the site' })
+  const { secret } = await access.create({
+    name: 'data-directory',
+    party: siteParty,
+    roles: ['administrator'],
+    by: 'start of the site',
+  })
   return secret
 }
 

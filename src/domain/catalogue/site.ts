@@ -11,8 +11,14 @@ export const siteErrors = {
   },
   'not-permitted': {
     title: 'Not permitted',
-    cause: 'The role of this token does not include the operation.',
-    action: 'Use a token with the role that the detail names.',
+    cause: 'None of the roles of the caller includes the operation.',
+    action: 'Use a token with a role that the detail names.',
+    status: 403,
+  },
+  'role-not-assignable': {
+    title: 'Role that the caller may not give',
+    cause: 'Of the roles to give or take away, one is not for the caller to give.',
+    action: 'Ask whoever may: an administrator may give every role, an owner those below the own one.',
     status: 403,
   },
   'too-many-attempts': {

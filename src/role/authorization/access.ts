@@ -1,12 +1,16 @@
 import { hash } from 'node:crypto'
 import { Secret } from '../../crypto/secret.ts'
+import type { RoleName } from '../../domain/authority.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { Clock, Random, Store, Tx } from '../../domain/port.ts'
-import type { AccessRole, AccessToken } from '../../domain/site.ts'
+import type { AccessToken } from '../../domain/site.ts'
 
 /** A token as text: `mrg_` and 43 characters of base64url, 256 bits. The prefix lets secret scanners find a leaked one. */
 const tokenForm = /^mrg_[A-Za-z0-9_-]{43}$/
+
+/** Who made the tokens that a site makes for itself: whoever is at its machine. */
+export const siteParty = 'site'
 
 /** Written with the first token: a site whose tokens were all lost or revoked must not open itself again. */
 const bootstrapMark = 'first-administrator'
@@ -17,7 +21,9 @@ export interface Access {
   /** The secret is handed out this once; the record keeps its hash. */
   create(request: {
     readonly name: string
-    readonly role: AccessRole
+    /** The name when absent. */
+    readonly party?: string
+    readonly roles: readonly RoleName[]
     readonly lifetimeDays?: number
     readonly by: string
   }): Promise<{ readonly token: AccessToken; readonly secret: Secret }>
@@ -43,8 +49,8 @@ export function createAccess(options: {
       if (record === undefined || ended) throw new OnboardingError('not-authenticated')
       return record
     },
-    async create({ name, role, lifetimeDays, by }) {
-      const { record, text } = newToken(options, { name, role, lifetimeDays })
+    async create({ by, ...terms }) {
+      const { record, text } = newToken(options, terms)
       await store.transaction(tx => recordToken(tx, record, by))
       return { token: record, secret: new Secret(text) }
     },
@@ -59,7 +65,11 @@ export function createAccess(options: {
         return revoked
       }),
     async bootstrap() {
-      const { record, text } = newToken(options, { name: 'first-administrator', role: 'administrator' })
+      const { record, text } = newToken(options, {
+        name: 'first-administrator',
+        party: siteParty,
+        roles: ['administrator'],
+      })
       try {
         const made = await store.transaction(tx => appointFirst(tx, record))
         return made ? new Secret(text) : undefined
@@ -83,23 +93,24 @@ async function appointFirst(tx: Tx, record: AccessToken): Promise<boolean> {
 
 async function recordToken(tx: Tx, record: AccessToken, by: string): Promise<void> {
   await tx.token.insert(record)
-  const { id, name, role, hash: tokenHash, expiresAt } = record
+  const { id, name, party = name, roles = [], hash: tokenHash, expiresAt } = record
   // The hash of 256 random bits tells nothing, and without it somebody could put the hash of his own token in the row.
-  const body = { name, role, tokenHash, ...(expiresAt === undefined ? {} : { expiresAt }), by }
+  const body = { name, party, roles: [...roles], tokenHash, ...(expiresAt === undefined ? {} : { expiresAt }), by }
   await tx.append(streamName('token', id), 0, [{ kind: 'token-created', body }])
 }
 
 function newToken(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
-  terms: { readonly name: string; readonly role: AccessRole; readonly lifetimeDays?: number | undefined },
+  terms: Pick<Parameters<Access['create']>[0], 'name' | 'party' | 'roles' | 'lifetimeDays'>,
 ): { readonly record: AccessToken; readonly text: string } {
   const text = `mrg_${Buffer.from(random(32)).toString('base64url')}`
-  const { name, role, lifetimeDays } = terms
+  const { name, party = name, roles, lifetimeDays } = terms
   const createdAt = clock()
   const record: AccessToken = {
     id: Buffer.from(random(9)).toString('hex'),
     name,
-    role,
+    party,
+    roles: [...new Set(roles)],
     hash: hash('sha256', text, 'hex'),
     createdAt,
     ...(lifetimeDays === undefined ? {} : { expiresAt: createdAt + lifetimeDays * 86_400_000 }),

@@ -66,7 +66,7 @@ describe('bodies', () => {
   })
 
   test('of another type are refused', async () => {
-    const body = '{"name":"a","role":"auditor"}'
+    const body = '{"name":"a","roles":["auditor"]}'
     for (const type of [
       'text/plain',
       'application/x-www-form-urlencoded',
@@ -81,22 +81,25 @@ describe('bodies', () => {
   test('with members of the wrong type or of no name in the contract are refused, and not repeated', async () => {
     const secret = 'hunter2-secret-in-the-wrong-place'
     const cases: readonly (readonly [unknown, string])[] = [
-      [{ name: 'a', role: 'root' }, 'role'],
-      [{ name: 'a' }, 'role'],
-      [{ role: 'auditor' }, 'name'],
-      [{ name: 1, role: 'auditor' }, 'name'],
-      [{ name: ['a'], role: 'auditor' }, 'name'],
-      [{ name: { toString: 'a' }, role: 'auditor' }, 'name'],
-      [{ name: '../../etc/passwd', role: 'auditor' }, 'name'],
-      [{ name: 'a\r\nx-admin: 1', role: 'auditor' }, 'name'],
-      [{ name: 'a\n', role: 'auditor' }, 'name'],
-      [{ name: 'a'.repeat(65), role: 'auditor' }, 'name'],
-      [{ name: secret.repeat(5), role: 'auditor' }, 'name'],
-      [{ name: 'a', role: 'auditor', lifetimeDays: 0 }, 'lifetimeDays'],
-      [{ name: 'a', role: 'auditor', lifetimeDays: 1.5 }, 'lifetimeDays'],
-      [{ name: 'a', role: 'auditor', lifetimeDays: '30' }, 'lifetimeDays'],
-      [{ name: 'a', role: 'auditor', hash: '0' }, 'hash'],
-      [{ name: 'a', role: 'auditor', constructor: {} }, 'constructor'],
+      [{ name: 'a', roles: ['root'] }, 'roles.0'],
+      [{ name: 'a', roles: [] }, 'roles'],
+      [{ name: 'a', roles: 'auditor' }, 'roles'],
+      [{ name: 'a', role: 'auditor' }, 'roles'],
+      [{ name: 'a' }, 'roles'],
+      [{ roles: ['auditor'] }, 'name'],
+      [{ name: 1, roles: ['auditor'] }, 'name'],
+      [{ name: ['a'], roles: ['auditor'] }, 'name'],
+      [{ name: { toString: 'a' }, roles: ['auditor'] }, 'name'],
+      [{ name: '../../etc/passwd', roles: ['auditor'] }, 'name'],
+      [{ name: 'a\r\nx-admin: 1', roles: ['auditor'] }, 'name'],
+      [{ name: 'a\n', roles: ['auditor'] }, 'name'],
+      [{ name: 'a'.repeat(65), roles: ['auditor'] }, 'name'],
+      [{ name: secret.repeat(5), roles: ['auditor'] }, 'name'],
+      [{ name: 'a', roles: ['auditor'], lifetimeDays: 0 }, 'lifetimeDays'],
+      [{ name: 'a', roles: ['auditor'], lifetimeDays: 1.5 }, 'lifetimeDays'],
+      [{ name: 'a', roles: ['auditor'], lifetimeDays: '30' }, 'lifetimeDays'],
+      [{ name: 'a', roles: ['auditor'], hash: '0' }, 'hash'],
+      [{ name: 'a', roles: ['auditor'], constructor: {} }, 'constructor'],
     ]
     for (const [body, field] of cases) {
       const { status, code, facts } = await post('/v1/tokens', JSON.stringify(body))

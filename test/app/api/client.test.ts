@@ -30,7 +30,7 @@ describe('the client', () => {
       const site = await client.siteShow()
       assert.equal(site.network, 'harbour-iot')
       assert.deepEqual((await client.deviceList({ query: { limit: 5, rung: 'connected' } })).items, [])
-      const made = await client.tokenCreate({ body: { name: 'night-shift', role: 'auditor' } })
+      const made = await client.tokenCreate({ body: { name: 'night-shift', roles: ['auditor'] } })
       const revoked = await client.tokenRevoke({ params: { id: made.id } })
       assert.equal(revoked.id, made.id)
       // @ts-expect-error no such role
@@ -48,7 +48,7 @@ describe('the client', () => {
       assert.ok(error instanceof OnboardingError)
       assert.deepEqual([error.code, error.detail], ['device-not-found', { device: id }])
       assert.equal(await codeOf(clientOf(world, { token: 'mrg_x' }).siteShow()), 'not-authenticated')
-      assert.equal(await codeOf(clientOf(world, { token: world.tokens.auditor }).tokenList()), 'not-permitted')
+      assert.equal(await codeOf(clientOf(world, { token: world.tokens.operator }).tokenList()), 'not-permitted')
     }))
 
   test('tells nobody there from somebody else there', () =>

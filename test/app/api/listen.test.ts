@@ -69,7 +69,7 @@ const head = (line: string, ...fields: readonly string[]) =>
 describe('the API over a socket', () => {
   test('answers the client', async () => {
     assert.equal((await client().siteShow()).network, 'harbour-iot')
-    const made = await client().tokenCreate({ body: { name: 'x', role: 'auditor' } })
+    const made = await client().tokenCreate({ body: { name: 'x', roles: ['auditor'] } })
     assert.equal((await client().tokenRevoke({ params: { id: made.id } })).id, made.id)
     await assert.rejects(client().deviceShow({ params: { id: '0'.repeat(24) } }), { code: 'device-not-found' })
     const stranger = createClient({ url: `http://127.0.0.1:${listener.port}` })

@@ -4,6 +4,7 @@ import type { Operation } from '../../../src/app/api/contract/operation.ts'
 import { api, type OperationName } from '../../../src/app/api/contract.ts'
 import { examples } from '../../../src/app/api/example.ts'
 import { openapi } from '../../../src/app/api/openapi.ts'
+import { rolesWith } from '../../../src/domain/authority.ts'
 import { errorCatalogue } from '../../../src/domain/error.ts'
 import { strictly, withWorld } from './world.ts'
 
@@ -99,9 +100,10 @@ describe('the OpenAPI document', () => {
     const schemes = document.components['securitySchemes']
     assert.deepEqual([schemes?.['token']?.['type'], schemes?.['token']?.['scheme']], ['http', 'bearer'])
     for (const { operation } of operations) {
-      const { roles } = api[operation['operationId'] as OperationName]
-      assert.deepEqual(operation['security'], roles.length === 0 ? [] : [{ token: [] }])
-      assert.deepEqual(operation['x-roles'] ?? [], roles)
+      const { authority }: Operation = api[operation['operationId'] as OperationName]
+      assert.deepEqual(operation['security'], authority.length === 0 ? [] : [{ token: [] }])
+      assert.deepEqual(operation['x-authority'] ?? [], authority)
+      assert.deepEqual(operation['x-roles'] ?? [], rolesWith(authority))
     }
   })
 

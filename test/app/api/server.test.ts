@@ -73,7 +73,7 @@ describe('site', () => {
 describe('tokens', () => {
   test('are shown once, work, and end', () =>
     withWorld(async ({ call, ask, pass, log }) => {
-      const made = await call('tokenCreate', { body: { name: 'night-shift', role: 'auditor', lifetimeDays: 1 } })
+      const made = await call('tokenCreate', { body: { name: 'night-shift', roles: ['auditor'], lifetimeDays: 1 } })
       assert.match(made.token, /^mrg_[A-Za-z0-9_-]{43}$/)
       assert.equal(made.expiresAt, '2026-11-21T08:00:00.000Z')
       const list = JSON.stringify(await call('tokenList', {}))

@@ -4,10 +4,13 @@ import type * as z from 'zod'
 import { memoryKeyStore } from '../../../src/adapter/key/memory.ts'
 import type { Operation } from '../../../src/app/api/contract/operation.ts'
 import { api, type Given, type OperationName, type Reply } from '../../../src/app/api/contract.ts'
+import { examples } from '../../../src/app/api/example.ts'
 import { type ApiOptions, type ApiServer, createApi, type From } from '../../../src/app/api/server.ts'
 import type { ApiServices } from '../../../src/app/api/service.ts'
+import { defined } from '../../../src/app/defined.ts'
+import type { BundleName, RoleName } from '../../../src/domain/authority.ts'
+import { deviceId } from '../../../src/domain/device.ts'
 import type { Log } from '../../../src/domain/port.ts'
-import type { AccessRole } from '../../../src/domain/site.ts'
 import { createAccess } from '../../../src/role/authorization/access.ts'
 import { createApproval } from '../../../src/role/authorization/approval.ts'
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
@@ -41,12 +44,13 @@ export interface World {
   readonly services: ApiServices
   readonly server: ApiServer
   readonly log: Lines
-  readonly tokens: Readonly<Record<AccessRole, string>>
+  readonly tokens: Readonly<Record<BundleName, string>>
   /** Milliseconds. */
   readonly pass: (time: number) => void
   readonly makeToken: (
-    role: AccessRole,
+    role: RoleName,
     lifetimeDays?: number,
+    party?: string,
   ) => Promise<{ readonly id: string; readonly text: string }>
   /** One request, as it stands. */
   readonly ask: (
@@ -99,9 +103,9 @@ export async function openWorld(
     ...options.services,
   }
   const server = createApi(services, options)
-  const makeToken = async (role: AccessRole, lifetimeDays?: number) => {
-    const terms = { name: `${role}-1`, role, by: 'test' }
-    const made = await access.create(lifetimeDays === undefined ? terms : { ...terms, lifetimeDays })
+  const makeToken = async (role: RoleName, lifetimeDays?: number, party?: string) => {
+    const terms = { name: `${role}-1`, roles: [role], by: 'test' }
+    const made = await access.create({ ...terms, ...defined({ lifetimeDays, party }) })
     return { id: made.token.id, text: made.secret.revealText() }
   }
   const tokens = {
@@ -168,6 +172,18 @@ export function requestOf(name: OperationName, given: Sent, token?: string): Par
       ? {}
       : { body: JSON.stringify(given.body), headers: { 'content-type': 'application/json' } }
   return [query === '' ? place : `${place}?${query}`, { method, token, ...body }]
+}
+
+/** Input of the right form for each operation; whether its object exists is another question than who may ask. */
+export function inputOf(name: OperationName): Sent {
+  const operation: Operation = api[name]
+  const params: Record<string, string> = {}
+  const values = [deviceId('nobody', '1'), 'b'.repeat(18), 'a'.repeat(64), 'nobody', '1']
+  for (const [member, schema] of Object.entries(operation.params?.shape ?? {})) {
+    params[member] = values.find(value => (schema as z.ZodType).safeParse(value).success) ?? 'nobody'
+  }
+  const { body } = examples.operations[name] as { readonly body?: unknown }
+  return { params, ...(operation.body === undefined ? {} : { body }) }
 }
 
 /** The schema with every object closed, so that a member that is in no contract, a hash say, shows. */

@@ -1,5 +1,5 @@
 import { DeviceView } from './device.ts'
-import { type Contract, DevicePath, everyone, operators, Page, pageOf } from './operation.ts'
+import { type Contract, DevicePath, Page, pageOf } from './operation.ts'
 
 export const approvalOperations = {
   approvalList: {
@@ -7,7 +7,7 @@ export const approvalOperations = {
     path: '/v1/approvals',
     summary: 'Genuine devices that nobody expects and that wait for a person',
     tag: 'approval',
-    roles: everyone,
+    authority: ['view.device'],
     query: Page,
     reply: pageOf(DeviceView),
   },
@@ -16,7 +16,7 @@ export const approvalOperations = {
     path: '/v1/approvals/{id}/grant',
     summary: 'Let a waiting device in',
     tag: 'approval',
-    roles: operators,
+    authority: ['device.onboard', 'device.onboard@own-network', 'network.policy.write'],
     params: DevicePath,
     reply: DeviceView,
   },
@@ -25,7 +25,7 @@ export const approvalOperations = {
     path: '/v1/approvals/{id}/denial',
     summary: 'Turn a waiting device away',
     tag: 'approval',
-    roles: operators,
+    authority: ['device.onboard', 'device.onboard@own-network', 'network.policy.write'],
     params: DevicePath,
     reply: DeviceView,
   },

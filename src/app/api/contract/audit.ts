@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Contract, everyone, Instant } from './operation.ts'
+import { type Contract, Instant } from './operation.ts'
 
 export const EventView = z.object({
   lane: z.string(),
@@ -37,7 +37,7 @@ export const auditOperations = {
     path: '/v1/audit/verification',
     summary: 'Verify the ledger: nothing altered, nothing cut off',
     tag: 'audit',
-    roles: everyone,
+    authority: ['view.ledger'],
     body: z.strictObject({ anchor: Checkpoint.optional() }),
     reply: Verdict,
   },
@@ -46,7 +46,7 @@ export const auditOperations = {
     path: '/v1/audit/checkpoints',
     summary: 'Sign a checkpoint now; keep the answer elsewhere as an anchor',
     tag: 'audit',
-    roles: everyone,
+    authority: ['view.ledger'],
     reply: Checkpoint,
   },
   eventList: {
@@ -54,7 +54,7 @@ export const auditOperations = {
     path: '/v1/events',
     summary: 'Events of the whole site after a cursor; with Accept: text/event-stream, live',
     tag: 'audit',
-    roles: everyone,
+    authority: ['view.ledger'],
     query: z.strictObject({
       cursor: z.string().max(2000).optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(100),

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Contract, CredentialPath, DeviceId, everyone, Instant, operators, Page, pageOf } from './operation.ts'
+import { type Contract, CredentialPath, DeviceId, Instant, Page, pageOf } from './operation.ts'
 
 export const CredentialView = z.object({
   id: z.string(),
@@ -22,7 +22,7 @@ export const credentialOperations = {
     path: '/v1/credentials',
     summary: 'Credentials issued',
     tag: 'credential',
-    roles: everyone,
+    authority: ['view.credential'],
     query: Page.extend({ device: DeviceId.optional(), status: CredentialView.shape.status.optional() }),
     reply: pageOf(CredentialView),
   },
@@ -31,7 +31,7 @@ export const credentialOperations = {
     path: '/v1/credentials/{id}/revocation',
     summary: 'Revoke a credential and publish a new CRL',
     tag: 'credential',
-    roles: operators,
+    authority: ['device.disconnect', 'network.policy.write'],
     params: CredentialPath,
     body: z.strictObject({
       reason: z

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { EventView } from './audit.ts'
-import { type Contract, DevicePath, everyone, Instant, Name, operators, Page, pageOf, Serial } from './operation.ts'
+import { type Contract, DevicePath, Instant, Name, Page, pageOf, Serial } from './operation.ts'
 
 export const DeviceView = z.object({
   id: z.string(),
@@ -27,7 +27,7 @@ export const deviceOperations = {
     path: '/v1/devices',
     summary: 'Devices, in order of id',
     tag: 'device',
-    roles: everyone,
+    authority: ['view.device'],
     query: Page.extend({
       rung: DeviceView.shape.rung.optional(),
       standing: DeviceView.shape.standing.optional(),
@@ -41,7 +41,7 @@ export const deviceOperations = {
     path: '/v1/devices/{id}',
     summary: 'One device',
     tag: 'device',
-    roles: everyone,
+    authority: ['view.device'],
     params: DevicePath,
     reply: DeviceView,
   },
@@ -50,7 +50,7 @@ export const deviceOperations = {
     path: '/v1/devices/{id}/events',
     summary: 'The history of one device, oldest first',
     tag: 'device',
-    roles: everyone,
+    authority: ['view.device'],
     params: DevicePath,
     query: Page,
     reply: pageOf(EventView),
@@ -60,7 +60,12 @@ export const deviceOperations = {
     path: '/v1/devices',
     summary: 'Expect one device that is on no manifest',
     tag: 'device',
-    roles: operators,
+    authority: [
+      'device.onboard',
+      'device.onboard@own-network',
+      'device.onboard@own-network(temporary)',
+      'onboarding.initiate',
+    ],
     body: z.strictObject({ manufacturer: Name, serial: Serial, model: z.string().max(64).default('') }),
     reply: DeviceView,
   },
@@ -69,7 +74,7 @@ export const deviceOperations = {
     path: '/v1/devices/{id}/withdrawal',
     summary: 'Withdraw a device: no onboarding from now on, its network credential revoked',
     tag: 'device',
-    roles: operators,
+    authority: ['device.onboard', 'device.disconnect', 'device.decommission', 'network.policy.write'],
     params: DevicePath,
     body: z.strictObject({ reason: z.string().max(200).default('') }),
     reply: DeviceView,

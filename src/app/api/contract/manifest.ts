@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Contract, everyone, Instant, operators, Page, pageOf } from './operation.ts'
+import { type Contract, Instant, Page, pageOf } from './operation.ts'
 
 export const ManifestView = z.object({
   id: z.string(),
@@ -25,7 +25,7 @@ export const manifestOperations = {
     path: '/v1/manifests',
     summary: 'Import the signed manifest of a purchase',
     tag: 'manifest',
-    roles: operators,
+    authority: ['ownership.designate-first-owner', 'device.onboard', 'declaration.sign'],
     body: z.strictObject({ manifest: z.base64().max(70_000_000).describe('The signed file, base64') }),
     maxBody: 70_001_000,
     reply: ManifestReport,
@@ -35,7 +35,7 @@ export const manifestOperations = {
     path: '/v1/manifests',
     summary: 'Imported manifests',
     tag: 'manifest',
-    roles: everyone,
+    authority: ['view.supply'],
     query: Page,
     reply: pageOf(ManifestView),
   },

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { AccessRole } from '../../../domain/site.ts'
+import type { Authority } from '../../../domain/authority.ts'
 
 /** One operation of the API. The same value gives the server its types, OpenAPI its document and the client its methods. */
 export interface Operation {
@@ -8,8 +8,11 @@ export interface Operation {
   readonly path: string
   readonly summary: string
   readonly tag: string
-  /** Roles that may call it; empty: anybody, without a token. */
-  readonly roles: readonly AccessRole[]
+  /**
+   * Who has one of these may call it; empty: anybody, without a token. Which roles have them is in src/domain/authority.ts;
+   * `npm run authority` writes who may call what into docs/authority.md.
+   */
+  readonly authority: readonly Authority[]
   /** One member for each parameter of the path. Like query and body a strict object: unknown members are refused. */
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
@@ -20,10 +23,6 @@ export interface Operation {
 }
 
 export type Contract = Readonly<Record<string, Operation>>
-
-export const everyone = ['administrator', 'operator', 'auditor'] as const
-export const operators = ['administrator', 'operator'] as const
-export const administrators = ['administrator'] as const
 
 export const Instant = z.iso.datetime().describe('RFC 3339, UTC')
 export const Name = z

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Contract, everyone } from './operation.ts'
+import type { Contract } from './operation.ts'
 
 export const siteOperations = {
   siteShow: {
@@ -7,7 +7,7 @@ export const siteOperations = {
     path: '/v1/site',
     summary: 'What this site is: network, certificates to hand to a manufacturer, counts',
     tag: 'site',
-    roles: everyone,
+    authority: ['view.device'],
     reply: z.object({
       network: z.string(),
       owner: z.string(),
@@ -23,7 +23,7 @@ export const siteOperations = {
     path: '/v1/errors',
     summary: 'The error catalogue',
     tag: 'site',
-    roles: [],
+    authority: [],
     reply: z.object({
       items: z.array(
         z.object({
@@ -41,7 +41,7 @@ export const siteOperations = {
     path: '/healthz',
     summary: 'Is the service up and the record reachable?',
     tag: 'site',
-    roles: [],
+    authority: [],
     reply: z.object({ status: z.literal('ok') }),
   },
 } as const satisfies Contract

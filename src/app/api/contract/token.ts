@@ -1,10 +1,14 @@
 import * as z from 'zod'
-import { administrators, type Contract, everyone, Instant, Name, Page, pageOf, TokenPath } from './operation.ts'
+import { type RoleName, roleNames } from '../../../domain/authority.ts'
+import { type Contract, Instant, Name, Page, pageOf, TokenPath } from './operation.ts'
+
+export const Role = z.enum(roleNames as [RoleName, ...RoleName[]])
 
 export const TokenView = z.object({
   id: z.string(),
   name: z.string(),
-  role: z.enum(everyone),
+  party: z.string().describe('Whose it is: the person or organization that answers for what is done with it'),
+  roles: z.array(Role),
   createdAt: Instant,
   expiresAt: Instant.optional(),
   revokedAt: Instant.optional(),
@@ -17,7 +21,7 @@ export const tokenOperations = {
     path: '/v1/tokens',
     summary: 'API tokens; never the tokens themselves',
     tag: 'token',
-    roles: administrators,
+    authority: ['view.access'],
     query: Page,
     reply: pageOf(TokenView),
   },
@@ -26,10 +30,11 @@ export const tokenOperations = {
     path: '/v1/tokens',
     summary: 'Make a token; it is shown this once',
     tag: 'token',
-    roles: administrators,
+    authority: ['role.assign', 'network.own', 'app.grant'],
     body: z.strictObject({
       name: Name,
-      role: z.enum(everyone),
+      party: Name.optional().describe('Whose it is; the name of the token when absent'),
+      roles: z.array(Role).min(1).max(roleNames.length),
       lifetimeDays: z.number().int().min(1).max(3650).optional(),
     }),
     reply: TokenView.extend({ token: z.string() }),
@@ -39,7 +44,7 @@ export const tokenOperations = {
     path: '/v1/tokens/{id}',
     summary: 'Revoke a token',
     tag: 'token',
-    roles: administrators,
+    authority: ['role.assign', 'network.own', 'app.grant'],
     params: TokenPath,
     reply: TokenView,
   },

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { administrators, type Contract, everyone, Instant, ManufacturerPath, Page, pageOf } from './operation.ts'
+import { type Contract, Instant, ManufacturerPath, Page, pageOf } from './operation.ts'
 
 export const ManufacturerView = z.object({
   name: z.string(),
@@ -19,7 +19,7 @@ export const trustOperations = {
     path: '/v1/manufacturers',
     summary: 'Trusted manufacturers',
     tag: 'trust',
-    roles: everyone,
+    authority: ['view.supply'],
     query: Page,
     reply: pageOf(ManufacturerView),
   },
@@ -28,7 +28,7 @@ export const trustOperations = {
     path: '/v1/manufacturers/{name}',
     summary: 'Trust a manufacturer, or change how',
     tag: 'trust',
-    roles: administrators,
+    authority: ['network.policy.write', 'network.own'],
     params: ManufacturerPath,
     body: z.strictObject({
       anchors: z.array(z.string().max(20_000)).min(1).max(16).describe('PEM certificates'),
@@ -50,7 +50,7 @@ export const trustOperations = {
     path: '/v1/manufacturers/{name}',
     summary: 'Stop trusting a manufacturer; its devices stay in the record',
     tag: 'trust',
-    roles: administrators,
+    authority: ['network.policy.write', 'network.own'],
     params: ManufacturerPath,
     reply: z.object({ removed: z.string() }),
   },

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Contract, DeviceId, everyone, Instant, Page, pageOf } from './operation.ts'
+import { type Contract, DeviceId, Instant, Page, pageOf } from './operation.ts'
 
 export const VoucherView = z.object({
   id: z.string(),
@@ -17,7 +17,7 @@ export const voucherOperations = {
     path: '/v1/vouchers',
     summary: 'Vouchers obtained',
     tag: 'voucher',
-    roles: everyone,
+    authority: ['view.credential'],
     query: Page.extend({ device: DeviceId.optional() }),
     reply: pageOf(VoucherView),
   },

@@ -1,3 +1,6 @@
+import { requireAssignable } from '../../../domain/authority.ts'
+import { tokenRoles } from '../../../domain/site.ts'
+import { defined } from '../../defined.ts'
 import type { ApiServices, Handlers } from '../service.ts'
 import { pageView, tokenView } from '../view.ts'
 
@@ -10,11 +13,15 @@ export function tokenHandlers({
       const tokens = await store.read(tables => tables.token.find({}, { after, limit }))
       return pageView(tokens, { view: tokenView, key: ({ id }) => id, limit })
     },
-    async tokenCreate({ body: { name, role, lifetimeDays } }, { by }) {
-      const terms = { name, role, by, ...(lifetimeDays === undefined ? {} : { lifetimeDays }) }
-      const { token, secret } = await access.create(terms)
+    async tokenCreate({ body: { name, party, roles, lifetimeDays } }, { by, caller }) {
+      requireAssignable(caller?.roles ?? [], roles)
+      const { token, secret } = await access.create({ name, roles, by, ...defined({ party, lifetimeDays }) })
       return { ...tokenView(token), token: secret.revealText() }
     },
-    tokenRevoke: async ({ params: { id } }, { by }) => tokenView(await access.revoke(id, by)),
+    async tokenRevoke({ params: { id } }, { by, caller }) {
+      const known = await store.read(tables => tables.token.get(id))
+      if (known !== undefined) requireAssignable(caller?.roles ?? [], tokenRoles(known))
+      return tokenView(await access.revoke(id, by))
+    },
   }
 }
