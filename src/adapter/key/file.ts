@@ -7,7 +7,13 @@ import type { Secret } from '../../crypto/secret.ts'
 import { type KeyStore, keySigner } from '../../crypto/signer.ts'
 import { checkLabel, isLabel, KeyStoreError, labelTaken } from './error.ts'
 import { openMasterKey, type Passphrase } from './master-key.ts'
-import { createPrivateFile, readPrivateFile, removePrivateFile, requirePrivateDirectory } from './private-file.ts'
+import {
+  createPrivateFile,
+  readPrivateFile,
+  removeOldDrafts,
+  removePrivateFile,
+  requirePrivateDirectory,
+} from './private-file.ts'
 import { openSealed, Sealed, seal } from './seal.ts'
 
 const format = 'mooring-key 1'
@@ -30,6 +36,7 @@ export interface FileKeyStoreOptions {
  */
 export async function openFileKeyStore({ directory, passphrase }: FileKeyStoreOptions): Promise<KeyStore> {
   await requirePrivateDirectory(directory)
+  await removeOldDrafts(directory, Date.now())
   const existing = await labels(directory)
   const master = await openMasterKey(directory, passphrase, existing.length === 0)
   const pathOf = (label: string): string => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { link, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { KeyStoreError } from './error.ts'
 
 /** Creates `path` with mode 0700, or checks that what is there is ours and closed to others. */
@@ -72,8 +72,22 @@ export async function removePrivateFile(path: string): Promise<void> {
   await syncDirectory(dirname(path))
 }
 
+const draftSuffix = '.draft'
+/** Milliseconds after which nobody is writing it any more. */
+const draftAge = 600_000
+
+/** Removes what a crash left behind while a file was written: keys, sealed as the others, that nobody will ask for. */
+export async function removeOldDrafts(directory: string, now: number): Promise<void> {
+  const names = await storage(directory, () => readdir(directory))
+  for (const name of names.filter(name => name.endsWith(draftSuffix))) {
+    const path = join(directory, name)
+    const stats = await lstat(path).catch(() => undefined)
+    if (stats?.isFile() === true && now - stats.mtimeMs > draftAge) await removePrivateFile(path)
+  }
+}
+
 async function writeDraft(path: string, bytes: Uint8Array): Promise<string> {
-  const draft = `${path}.${randomBytes(6).toString('hex')}.draft`
+  const draft = `${path}.${randomBytes(6).toString('hex')}${draftSuffix}`
   const file = await storage(draft, () => open(draft, 'wx', 0o600))
   try {
     await file.writeFile(bytes)

@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -71,6 +72,20 @@ describe('a store without a passphrase', () => {
     assert.ok(!file.includes('PRIVATE KEY'))
     // What a PKCS#8 P-256 key starts with, in base64.
     assert.ok(!file.includes('MIGHAgEAMBMGByqGSM49'))
+  })
+
+  test('what a crash left behind goes at the next opening, what is being written now stays', async () => {
+    const directory = fresh()
+    await openFileKeyStore({ directory })
+    const [old, young] = ['a.sealed.0a1b2c3d4e5f.draft', 'b.sealed.0a1b2c3d4e5f.draft']
+    for (const name of [old, young]) writeFileSync(join(directory, name), 'sealed', { mode: 0o600 })
+    const anHourAgo = new Date(Date.now() - 3_600_000)
+    utimesSync(join(directory, old), anHourAgo, anHourAgo)
+    await openFileKeyStore({ directory })
+    assert.deepEqual(
+      readdirSync(directory).filter(name => name.endsWith('.draft')),
+      [young],
+    )
   })
 
   test('a label is never given twice, not even to two that ask at once', async () => {
