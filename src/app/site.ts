@@ -13,8 +13,10 @@ import type { SiteAuthority } from '../role/onboarding/authority.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
+import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import { openRecord } from './record.ts'
 import { openSiteCredential } from './site-credential.ts'
+import { startWorker, type Worker } from './worker.ts'
 
 export interface SiteOptions {
   /** Identifier of the network: 1 to 40 of `A-Z a-z 0-9 . _ -`. Stands in its certificates. */
@@ -56,6 +58,8 @@ export interface Site {
   readonly access: Access
   readonly approval: Approval
   readonly revocation: Revocation
+  /** Goes through the devices after the import of a recall. */
+  readonly recallWork: Worker
   readonly policy: AdmissionPolicy
   readonly clock: Clock
   readonly random: Random
@@ -130,6 +134,13 @@ async function assemble(
   const access = createAccess({ store, clock, random })
   let first: Promise<Secret | undefined> | undefined
   const listener = await listen(options, own.credential, endpoints.list)
+  const { revocation } = endpoints
+  const recallWork = startWorker({
+    name: 'recall',
+    work: () => runRecallWork({ store, clock, log, revocation }),
+    every: 15_000,
+    log,
+  })
   own.onRenewal(credential => {
     listener.setCredential(credential)
     manufacturers.setCredential(credential)
@@ -144,7 +155,8 @@ async function assemble(
     },
     access,
     approval: createApproval(store),
-    revocation: endpoints.revocation,
+    revocation,
+    recallWork,
     policy,
     clock,
     random,
@@ -162,6 +174,7 @@ async function assemble(
     },
     async close() {
       own.close()
+      await recallWork.close()
       await listener.close()
       endpoints.close()
       manufacturers.close()

@@ -41,6 +41,7 @@ export interface AdmissionReason {
     | 'identity-unique'
     | 'standing'
     | 'lifecycle'
+    | 'recall'
   readonly holds: boolean
   readonly note: string
 }

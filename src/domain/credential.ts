@@ -4,8 +4,11 @@ import { OnboardingError } from './error.ts'
 /** What a device proves itself with (SP 1800-36 section 1.1.1). */
 export type CredentialKind = 'birth' | 'network' | 'application'
 
-/** `planned` is written before the signature: a crash between plan and signature repeats the same certificate, never a second one. */
-export type CredentialStatus = 'planned' | 'issued' | 'revoked' | 'superseded'
+/**
+ * `planned` is written before the signature: a crash between plan and signature repeats the same certificate, never a
+ * second one. `held` is of no use until released (RFC 5280 section 5.3.1, certificateHold).
+ */
+export type CredentialStatus = 'planned' | 'issued' | 'held' | 'revoked' | 'superseded'
 
 /** RFC 5280 section 5.3.1. */
 export type { RevocationReason } from '../codec/crl.ts'
@@ -33,6 +36,8 @@ export interface CredentialRecord {
   readonly certificate?: string
   readonly revokedAt?: number
   readonly revocationReason?: RevocationReason
+  /** Since when, while it is held. */
+  readonly heldAt?: number
 }
 
 /** What admission grants: the terms of the credential to be made. */
@@ -62,13 +67,25 @@ export function issueCredential(record: CredentialRecord, certificate: string): 
   return { ...inStatus(record, 'planned', 'issued'), certificate }
 }
 
-/** For good. @throws OnboardingError `credential-status-refused` unless issued */
+/** For good. @throws OnboardingError `credential-status-refused` unless issued or held */
 export function revokeCredential(
   record: CredentialRecord,
   revocation: { readonly at: number; readonly reason: RevocationReason },
 ): CredentialRecord {
   const { at, reason } = revocation
-  return { ...inStatus(record, 'issued', 'revoked'), revokedAt: at, revocationReason: reason }
+  const { heldAt: _, ...rest } = record.status === 'held' ? { ...record, status: 'issued' as const } : record
+  return { ...inStatus(rest, 'issued', 'revoked'), revokedAt: at, revocationReason: reason }
+}
+
+/** Until released. @throws OnboardingError `credential-status-refused` unless issued */
+export function holdCredential(record: CredentialRecord, at: number): CredentialRecord {
+  return { ...inStatus(record, 'issued', 'held'), heldAt: at }
+}
+
+/** @throws OnboardingError `credential-status-refused` unless held */
+export function releaseCredential(record: CredentialRecord): CredentialRecord {
+  const { heldAt: _, ...rest } = inStatus(record, 'held', 'issued')
+  return rest
 }
 
 /** When another credential took its place. @throws OnboardingError `credential-status-refused` unless issued */

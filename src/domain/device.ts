@@ -43,6 +43,8 @@ export interface Device extends DeviceLife {
   readonly firstHeardAt?: number
   readonly lastHeardAt?: number
   readonly connectedAt?: number
+  /** Ids of the recalls that were found to hit it; never empty. The recalls in force decide, this is their trace. */
+  readonly recalls?: readonly string[]
 }
 
 /** Everything that can happen to a device at a site. Bodies are plain JSON. */
@@ -116,6 +118,19 @@ export type DeviceEvent =
       readonly kind: 'credential-revoked'
       readonly body: { readonly credential: string; readonly reason: string; readonly by: string }
     }
+  /** Of no use until released. */
+  | { readonly kind: 'credential-held'; readonly body: { readonly credential: string; readonly by: string } }
+  | { readonly kind: 'credential-released'; readonly body: { readonly credential: string; readonly by: string } }
+  | {
+      readonly kind: 'device-recalled'
+      readonly body: {
+        readonly recall: string
+        readonly reason: string
+        readonly reference: string
+        readonly at: number
+      }
+    }
+  | { readonly kind: 'device-recall-lifted'; readonly body: { readonly recall: string; readonly at: number } }
   | {
       readonly kind: 'enroll-status-reported'
       readonly body: { readonly enrolled: boolean; readonly withNewCredential: boolean; readonly reason?: string }
@@ -220,6 +235,24 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
       return device.credential === event.body.credential
         ? { ...withoutCredential(next), rung: lowerRung(device.rung, 'authenticated') }
         : next
+    case 'credential-held':
+      return device.credential === event.body.credential
+        ? { ...next, rung: lowerRung(device.rung, 'authenticated') }
+        : next
+    case 'credential-released':
+      // It was authorized when the credential was issued, and the credential is the same.
+      return device.credential === event.body.credential
+        ? { ...next, rung: higherRung(device.rung, 'credentialed') }
+        : next
+    case 'device-recalled': {
+      const { recall } = event.body
+      return { ...next, recalls: [...new Set([...(device.recalls ?? []), recall])] }
+    }
+    case 'device-recall-lifted': {
+      const { recalls = [], ...rest } = next
+      const left = recalls.filter(each => each !== event.body.recall)
+      return left.length === 0 ? rest : { ...rest, recalls: left }
+    }
     case 'enroll-status-reported':
       return next
     case 'device-connected':

@@ -36,6 +36,8 @@ export type StreamNoun =
   | 'pledge'
   | 'domain'
   | 'refusal'
+  | 'recall'
+  | 'publication'
 
 export function streamName(noun: StreamNoun, key: string): string {
   return `${noun}/${key}`

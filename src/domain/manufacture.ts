@@ -29,6 +29,22 @@ export interface UnitRecord {
   readonly version: number
 }
 
+/** A signed file that the manufacturer gave out: to one buyer, or to all. */
+export interface PublicationRecord {
+  /** Its number in the order of publication, twelve digits. */
+  readonly id: string
+  readonly kind: 'manifest' | 'recall'
+  /** Id of the buyer; empty: all. */
+  readonly buyer: string
+  /** The manufacturer's name of the recall and the number of the notice about it; empty and 0 for a manifest. */
+  readonly recall: string
+  readonly number: number
+  /** SHA-256 of the file, hex: its key among the documents. */
+  readonly document: string
+  readonly bytes: number
+  readonly at: number
+}
+
 export interface BatchRecord {
   readonly id: string
   readonly model: string

@@ -1,7 +1,8 @@
 import type { CredentialRecord } from './credential.ts'
 import type { Device } from './device.ts'
 import type { Json, NewEvent, StoredEvent, StreamNoun } from './event.ts'
-import type { BatchRecord, IssuedVoucherRecord, UnitRecord } from './manufacture.ts'
+import type { BatchRecord, IssuedVoucherRecord, PublicationRecord, UnitRecord } from './manufacture.ts'
+import type { DocumentRecord, RecallRecord } from './recall.ts'
 import type { AccessToken, IssuerRecord, ManifestRecord, TrustedManufacturer, VoucherRecord } from './site.ts'
 
 /**
@@ -37,10 +38,14 @@ export interface Tables {
   readonly voucher: Table<VoucherRecord, 'device'>
   readonly manufacturer: Table<TrustedManufacturer>
   readonly manifest: Table<ManifestRecord, 'manufacturer'>
+  /** Signed files, by their hash. */
+  readonly document: Table<DocumentRecord>
+  readonly recall: Table<RecallRecord, 'manufacturer' | 'status'>
   readonly issuer: Table<IssuerRecord>
   readonly token: Table<AccessToken, 'hash'>
   readonly unit: Table<UnitRecord, 'model' | 'batch' | 'owner'>
   readonly batch: Table<BatchRecord, 'model'>
+  readonly publication: Table<PublicationRecord, 'buyer' | 'recall'>
   readonly issuedVoucher: Table<IssuedVoucherRecord, 'serial' | 'domain' | 'nonce'>
   /** Small named facts: schema marks, counters, the site's own name. */
   readonly setting: Table<Setting>

@@ -26,6 +26,8 @@ export interface ManifestRecord {
   /** SHA-256 of the signed bytes, hex. */
   readonly id: string
   readonly manufacturer: string
+  /** What the manufacturer calls itself. */
+  readonly statedName?: string
   readonly devices: number
   readonly importedAt: number
   readonly importedBy: string

@@ -11,9 +11,12 @@ export type StatedNoun =
   | 'voucher'
   | 'manufacturer'
   | 'manifest'
+  | 'document'
+  | 'recall'
   | 'issuer'
   | 'token'
   | 'unit'
+  | 'publication'
   | 'issuedVoucher'
 
 type Members = Readonly<Record<string, unknown>>
@@ -52,6 +55,8 @@ const rules: Readonly<Record<string, Rule>> = {
     planned(credential, { device, serialHex, notAfter }),
   ],
   'credential-issued': certified,
+  'credential-held': ({ credential }) => [merge('credential', credential, { status: 'held' })],
+  'credential-released': ({ credential }) => [merge('credential', credential, { status: 'issued' })],
   'credential-revoked': ({ credential, reason }) => [
     merge('credential', credential, { status: 'revoked', revocationReason: reason }),
   ],
@@ -61,6 +66,11 @@ const rules: Readonly<Record<string, Rule>> = {
   ],
   'manufacturer-distrusted': (_body, name) => [set('manufacturer', name)],
   'manifest-imported': (body, id) => [set('manifest', id, body)],
+  // A notice stays when another takes its place.
+  'recall-imported': ({ by: _by, ...terms }, id) => [
+    set('recall', id, terms),
+    set('document', terms['notice'], { sha256: terms['notice'] }),
+  ],
   'issuer-established': ({ certificate }, name) => [
     set('issuer', name, { certificate, crlNumber: 0, crlPublished: undefined, crlHash: undefined }),
   ],
@@ -85,6 +95,10 @@ const rules: Readonly<Record<string, Rule>> = {
     merge('unit', serial, { owner, declarationVersion, declarationHash, domains }),
   ],
   'unit-withdrawn': (_body, serial) => [merge('unit', serial, { withdrawn: true })],
+  published: ({ id, ...terms }) => [
+    set('publication', id, terms),
+    set('document', terms['document'], { sha256: terms['document'] }),
+  ],
   'voucher-logged': body => [set('issuedVoucher', body['id'], body)],
 }
 
@@ -112,6 +126,7 @@ export function statedView(noun: StatedNoun, record: Members): Members {
   const { certificate, tbs, crl, declaration, revokedAt, withdrawnAt } = record
   if (noun === 'credential') return { ...record, id: sha256(tbs), certificateHash: sha256(certificate) }
   if (noun === 'issuer') return { ...record, crlHash: sha256(crl) }
+  if (noun === 'document') return { ...record, sha256: sha256(record['file']) }
   if (noun === 'token') return { ...record, revoked: revokedAt !== undefined }
   if (noun !== 'unit') return record
   const declarationHash = typeof declaration === 'string' ? hash('sha256', declaration) : undefined

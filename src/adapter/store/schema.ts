@@ -51,10 +51,13 @@ const declared = {
   voucher: { table: 'voucher', key: 'id', columns: ['device'] },
   manufacturer: { table: 'manufacturer', key: 'name', columns: [] },
   manifest: { table: 'manifest', key: 'id', columns: ['manufacturer'] },
+  document: { table: 'document', key: 'id', columns: [] },
+  recall: { table: 'recall', key: 'id', columns: ['manufacturer', 'status'], index: [['manufacturer', 'status']] },
   issuer: { table: 'issuer', key: 'name', columns: [] },
   token: { table: 'token', key: 'id', columns: ['hash'], unique: [['hash']] },
   unit: { table: 'unit', key: 'serial', columns: ['model', 'batch', 'owner', 'keyHash'], unique: [['keyHash']] },
   batch: { table: 'batch', key: 'id', columns: ['model'] },
+  publication: { table: 'publication', key: 'id', columns: ['buyer', 'recall'] },
   issuedVoucher: {
     table: 'issued_voucher',
     key: 'id',

@@ -136,10 +136,13 @@ export function gatedTables(gate: Gate): Tables {
     voucher: new SqlTable(nounSql.voucher, gate),
     manufacturer: new SqlTable(nounSql.manufacturer, gate),
     manifest: new SqlTable(nounSql.manifest, gate),
+    document: new SqlTable(nounSql.document, gate),
+    recall: new SqlTable(nounSql.recall, gate),
     issuer: new SqlTable(nounSql.issuer, gate),
     token: new SqlTable(nounSql.token, gate),
     unit: new SqlTable(nounSql.unit, gate),
     batch: new SqlTable(nounSql.batch, gate),
+    publication: new SqlTable(nounSql.publication, gate),
     issuedVoucher: new SqlTable(nounSql.issuedVoucher, gate),
     setting: new SqlTable(nounSql.setting, gate),
   }

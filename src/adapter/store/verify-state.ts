@@ -55,9 +55,12 @@ const stated = [
   'voucher',
   'manufacturer',
   'manifest',
+  'document',
+  'recall',
   'issuer',
   'token',
   'unit',
+  'publication',
   'issuedVoucher',
 ] as const satisfies readonly StatedNoun[]
 

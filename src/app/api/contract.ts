@@ -5,6 +5,7 @@ import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
 import { manifestOperations } from './contract/manifest.ts'
 import type { Contract, Operation } from './contract/operation.ts'
+import { recallOperations } from './contract/recall.ts'
 import { siteOperations } from './contract/site.ts'
 import { tokenOperations } from './contract/token.ts'
 import { trustOperations } from './contract/trust.ts'
@@ -17,6 +18,7 @@ export const api = {
   ...approvalOperations,
   ...trustOperations,
   ...manifestOperations,
+  ...recallOperations,
   ...voucherOperations,
   ...credentialOperations,
   ...auditOperations,

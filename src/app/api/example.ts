@@ -50,6 +50,25 @@ const waiting = {
   possible: ['acquire', 'acquire-onboard-first'],
 }
 
+const recall = {
+  id,
+  manufacturer: 'fjord',
+  recall: '9f86d081884c7d659a2feaa0c55ad015',
+  number: 1,
+  status: 'in-force' as const,
+  reason: 'vulnerability' as const,
+  note: 'Firmware 2.0 accepts unsigned updates.',
+  reference: 'https://fjord.example/advisory/7',
+  models: [],
+  batches: ['CL2'],
+  serials: 500,
+  treatment: 'hold' as const,
+  issuedAt: at,
+  importedAt: at,
+  importedBy: by,
+  work: { state: 'under-way' as const, checked: 4000, of: 10_000, affected: 14, revoked: 0, held: 12, released: 0 },
+}
+
 const event = {
   lane: 'main',
   sequence: 42,
@@ -145,6 +164,29 @@ export const examples: {
       },
     },
     manifestList: { reply: { items: [manifest] } },
+    recallImport: {
+      body: { notice: 'eyJ0eXAiOiJkZXZpY2UtcmVjYWxsK2p3cyJ9', treatment: 'hold' },
+      reply: { recall, changed: true },
+    },
+    recallPreview: {
+      body: { notice: 'eyJ0eXAiOiJkZXZpY2UtcmVjYWxsK2p3cyJ9' },
+      reply: {
+        manufacturer: 'fjord',
+        recall: '9f86d081884c7d659a2feaa0c55ad015',
+        number: 1,
+        action: 'withdraw',
+        reason: 'vulnerability',
+        note: 'Firmware 2.0 accepts unsigned updates.',
+        reference: 'https://fjord.example/advisory/7',
+        models: [],
+        batches: ['CL2'],
+        serials: 500,
+        hits: 14,
+        credentialed: 12,
+      },
+    },
+    recallList: { reply: { items: [recall] } },
+    recallShow: { reply: recall },
     voucherList: {
       reply: {
         items: [

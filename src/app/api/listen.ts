@@ -33,7 +33,7 @@ export async function listenApi(
 
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
-  const { network, owner, authority, port, store, clock, random, log, access, approval, revocation } = site
+  const { network, owner, authority, port, store, clock, random, log, access, approval, revocation, recallWork } = site
   const { issuing, root } = authority
   return {
     store,
@@ -43,6 +43,7 @@ export function apiServices(site: Site): ApiServices {
     access,
     approval,
     revocation,
+    recallWork,
     site: {
       network,
       owner,

@@ -14,6 +14,7 @@ import { auditHandlers } from './handler/audit.ts'
 import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
 import { manifestHandlers } from './handler/manifest.ts'
+import { recallHandlers } from './handler/recall.ts'
 import { siteHandlers } from './handler/site.ts'
 import { tokenHandlers } from './handler/token.ts'
 import { trustHandlers } from './handler/trust.ts'
@@ -137,6 +138,7 @@ function createHandlers(services: ApiServices): Handlers {
     ...approvalHandlers(services),
     ...trustHandlers(services),
     ...manifestHandlers(services),
+    ...recallHandlers(services),
     ...credentialHandlers(services),
     ...auditHandlers(services),
     ...tokenHandlers(services),

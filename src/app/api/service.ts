@@ -15,6 +15,8 @@ export interface ApiServices {
   readonly access: Access
   readonly approval: Approval
   readonly revocation: Pick<Revocation, 'revoke'>
+  /** What follows the import of a recall. */
+  readonly recallWork: { wake(): void }
   readonly site: SiteFacts
 }
 

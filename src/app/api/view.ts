@@ -39,7 +39,7 @@ function instants<N extends string>(times: { readonly [K in N]: number | undefin
 
 export function deviceView(device: Device): DeviceView {
   const { id, manufacturer, serial, model, lifecycle, rung, standing, owner, mudUrl, credential, refusal } = device
-  const { firstHeardAt, lastHeardAt, connectedAt } = device
+  const { firstHeardAt, lastHeardAt, connectedAt, recalls } = device
   return {
     id,
     manufacturer,
@@ -53,6 +53,7 @@ export function deviceView(device: Device): DeviceView {
     ...(credential === undefined ? {} : { credential }),
     ...(refusal === undefined ? {} : { refusal: refusalView(refusal) }),
     ...instants({ firstHeardAt, lastHeardAt, connectedAt }),
+    ...(recalls === undefined ? {} : { recalls: [...recalls] }),
     possible: possibleMoves(lifecycle).map(({ event }) => event),
   }
 }

@@ -3,6 +3,7 @@ import type { Cli } from './command.ts'
 import { checkCommand } from './factory-check.ts'
 import { initCommand } from './factory-init.ts'
 import { makeCommand } from './factory-make.ts'
+import { recallCommand } from './factory-recall.ts'
 import { labelsCommand, listCommand, manifestCommand, sellCommand } from './factory-sale.ts'
 
 export function factoryCommand(cli: Cli): Command {
@@ -18,6 +19,7 @@ export function factoryCommand(cli: Cli): Command {
   checkCommand(cli, factory.command('check'))
   sellCommand(cli, factory.command('sell'))
   manifestCommand(cli, factory.command('manifest'))
+  recallCommand(cli, factory.command('recall'))
   labelsCommand(cli, factory.command('labels'))
   listCommand(cli, factory.command('list'))
   return factory

@@ -15,6 +15,7 @@ import { failureJson, failureOf, failureText } from './failure.ts'
 import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
 import { openapiCommand } from './openapi.ts'
+import { recallCommand } from './recall.ts'
 import { siteCommand } from './site.ts'
 import { harmlessLines, type Io } from './terminal.ts'
 import { tokenCommand } from './token.ts'
@@ -58,6 +59,7 @@ const nouns = [
   siteCommand,
   trustCommand,
   manifestCommand,
+  recallCommand,
   deviceCommand,
   approvalCommand,
   voucherCommand,

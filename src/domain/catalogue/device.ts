@@ -20,6 +20,13 @@ export const deviceErrors = {
     action: 'Do not use it; ask the manufacturer.',
     status: 403,
   },
+  'device-recalled': {
+    title: 'Device was recalled',
+    cause: 'Its manufacturer recalled it, by its serial number or with its whole model.',
+    action:
+      'Do what the reference of the recall says (`mooring recall show`); it comes in again once the manufacturer lifts the recall.',
+    status: 403,
+  },
   'device-not-found': {
     title: 'No such device',
     cause: 'This site has no record under that id.',

@@ -76,6 +76,24 @@ export const siteErrors = {
     action: 'Add the manufacturer with `mooring trust add`, or ask for a new manifest.',
     status: 403,
   },
+  'recall-invalid': {
+    title: 'Recall notice not valid',
+    cause: 'The notice is not signed by a manufacturer that this site trusts, was altered, or contradicts itself.',
+    action: 'Get the notice from the manufacturer again; add the manufacturer with `mooring trust add` if it is new.',
+    status: 403,
+  },
+  'recall-foreign': {
+    title: 'Recall in the name of another manufacturer',
+    cause: 'Its signer is trusted for its own devices, and the notice names a manufacturer that it is not.',
+    action: 'Do not use it, and ask the manufacturer that it names.',
+    status: 403,
+  },
+  'recall-stale': {
+    title: 'A newer notice about this recall is known',
+    cause: 'A recall was changed or lifted since; an older notice never takes the place of a newer one.',
+    action: 'See what is in force with `mooring recall list`, and ask the manufacturer for its newest notice.',
+    status: 409,
+  },
   'port-in-use': {
     title: 'Port in use',
     cause: 'Another program listens on the port.',

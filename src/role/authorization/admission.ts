@@ -5,6 +5,8 @@ import { streamName } from '../../domain/event.ts'
 import type { EvidenceItem } from '../../domain/evidence.ts'
 import { lifeRefusal, onboardingMoves } from '../../domain/lifecycle-onboarding.ts'
 import type { Clock, Store } from '../../domain/port.ts'
+import type { RecallRecord } from '../../domain/recall.ts'
+import { recallsOf } from '../supply-chain/recall-check.ts'
 
 export interface AdmissionPolicy {
   /** Identifier of the network that devices join. */
@@ -30,7 +32,9 @@ export function createAdmission(store: Store, clock: Clock, policy: AdmissionPol
         const [known, trusted] = await Promise.all([tx.device.get(id), tx.manufacturer.get(manufacturer)])
         // Who identified the device may not have heard yet what was decided at another process.
         if (trusted === undefined) throw new OnboardingError('idevid-untrusted', { manufacturer })
-        const events = proceedings(known, request, clock(), policy)
+        // After the device: of two processes the later one then finds what the other wrote.
+        const recalls = await recallsOf(tx, { manufacturer, serial, model: known?.model ?? '' })
+        const events = proceedings(known, request, clock(), policy, recalls)
         if (events.list.length === 0) return events.decision
         const device = events.list.reduce<Device | undefined>(evolveDevice, known)
         await tx.append(streamName('device', id), known?.version ?? 0, events.list)
@@ -46,6 +50,7 @@ export function proceedings(
   request: AdmissionRequest,
   at: number,
   policy: AdmissionPolicy,
+  recalls: readonly RecallRecord[] = [],
 ): { readonly list: readonly DeviceEvent[]; readonly decision: AdmissionDecision } {
   const { identity, evidence, network, intent } = request
   const list: DeviceEvent[] = []
@@ -62,7 +67,7 @@ export function proceedings(
       },
     })
   }
-  const decision = decide(known, request, policy)
+  const decision = decide(known, request, policy, recalls)
   // Who is not let in asks again and again, with a new request each time if it likes: on record once a minute.
   const repeated = decision.verdict !== 'admit' && known?.refusal?.code === decision.code
   if (repeated && (list.length === 0 || wasHeard(known, at))) return { list: [], decision }
@@ -94,7 +99,12 @@ function wasHeard({ lastHeardAt }: Device, at: number): boolean {
   return lastHeardAt !== undefined && Math.abs(at - lastHeardAt) < 60_000
 }
 
-function decide(known: Device | undefined, request: AdmissionRequest, policy: AdmissionPolicy): AdmissionDecision {
+function decide(
+  known: Device | undefined,
+  request: AdmissionRequest,
+  policy: AdmissionPolicy,
+  recalls: readonly RecallRecord[],
+): AdmissionDecision {
   const { identity } = request
   const device = deviceId(identity.manufacturer, identity.serial)
   const reasons: AdmissionReason[] = [
@@ -112,6 +122,10 @@ function decide(known: Device | undefined, request: AdmissionRequest, policy: Ad
   }
   if (known?.expectedKeyHash !== undefined && known.expectedKeyHash !== identity.keyHash) {
     return refuse('identity-unique', 'device-identity-cloned', "the manufacturer's manifest names another key")
+  }
+  const [recall] = recalls
+  if (recall !== undefined) {
+    return refuse('recall', 'device-recalled', `recalled by the manufacturer (${recall.reason}, recall ${recall.id})`)
   }
   if (known?.standing === 'withdrawn') return refuse('standing', 'device-withdrawn', 'withdrawn')
   if (known?.standing === 'denied') return refuse('standing', 'device-denied', 'denied by a person')

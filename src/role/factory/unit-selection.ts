@@ -9,13 +9,17 @@ const pageSize = 1000
 
 /**
  * The units in order of serial number, a page at a time, since a batch may be larger than memory. Throws OnboardingError
- * `unit-not-found`, `unit-withdrawn`, and `not-found` for an unknown batch.
+ * `unit-not-found`, `unit-withdrawn` unless these are wanted as well, and `not-found` for an unknown batch.
  */
-export async function* unitPages(store: Store, selection: UnitSelection): AsyncGenerator<readonly UnitRecord[]> {
+export async function* unitPages(
+  store: Store,
+  selection: UnitSelection,
+  { withdrawn = false }: { readonly withdrawn?: boolean } = {},
+): AsyncGenerator<readonly UnitRecord[]> {
   const pages = 'batch' in selection ? ofBatch(store, selection.batch) : bySerial(store, selection.serials)
   for await (const page of pages) {
     for (const { serial, withdrawnAt } of page) {
-      if (withdrawnAt !== undefined) throw new OnboardingError('unit-withdrawn', { serial })
+      if (withdrawnAt !== undefined && !withdrawn) throw new OnboardingError('unit-withdrawn', { serial })
     }
     yield page
   }

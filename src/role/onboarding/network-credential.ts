@@ -10,6 +10,7 @@ import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
+import { checkRecall } from '../supply-chain/recall-check.ts'
 import { recordOnDevice } from './device-record.ts'
 
 const csrCodes = { malformed: 'csr-invalid', signature: 'csr-invalid', path: 'csr-invalid' } as const
@@ -122,6 +123,7 @@ function isSpent(
 /** Asked before anything is planned and again before the signature counts: rights end in between, too. */
 async function checkRight(tx: Tx, device: Device, { authorize, renews }: CredentialRequest): Promise<void> {
   authorize(device)
+  await checkRecall(tx, device)
   if (renews === undefined) return
   const status = (await tx.credential.get(renews))?.status ?? 'unknown'
   if (status !== 'issued') throw new OnboardingError('credential-not-in-force', { credential: renews, status })

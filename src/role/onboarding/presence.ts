@@ -3,6 +3,7 @@ import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { connectionMoves } from '../../domain/lifecycle-onboarding.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tx } from '../../domain/port.ts'
+import { checkRecall } from '../supply-chain/recall-check.ts'
 import type { CredentialCheck, CredentialHolder } from './credential-holder.ts'
 import { recordOnDevice } from './device-record.ts'
 import type { RefusalRecord } from './refusal-record.ts'
@@ -52,6 +53,7 @@ async function recordConnection(tx: Tx, holder: CredentialHolder, at: number): P
   let replaced: readonly CredentialRecord[] = []
   const device = await recordOnDevice(tx, holder.device, async current => {
     checkStanding(current)
+    await checkRecall(tx, current)
     replaced = await replacedCredentials(tx, holder)
     return [
       ...connection(current, holder, at, replaced.length > 0),

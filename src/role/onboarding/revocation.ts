@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { RevocationReason } from '../../codec/crl.ts'
 import { prepareCrl, signCrl } from '../../crypto/crl.ts'
 import type { Issuer } from '../../crypto/issue.ts'
-import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
+import { type CredentialRecord, type CredentialStatus, revokeCredential } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { type NewEvent, streamName } from '../../domain/event.ts'
 import type { Clock, Endpoint, Store, Tx } from '../../domain/port.ts'
@@ -25,6 +25,11 @@ export interface Revocation {
    * it changes nothing. Throws OnboardingError `not-found`.
    */
   revoke(credential: string, reason: RevocationReason, by: string): Promise<CredentialRecord>
+  /**
+   * As part of what else `occasion` writes: the credentials that it revokes, holds or releases, and a CRL that says so.
+   * It is a unit of work.
+   */
+  publishWith(occasion: (tx: Tx) => Promise<void>): Promise<void>
   /** The newest CRL in DER; made anew when more than half of its life is over. */
   crl(): Promise<Buffer>
   /** Serves the CRL, to anybody: `/crl/<issuer>.crl` (RFC 5280 section 4.2.1.13). */
@@ -53,6 +58,9 @@ export function createRevocation(options: RevocationOptions): Revocation {
 
   return {
     crl,
+    async publishWith(occasion) {
+      await publish(options, occasion)
+    },
     async revoke(credential, reason, by) {
       let revoked: CredentialRecord | undefined
       await publish(options, async tx => {
@@ -140,19 +148,27 @@ async function issuerRecord(tx: Tx, name: string): Promise<IssuerRecord> {
 /** RFC 5280 section 3.3: what has expired need not stay, once it has been told of. */
 async function revokedCredentials(tx: Tx, issuer: string, since: number) {
   const revoked: { serialNumber: Buffer; revocationDate: Date; reason: RevocationReason }[] = []
-  for (let after = ''; ; ) {
-    const page = await tx.credential.find({ status: 'revoked' }, { after, limit: 1000 })
-    for (const record of page) {
-      if (record.issuer !== issuer || record.notAfter < since) continue
-      revoked.push({
-        serialNumber: Buffer.from(record.serialHex, 'hex'),
-        revocationDate: new Date(record.revokedAt ?? 0),
-        reason: record.revocationReason ?? 'unspecified',
-      })
+  for await (const record of withStatus(tx, ['revoked', 'held'])) {
+    if (record.issuer !== issuer || record.notAfter < since) continue
+    const held = record.status === 'held'
+    revoked.push({
+      serialNumber: Buffer.from(record.serialHex, 'hex'),
+      revocationDate: new Date((held ? record.heldAt : record.revokedAt) ?? 0),
+      reason: held ? 'certificateHold' : (record.revocationReason ?? 'unspecified'),
+    })
+  }
+  return revoked
+}
+
+async function* withStatus(tx: Tx, statuses: readonly CredentialStatus[]): AsyncGenerator<CredentialRecord> {
+  for (const status of statuses) {
+    for (let after = ''; ; ) {
+      const page = await tx.credential.find({ status }, { after, limit: 1000 })
+      yield* page
+      const last = page.at(-1)
+      if (last === undefined || page.length < 1000) break
+      after = last.id
     }
-    const last = page.at(-1)
-    if (last === undefined || page.length < 1000) return revoked
-    after = last.id
   }
 }
 

@@ -58,6 +58,7 @@ export async function importManifest(
   const record = await recordManifest(store, {
     id: manifest.hash,
     manufacturer: manifest.trustedAs,
+    statedName: manifest.manufacturer,
     devices: manifest.units.length,
     importedAt: clock(),
     importedBy,

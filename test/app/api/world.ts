@@ -91,6 +91,7 @@ export async function openWorld(
     access,
     approval: createApproval(store),
     revocation: createRevocation({ store, clock, issuing: authority.issuing, crlValidity: defaultCrlValidity }),
+    recallWork: { wake() {} },
     site: {
       network: 'harbour-iot',
       owner: 'harbour',

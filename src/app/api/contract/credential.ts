@@ -5,7 +5,7 @@ export const CredentialView = z.object({
   id: z.string(),
   device: z.string(),
   kind: z.enum(['birth', 'network', 'application']),
-  status: z.enum(['planned', 'issued', 'revoked', 'superseded']),
+  status: z.enum(['planned', 'issued', 'held', 'revoked', 'superseded']),
   serialHex: z.string(),
   issuer: z.string(),
   notBefore: Instant,

@@ -17,6 +17,7 @@ export const DeviceView = z.object({
   firstHeardAt: Instant.optional(),
   lastHeardAt: Instant.optional(),
   connectedAt: Instant.optional(),
+  recalls: z.array(z.string()).optional().describe('Ids of the recalls that hit it'),
   possible: z.array(z.string()).describe('Lifecycle events that the table knows from here'),
 })
 export type DeviceView = z.infer<typeof DeviceView>

@@ -33,7 +33,10 @@ export function deviceHandlers({ store, approval, revocation }: ApiServices): Pi
   }
 
   async function issuedCredentials(device: string): Promise<readonly string[]> {
-    const found = await store.read(tables => tables.credential.find({ device, status: 'issued' }, { limit: 1000 }))
+    const found = await store.read(async tables => [
+      ...(await tables.credential.find({ device, status: 'issued' }, { limit: 1000 })),
+      ...(await tables.credential.find({ device, status: 'held' }, { limit: 1000 })),
+    ])
     return found.filter(({ kind }) => kind !== 'birth').map(({ id }) => id)
   }
 }
