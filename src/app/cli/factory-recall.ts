@@ -27,7 +27,7 @@ export function recallCommand(cli: Cli, command: Command): void {
       'Buyers import the file, or get it with the feed: their sites then stop the devices. A notice with --change takes ' +
       'the place of the one before and says anew what is recalled. It does not keep the MASA from giving vouchers.',
     examples: [
-      'factory recall --batch CL2 --reason vulnerability --reference https://fjord.example/advisory/7 --out recall.jws',
+      'factory recall --batch CL2 --reason vulnerability --reference FJ-7 --out recall.jws',
       'factory recall --serial CL2-000001 --serial CL2-000002 --reason defect --out recall.jws',
       'factory recall --lift 9f86d081884c7d659a2feaa0c55ad015 --out lifted.jws',
     ],

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { recallReasons } from '../../../domain/recall.ts'
-import { type Contract, DeviceId, everyone, Instant, Name, operators, Page, pageOf } from './operation.ts'
+import { type Contract, DeviceId, Instant, Name, Page, pageOf } from './operation.ts'
 
 const Treatment = z
   .enum(['revoke', 'hold'])
@@ -54,7 +54,7 @@ export const recallOperations = {
     path: '/v1/recalls',
     summary: 'Import a signed recall notice: recalled devices are stopped at once',
     tag: 'recall',
-    roles: operators,
+    authority: ['device.disconnect', 'device.onboard'],
     body: z.strictObject({ notice, treatment: Treatment.default('revoke') }),
     maxBody,
     reply: z.object({ recall: RecallView, changed: z.boolean().describe('False when the notice was known') }),
@@ -64,7 +64,7 @@ export const recallOperations = {
     path: '/v1/recalls/preview',
     summary: 'Verify a recall notice and count whom it would hit; nothing changes',
     tag: 'recall',
-    roles: everyone,
+    authority: ['view.supply'],
     body: z.strictObject({ notice }),
     maxBody,
     reply: RecallPreview,
@@ -74,7 +74,7 @@ export const recallOperations = {
     path: '/v1/recalls',
     summary: 'Recalls, in force and lifted',
     tag: 'recall',
-    roles: everyone,
+    authority: ['view.supply'],
     query: Page.extend({ manufacturer: Name.optional(), status: RecallView.shape.status.optional() }),
     reply: pageOf(RecallView),
   },
@@ -83,7 +83,7 @@ export const recallOperations = {
     path: '/v1/recalls/{id}',
     summary: 'One recall, and how far the work has come',
     tag: 'recall',
-    roles: everyone,
+    authority: ['view.supply'],
     params: z.strictObject({ id: DeviceId }),
     reply: RecallView,
   },
