@@ -7,6 +7,8 @@ import { OnboardingError } from '../domain/error.ts'
 import type { Clock, Endpoint, Log, Random, Store } from '../domain/port.ts'
 import { type Manufacturer, setUpManufacturer } from '../role/factory/manufacturer-setup.ts'
 import { createMasa } from '../role/manufacturer/masa.ts'
+import { createOwnershipEndpoint } from '../role/manufacturer/ownership-endpoint.ts'
+import { createOwnershipService, type OwnershipService } from '../role/manufacturer/ownership-service.ts'
 import { openRecord } from './record.ts'
 
 export interface ManufacturerSiteOptions {
@@ -36,6 +38,8 @@ export interface ManufacturerSite {
   readonly manufacturer: Manufacturer
   readonly store: Store
   readonly masa: Endpoint
+  /** Changes of owner and of authorized onboarders, for requests that came as files. */
+  readonly ownership: OwnershipService
   readonly clock: Clock
   readonly random: Random
   /** Serves the MASA over TLS. Throws OnboardingError `port-in-use`. */
@@ -87,11 +91,14 @@ async function assemble(
     noncelessDays: 30,
     requestsPerMinute: options.requestsPerMinute ?? 6000,
   })
+  const ownership = createOwnershipService({ manufacturer, store, clock, log })
+  const endpoints = [masa, createOwnershipEndpoint(ownership, log)]
   const listeners: { close(): Promise<void> }[] = []
   return {
     manufacturer,
     store,
     masa,
+    ownership,
     clock,
     random,
     async listen(place) {
@@ -99,7 +106,7 @@ async function assemble(
       const key = await keys.tlsKey?.(tls.name)
       if (key === undefined) throw new OnboardingError('issuer-key-missing', { label: tls.name })
       const certificateChain = tls.chain.map(({ der }) => der)
-      const listener = await listenTls({ ...place, key, certificateChain, endpoints: [masa], log })
+      const listener = await listenTls({ ...place, key, certificateChain, endpoints, log })
       listeners.push(listener)
       return { port: listener.port }
     },

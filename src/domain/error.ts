@@ -4,6 +4,7 @@ import type { ErrorEntry } from './catalogue/entry.ts'
 import { factoryErrors } from './catalogue/factory.ts'
 import { httpErrors } from './catalogue/http.ts'
 import { lifecycleErrors } from './catalogue/lifecycle.ts'
+import { ownershipErrors } from './catalogue/ownership.ts'
 import { pledgeErrors } from './catalogue/pledge.ts'
 import { siteErrors } from './catalogue/site.ts'
 import { storeErrors } from './catalogue/store.ts'
@@ -18,6 +19,7 @@ export const errorCatalogue = {
   ...factoryErrors,
   ...httpErrors,
   ...lifecycleErrors,
+  ...ownershipErrors,
   ...pledgeErrors,
   ...siteErrors,
   ...storeErrors,

@@ -38,6 +38,7 @@ export type StreamNoun =
   | 'refusal'
   | 'recall'
   | 'publication'
+  | 'offer'
 
 export function streamName(noun: StreamNoun, key: string): string {
   return `${noun}/${key}`

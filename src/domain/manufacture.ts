@@ -23,6 +23,8 @@ export interface UnitRecord {
   /** Newest device information declaration, JWS. */
   readonly declaration: string
   readonly declarationVersion: number
+  /** Hash of the request that the newest declaration follows from, hex; absent when it was the manufacturer's own doing. */
+  readonly change?: string
   readonly madeAt: number
   readonly withdrawnAt?: number
   /** Version of the stream `unit/<serial>`. */
@@ -72,4 +74,14 @@ export interface IssuedVoucherRecord {
   readonly loggedAt: number
   /** SHA-256 of the pledge's own request within the registrar's, hex; null when there was none. */
   readonly pledgeRequest: string | null
+}
+
+/** A declaration that a newer one has superseded: the signed history of a unit's owners. The newest is in the unit. */
+export interface FormerDeclarationRecord {
+  /** `<serial>/<version>`, the version in ten digits. */
+  readonly id: string
+  readonly serial: string
+  readonly declarationVersion: number
+  /** JWS. */
+  readonly declaration: string
 }

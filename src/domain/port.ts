@@ -3,6 +3,8 @@ import type { Device } from './device.ts'
 import type { Json, NewEvent, StoredEvent, StreamNoun } from './event.ts'
 import type { BatchRecord, IssuedVoucherRecord, PublicationRecord, UnitRecord } from './manufacture.ts'
 import type { DocumentRecord, RecallRecord } from './recall.ts'
+import type { BatchRecord, FormerDeclarationRecord, IssuedVoucherRecord, UnitRecord } from './manufacture.ts'
+import type { OfferRecord } from './offer.ts'
 import type { AccessToken, IssuerRecord, ManifestRecord, TrustedManufacturer, VoucherRecord } from './site.ts'
 
 /**
@@ -47,6 +49,8 @@ export interface Tables {
   readonly batch: Table<BatchRecord, 'model'>
   readonly publication: Table<PublicationRecord, 'buyer' | 'recall'>
   readonly issuedVoucher: Table<IssuedVoucherRecord, 'serial' | 'domain' | 'nonce'>
+  readonly formerDeclaration: Table<FormerDeclarationRecord, 'serial'>
+  readonly offer: Table<OfferRecord, 'manufacturer' | 'seller' | 'state'>
   /** Small named facts: schema marks, counters, the site's own name. */
   readonly setting: Table<Setting>
 }
@@ -155,6 +159,12 @@ export interface MasaAnswer {
   readonly status: number
   readonly contentType: string
   readonly body: Uint8Array
+}
+
+/** The way to a manufacturer's ownership service. Throws as `MasaClient` does. */
+export interface OwnershipClient {
+  /** `request.baseUrl` is that of the MASA, beside which the service stands. */
+  requestOwnership(request: MasaRequest): Promise<MasaAnswer>
 }
 
 /** A request as a protocol endpoint sees it, free of any HTTP library. */

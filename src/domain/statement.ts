@@ -18,6 +18,7 @@ export type StatedNoun =
   | 'unit'
   | 'publication'
   | 'issuedVoucher'
+  | 'offer'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -47,6 +48,10 @@ const planned = (id: unknown, members: Members): Change =>
   set('credential', id, { ...members, id, status: 'planned', certificateHash: undefined, revocationReason: undefined })
 const certified: Rule = ({ credential, certificateHash }) => [
   merge('credential', credential, { status: 'issued', certificateHash }),
+]
+
+const declared: Rule = ({ owner, declarationVersion, declarationHash, domains, change }, serial) => [
+  merge('unit', serial, { owner, declarationVersion, declarationHash, domains, change }),
 ]
 
 /** By kind of event. The key is what follows the noun in the name of the stream. */
@@ -91,9 +96,12 @@ const rules: Readonly<Record<string, Rule>> = {
       withdrawn: false,
     }),
   ],
-  'ownership-transferred': ({ owner, declarationVersion, declarationHash, domains }, serial) => [
-    merge('unit', serial, { owner, declarationVersion, declarationHash, domains }),
-  ],
+  'ownership-transferred': declared,
+  'onboarder-granted': declared,
+  'onboarder-revoked': declared,
+  'ownership-offered': (body, id) => [set('offer', id, { ...body, state: 'open', versions: undefined })],
+  'offer-accepted': ({ versions }, id) => [merge('offer', id, { state: 'accepted', versions })],
+  'offer-revoked': (_body, id) => [merge('offer', id, { state: 'revoked' })],
   'unit-withdrawn': (_body, serial) => [merge('unit', serial, { withdrawn: true })],
   published: ({ id, ...terms }) => [
     set('publication', id, terms),

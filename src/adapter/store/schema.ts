@@ -64,6 +64,8 @@ const declared = {
     columns: ['serial', 'domain', 'nonce'],
     index: [['serial', 'nonce']],
   },
+  formerDeclaration: { table: 'former_declaration', key: 'id', columns: ['serial'] },
+  offer: { table: 'offer', key: 'id', columns: ['manufacturer', 'seller', 'state'] },
   setting: { table: 'setting', key: 'name', columns: [] },
 } as const satisfies { readonly [N in Noun]: SpecOf<N> }
 

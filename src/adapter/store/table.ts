@@ -144,6 +144,8 @@ export function gatedTables(gate: Gate): Tables {
     batch: new SqlTable(nounSql.batch, gate),
     publication: new SqlTable(nounSql.publication, gate),
     issuedVoucher: new SqlTable(nounSql.issuedVoucher, gate),
+    formerDeclaration: new SqlTable(nounSql.formerDeclaration, gate),
+    offer: new SqlTable(nounSql.offer, gate),
     setting: new SqlTable(nounSql.setting, gate),
   }
 }

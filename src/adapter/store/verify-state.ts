@@ -62,6 +62,7 @@ const stated = [
   'unit',
   'publication',
   'issuedVoucher',
+  'offer',
 ] as const satisfies readonly StatedNoun[]
 
 function parsed(body: unknown): Record<string, unknown> | undefined {

@@ -133,9 +133,10 @@ function sameList(a: readonly Certificate[], b: readonly Certificate[]): boolean
 
 /**
  * RFC 8995 section 5.5.2: the MASA cannot know every domain; the CA that came along is a temporary anchor. Section 5.5.4:
- * the signer has id-kp-cmcRA. Answers the registrar's chain with that anchor; strangers in the bag are left out.
+ * the signer has id-kp-cmcRA. Answers the registrar's chain with that anchor; strangers in the bag are left out. Throws OnboardingError
+ * `registrar-not-authorized`.
  */
-function registrarChain(
+export function registrarChain(
   bag: readonly Certificate[],
   at: Date,
   crls?: readonly CertificateList[],

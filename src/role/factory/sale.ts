@@ -5,10 +5,10 @@ import { decodeDeclaration, type Party } from '../../domain/declaration.ts'
 import { signDeclaration } from '../../domain/declaration-jws.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
-import type { UnitRecord } from '../../domain/manufacture.ts'
+import type { FormerDeclarationRecord, UnitRecord } from '../../domain/manufacture.ts'
 import { declaredDomains, domainIds, transferOwnership } from '../../domain/ownership.ts'
 import type { Clock, Random, Store } from '../../domain/port.ts'
-import { type ManifestUnit, signManifest } from '../supply-chain/manifest.ts'
+import { type ManifestHead, type ManifestUnit, signManifest } from '../supply-chain/manifest.ts'
 import type { Manufacturer } from './manufacturer-setup.ts'
 import { type UnitSelection, unitPages } from './unit-selection.ts'
 
@@ -108,8 +108,10 @@ async function sellUnit(office: FactoryOffice, unit: UnitRecord, sale: Sale): Pr
     const version = await tx.append(streamName('unit', serial), current.version, [
       { kind: 'ownership-transferred', body },
     ])
+    await tx.formerDeclaration.insert(formerDeclaration(current))
+    const { change: _, ...unchanged } = current
     await tx.unit.put({
-      ...current,
+      ...unchanged,
       owner: next.owner.id,
       domains,
       declaration,
@@ -118,6 +120,15 @@ async function sellUnit(office: FactoryOffice, unit: UnitRecord, sale: Sale): Pr
     })
     return true
   })
+}
+
+/** What is kept of a declaration when a newer one takes its place. */
+export function formerDeclaration({ serial, declarationVersion, declaration }: UnitRecord): FormerDeclarationRecord {
+  return { id: formerDeclarationId(serial, declarationVersion), serial, declarationVersion, declaration }
+}
+
+export function formerDeclarationId(serial: string, version: number): string {
+  return `${serial}/${String(version).padStart(10, '0')}`
 }
 
 /**
@@ -130,16 +141,22 @@ export async function shipmentManifest(
   buyer: BuyerCard,
 ): Promise<Buffer> {
   const { manufacturer, store, clock, random } = office
-  const head = {
-    id: Buffer.from(random(16)).toString('hex'),
-    manufacturer: manufacturer.name,
-    issuedAt: clock(),
-    buyer,
-    masaUrl: manufacturer.masa.baseUrl,
-    anchors: [Buffer.from(manufacturer.deviceRoot.der).toString('base64')],
-    masaAnchors: [Buffer.from(manufacturer.masaRoot.der).toString('base64')],
-  }
+  const head = manifestHead(manufacturer, { id: Buffer.from(random(16)).toString('hex'), issuedAt: clock(), buyer })
   return signManifest(head, soldUnits(store, selection, buyer), manufacturer.manifest)
+}
+
+export function manifestHead(
+  manufacturer: Manufacturer,
+  about: Pick<ManifestHead, 'id' | 'issuedAt' | 'buyer'>,
+): ManifestHead {
+  const { name, masa, deviceRoot, masaRoot } = manufacturer
+  return {
+    ...about,
+    manufacturer: name,
+    masaUrl: masa.baseUrl,
+    anchors: [Buffer.from(deviceRoot.der).toString('base64')],
+    masaAnchors: [Buffer.from(masaRoot.der).toString('base64')],
+  }
 }
 
 async function* soldUnits(store: Store, selection: UnitSelection, buyer: BuyerCard): AsyncGenerator<ManifestUnit> {
@@ -152,7 +169,7 @@ async function* soldUnits(store: Store, selection: UnitSelection, buyer: BuyerCa
   }
 }
 
-function manifestUnit({ serial, model, keyHash, idevid, declaration }: UnitRecord): ManifestUnit {
+export function manifestUnit({ serial, model, keyHash, idevid, declaration }: UnitRecord): ManifestUnit {
   const certificate = Buffer.from(idevid, 'base64')
   const { mudUrl } = decodeCertificate(certificate)
   const certificateHash = hash('sha256', certificate)
