@@ -1,10 +1,15 @@
 import type { CredentialRecord } from './credential.ts'
 import type { Device } from './device.ts'
 import type { Json, NewEvent, StoredEvent, StreamNoun } from './event.ts'
-import type { BatchRecord, IssuedVoucherRecord, PublicationRecord, UnitRecord } from './manufacture.ts'
-import type { DocumentRecord, RecallRecord } from './recall.ts'
-import type { BatchRecord, FormerDeclarationRecord, IssuedVoucherRecord, UnitRecord } from './manufacture.ts'
+import type {
+  BatchRecord,
+  FormerDeclarationRecord,
+  IssuedVoucherRecord,
+  PublicationRecord,
+  UnitRecord,
+} from './manufacture.ts'
 import type { OfferRecord } from './offer.ts'
+import type { DocumentRecord, RecallRecord } from './recall.ts'
 import type { AccessToken, IssuerRecord, ManifestRecord, TrustedManufacturer, VoucherRecord } from './site.ts'
 
 /**
