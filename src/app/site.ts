@@ -9,6 +9,8 @@ import type { Clock, Endpoint, Log, MasaClient, Random, Store } from '../domain/
 import { type Access, createAccess } from '../role/authorization/access.ts'
 import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
 import { type Approval, createApproval } from '../role/authorization/approval.ts'
+import { createHandOver, type HandOverService, type OwnershipTransfer } from '../role/lifecycle/hand-over.ts'
+import { createLifecycle, type Lifecycle } from '../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../role/onboarding/authority.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
@@ -41,6 +43,10 @@ export interface SiteOptions {
   readonly hosts?: readonly string[]
   readonly credentialLifetimeDays?: number
   readonly retryAfterSeconds?: number
+  /** How long a device may be in onboarding before the attempt counts as failed; 60 when absent. */
+  readonly onboardingWindowMinutes?: number
+  /** The way to whoever keeps declarations of owners; without it, handing over waits for people to transfer the device. */
+  readonly ownership?: OwnershipTransfer
   readonly log: Log
   readonly clock?: Clock
   readonly random?: Random
@@ -60,6 +66,8 @@ export interface Site {
   readonly revocation: Revocation
   /** Goes through the devices after the import of a recall. */
   readonly recallWork: Worker
+  readonly lifecycle: Lifecycle
+  readonly handOver: HandOverService
   readonly policy: AdmissionPolicy
   readonly clock: Clock
   readonly random: Random
@@ -132,15 +140,22 @@ async function assemble(
     masa: options.masa?.(authority.registrar) ?? manufacturers,
   })
   const access = createAccess({ store, clock, random })
+  const { revocation } = endpoints
+  const { owners } = policy
+  const onboardingWindow = (options.onboardingWindowMinutes ?? 60) * 60_000
+  const lifecycle = createLifecycle({ store, clock, revocation, owners, onboardingWindow })
+  const ownership = options.ownership === undefined ? {} : { ownership: options.ownership }
+  const handOver = createHandOver({ store, clock, lifecycle, owners, ...ownership })
   let first: Promise<Secret | undefined> | undefined
   const listener = await listen(options, own.credential, endpoints.list)
-  const { revocation } = endpoints
   const recallWork = startWorker({
     name: 'recall',
     work: () => runRecallWork({ store, clock, log, revocation }),
     every: 15_000,
     log,
   })
+  // It rests on the record alone: what came due while the site was down is found by the first look.
+  const timeOuts = startWorker({ name: 'time-outs', work: () => recordTimeOuts(lifecycle, log), every: 60_000, log })
   own.onRenewal(credential => {
     listener.setCredential(credential)
     manufacturers.setCredential(credential)
@@ -157,6 +172,8 @@ async function assemble(
     approval: createApproval(store),
     revocation,
     recallWork,
+    lifecycle,
+    handOver,
     policy,
     clock,
     random,
@@ -175,12 +192,18 @@ async function assemble(
     async close() {
       own.close()
       await recallWork.close()
+      await timeOuts.close()
       await listener.close()
       endpoints.close()
       manufacturers.close()
       await store.close()
     },
   }
+}
+
+async function recordTimeOuts(lifecycle: Lifecycle, log: Log): Promise<void> {
+  const { failed, expired } = await lifecycle.sweep()
+  if (failed + expired > 0) log.info({ failed, expired }, 'time-outs of the lifecycle recorded')
 }
 
 function listen(

@@ -264,8 +264,10 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
       return { ...next, refusal: { code: event.body.code, at: event.body.at } }
     case 'evidence-recorded':
       return next
-    default:
-      return evolveLife(next, event)
+    default: {
+      const lived = evolveLife(next, event)
+      return lived.lifecycle !== device.lifecycle && lived.entered?.transition === 'T36' ? withoutTraces(lived) : lived
+    }
   }
 }
 
@@ -292,6 +294,12 @@ function newDevice(event: DeviceEvent): Device {
     owner: '',
     declarationVersion: 0,
   }
+}
+
+/** Of a device that is somebody else's now, its history is kept in the ledger, and nothing of where it was at hand. */
+function withoutTraces(device: Device): Device {
+  const { attempt: _, voucher: __, connectedAt: ___, refusal: ____, ...rest } = device
+  return rest
 }
 
 function withoutRefusal(device: Device): Device {
