@@ -78,7 +78,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
         // Its credentials end on the way, and that is no change that anybody has to look at first.
         if (isolates) requireState(current, seen)
         else if (seen !== undefined) requireVersion(current, seen)
-        left = isolates ? (await issued(tx, id)).length : 0
+        left = isolates ? (await revocable(tx, id)).length : 0
         return left > 0 ? [] : decideStep(current, request, await ground(tx, id)).events
       })
       return left > 0 ? undefined : device
@@ -86,7 +86,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   }
 
   async function revokeAll(device: string, by: string): Promise<void> {
-    for (const credential of await store.read(tables => issued(tables, device))) {
+    for (const credential of await store.read(tables => revocable(tables, device))) {
       await revocation.revoke(credential, 'cessationOfOperation', by)
     }
   }
@@ -117,9 +117,14 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   }
 }
 
-async function issued(tables: Pick<Tables, 'credential'>, device: string): Promise<string[]> {
-  const found = await tables.credential.find({ device, status: 'issued' }, { limit: 1000 })
-  return found.filter(({ kind }) => kind !== 'birth').map(({ id }) => id)
+/** Held ones, too: nobody releases a credential of a device that has left. */
+async function revocable(tables: Pick<Tables, 'credential'>, device: string): Promise<string[]> {
+  const found: string[] = []
+  for (const status of ['issued', 'held'] as const) {
+    const records = await tables.credential.find({ device, status }, { limit: 1000 })
+    found.push(...records.filter(({ kind }) => kind !== 'birth').map(({ id }) => id))
+  }
+  return found
 }
 
 async function knownDevice(tables: Pick<Tables, 'device'>, id: string): Promise<Device> {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { holdCredential } from '../../../src/domain/credential.ts'
 import { deviceId } from '../../../src/domain/device.ts'
 import type { LifecycleEvent, LifecycleFacts } from '../../../src/domain/lifecycle.ts'
 import { lifecycleStates } from '../../../src/domain/lifecycle-table.ts'
 import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
+import { recordOnDevice } from '../../../src/role/onboarding/device-record.ts'
 import { buyer, expectUnit, pledgeOf } from '../onboarding/neighbourhood.ts'
 import { type LifeScene, minute, openLifeScene, refusedWith } from './scene.ts'
 
@@ -12,7 +14,7 @@ const by = 'anna (token/1)'
 describe('the life of a device after its onboarding', () => {
   let scene: LifeScene
   before(async () => {
-    scene = await openLifeScene(6)
+    scene = await openLifeScene(7)
   })
   after(() => scene.close())
 
@@ -173,6 +175,20 @@ describe('the life of a device after its onboarding', () => {
         else assert.equal((await take(id, event, facts)).lifecycle, to, `${state} ${event}`)
       }
     }
+  })
+
+  it('ends a credential that is held, too', async () => {
+    const { id } = await scene.onboard('B1-000007')
+    await take(id, 'execute', { applicationInstalled: true })
+    const { credential = '' } = await scene.device(id)
+    await scene.store.transaction(async tx => {
+      const record = (await tx.credential.get(credential))!
+      await recordOnDevice(tx, id, () => [{ kind: 'credential-held', body: { credential, by } }])
+      await tx.credential.put(holdCredential(record, scene.home.now.value))
+    })
+    await take(id, 'disconnect-for-decommission', {}, 'recalled')
+    const record = await scene.store.read(tables => tables.credential.get(credential))
+    assert.equal(record?.status, 'revoked')
   })
 
   describe('attacks', () => {
