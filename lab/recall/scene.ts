@@ -35,7 +35,7 @@ export async function openSmallSite(data: string, clock: Clock = Date.now): Prom
   const hosts = ['127.0.0.1']
   const authority = await setUpAuthority({ store, keys, clock, network: 'home', hosts, curve: 'P-256' })
   const { issuing } = authority
-  const revocation = createRevocation({ store, clock, issuing, crlValidity: defaultCrlValidity })
+  const revocation = createRevocation({ store, clock, issuers: () => [issuing], crlValidity: defaultCrlValidity })
   return { store, authority, revocation, clock }
 }
 

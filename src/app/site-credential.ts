@@ -3,6 +3,7 @@ import type { KeyStore } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
 import type { Log } from '../domain/port.ts'
 import { type AuthorityOptions, type SiteAuthority, setUpAuthority } from '../role/onboarding/authority.ts'
+import { type RolloverKind, rollAuthority } from '../role/onboarding/authority-generation.ts'
 
 /** Milliseconds between two looks at the registrar's certificate, which has four months left when it is renewed. */
 const interval = 86_400_000
@@ -11,8 +12,10 @@ const interval = 86_400_000
 export interface SiteCredential {
   readonly authority: SiteAuthority
   readonly credential: TlsCredential
-  /** Renews the registrar's certificate when its time has come. @returns whether it did */
+  /** Renews the registrar's certificate, and rolls over issuing CA and root, when their time has come. @returns whether it did */
   renew(): Promise<boolean>
+  /** Makes the next issuing CA, or the next root with one, ahead of its time. @returns its name */
+  roll(kind: RolloverKind, by: string): Promise<string>
   /** Calls back with each new credential; connections that are open keep theirs. */
   onRenewal(listener: (credential: TlsCredential) => void): void
   close(): void
@@ -28,9 +31,14 @@ export async function openSiteCredential(
   let credential = await tlsCredential(tlsKeys, authority)
   async function renew(): Promise<boolean> {
     const next = await setUpAuthority(options)
-    if (next.registrarLabel === authority.registrarLabel) return false
-    credential = await tlsCredential(tlsKeys, next)
+    for (const name of next.overdue) {
+      log.warn({ name }, 'a successor is due, and the key of the root is not here: bring it, and roll over')
+    }
+    const same = next.registrarLabel === authority.registrarLabel
+    if (!same) credential = await tlsCredential(tlsKeys, next)
+    if (next.issuing.name !== authority.issuing.name) log.info({ name: next.issuing.name }, 'another CA issues now')
     authority = next
+    if (same) return false
     for (const listener of listeners) listener(credential)
     log.info({ label: next.registrarLabel }, 'the certificate of the registrar was renewed')
     return true
@@ -49,6 +57,11 @@ export async function openSiteCredential(
       return credential
     },
     renew,
+    async roll(kind, by) {
+      const made = await rollAuthority(options, kind, by)
+      await renew()
+      return made
+    },
     onRenewal: listener => listeners.push(listener),
     close: () => clearInterval(timer),
   }

@@ -12,6 +12,7 @@ import { type Approval, createApproval } from '../role/authorization/approval.ts
 import { createHandOver, type HandOverService, type OwnershipTransfer } from '../role/lifecycle/hand-over.ts'
 import { createLifecycle, type Lifecycle } from '../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../role/onboarding/authority.ts'
+import type { RolloverKind } from '../role/onboarding/authority-generation.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
@@ -42,6 +43,8 @@ export interface SiteOptions {
   /** Names and addresses in the registrar's certificate; `host` when absent. */
   readonly hosts?: readonly string[]
   readonly credentialLifetimeDays?: number
+  /** For how long a credential that ran out may still be renewed in place; 0 when absent. */
+  readonly renewalGraceDays?: number
   readonly retryAfterSeconds?: number
   /** How long a device may be in onboarding before the attempt counts as failed; 60 when absent. */
   readonly onboardingWindowMinutes?: number
@@ -79,6 +82,8 @@ export interface Site {
   readonly credential: TlsCredential
   /** Gives the registrar a new certificate when its time has come; done by itself once a day. @returns whether it did */
   renewRegistrar(): Promise<boolean>
+  /** Rolls over the issuing CA, or the root and with it the issuing CA. @returns the name of what was made */
+  rollAuthority(kind: RolloverKind, by: string): Promise<string>
   onRenewal(listener: (credential: TlsCredential) => void): void
   /**
    * The first administrator's token of a new site, to be shown once; undefined when there has ever been one. It is made when
@@ -125,19 +130,20 @@ async function assemble(
     owners: [owner],
     credentialLifetimeDays: options.credentialLifetimeDays ?? 365,
     retryAfterSeconds: options.retryAfterSeconds ?? 10,
+    renewalGraceDays: options.renewalGraceDays ?? 0,
   }
-  const { authority } = own
   // Opens no connection until it is asked.
   const manufacturers = createMasaClient({ credential: own.credential, clock })
   const endpoints = createSiteEndpoints({
     store,
     clock,
     log,
-    authority,
-    registrar: () => own.authority.registrar,
+    get authority() {
+      return own.authority
+    },
     admission: createAdmission(store, clock, policy),
     policy,
-    masa: options.masa?.(authority.registrar) ?? manufacturers,
+    masa: options.masa?.(own.authority.registrar) ?? manufacturers,
   })
   const access = createAccess({ store, clock, random })
   const { revocation } = endpoints
@@ -184,6 +190,7 @@ async function assemble(
       return own.credential
     },
     renewRegistrar: () => own.renew(),
+    rollAuthority: (kind, by) => own.roll(kind, by),
     onRenewal: listener => own.onRenewal(listener),
     firstToken() {
       first ??= access.bootstrap()

@@ -30,6 +30,8 @@ export type StreamNoun =
   | 'manifest'
   | 'token'
   | 'issuer'
+  /** Of a rollover that somebody asked for, by what it made. */
+  | 'authority'
   | 'site'
   | 'unit'
   | 'batch'

@@ -36,7 +36,7 @@ describe('a clock that is years off', () => {
     createRevocation({
       store: home.site,
       clock: () => home.now.value,
-      issuing: home.authority.issuing,
+      issuers: () => [home.authority.issuing],
       crlValidity: day,
     })
 
@@ -128,7 +128,7 @@ describe('a revocation', () => {
     createRevocation({
       store: home.site,
       clock: () => home.now.value,
-      issuing: home.authority.issuing,
+      issuers: () => [home.authority.issuing],
       crlValidity: day,
     })
 

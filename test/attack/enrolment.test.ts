@@ -47,7 +47,7 @@ describe('enrolment under attack', () => {
     createRevocation({
       store: home.site,
       clock: () => home.now.value,
-      issuing: home.authority.issuing,
+      issuers: () => [home.authority.issuing],
       crlValidity: day,
     })
   const credentials = () => home.site.read(tables => tables.credential.find({}))

@@ -193,7 +193,9 @@ describe('revocations at two processes', { ...needsPostgres(), timeout: 120_000 
       await issuer.issue({ device, csr: openCsr(csr), plan, authorize() {} })
     }
     const credentials = await opened.store.read(tables => tables.credential.find({ status: 'issued' }))
-    const processes = stores.map(store => createRevocation({ store, clock, issuing, crlValidity: 86_400_000 }))
+    const processes = stores.map(store =>
+      createRevocation({ store, clock, issuers: () => [issuing], crlValidity: 86_400_000 }),
+    )
     await Promise.all(
       credentials.flatMap(({ id }, n) => [
         processes[n % 2]!.revoke(id, 'keyCompromise', 'x'),

@@ -33,8 +33,7 @@ export async function listenApi(
 
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
-  const { network, owner, authority, port, store, clock, random, log, access, approval, revocation, recallWork } = site
-  const { issuing, root } = authority
+  const { network, owner, port, store, clock, random, log, access, approval, revocation, recallWork } = site
   return {
     store,
     clock,
@@ -51,8 +50,12 @@ export function apiServices(site: Site): ApiServices {
       get registrar() {
         return site.authority.registrar.certificate
       },
-      issuing: issuing.certificate,
-      root,
+      get issuing() {
+        return site.authority.issuing.certificate
+      },
+      get root() {
+        return site.authority.root
+      },
       onboardingPort: port,
     },
   }

@@ -233,5 +233,5 @@ export function renewalDue(base: Base): number {
   const { validity, signature } = decodeCertificate(der)
   const from = base.profile.clockTrusted ? validity.notBefore.getTime() : obtainedAt
   const lifetime = validity.notAfter.getTime() - validity.notBefore.getTime()
-  return from + lifetime * (0.6 + 0.1 * fraction(signature.subarray(-4)))
+  return Math.round(from + lifetime * (0.6 + 0.1 * fraction(signature.subarray(-4))))
 }

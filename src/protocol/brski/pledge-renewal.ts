@@ -24,8 +24,8 @@ export function connected(state: Connected, input: Input): Transition {
   const { base, failures } = state
   if (input.type === 'renewal-asked') return renew(state)
   if (input.type !== 'timer-fired') return stay(state)
-  if (hasExpired(base, input.at)) return startOver(base, input, [])
-  const due = base.record.renewal !== undefined || failures > 0 || renewalLooms(base, input.at)
+  const due =
+    hasExpired(base, input.at) || base.record.renewal !== undefined || failures > 0 || renewalLooms(base, input.at)
   return due ? renew(state) : rest(base, failures, input.at)
 }
 
@@ -34,7 +34,8 @@ function renewalLooms(base: Base, at: number): boolean {
   return at >= renewalDue(base) || at < credentialIn(base).obtainedAt
 }
 
-function renew({ base, failures }: Connected): Transition {
+/** Also when it has just run out: the network may know a grace period. When it does not, the device starts from its birth. */
+export function renew({ base, failures }: Pick<Connected, 'base' | 'failures'>): Transition {
   return { state: { type: 'renewing', base, failures }, effects: [connectEffect(base)] }
 }
 

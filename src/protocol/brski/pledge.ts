@@ -1,7 +1,7 @@
 import { enrolling, issued } from './pledge-enrolment.ts'
-import { confirmed, enrolled, enter, presented, reporting } from './pledge-network.ts'
+import { confirmed, enrolled, enter, hasExpired, presented, reporting } from './pledge-network.ts'
 import { emptyRecord, keyLabels, type PledgeRecord } from './pledge-record.ts'
-import { connected, renewed, renewing } from './pledge-renewal.ts'
+import { connected, renew, renewed, renewing } from './pledge-renewal.ts'
 import { tracksFor } from './pledge-schedule.ts'
 import { leave, next, stay, wake } from './pledge-search.ts'
 import type { Base, Input, PledgeProfile, Rejected, State, Transition, Unpowered } from './pledge-state.ts'
@@ -65,9 +65,14 @@ function powerUp({ profile }: Unpowered, { record: found, at }: { record?: Pledg
   const record = settled(found ?? emptyRecord, at)
   const remembered = record.attempts.map(({ candidate }) => candidate)
   const base: Base = { profile, record, tracks: tracksFor([], [], remembered, at) }
-  const { state, effects } = record.credential === undefined ? next(base, at) : enter(base)
+  const { state, effects } = start(base, at)
   // Keys of steps that the power loss undid.
   return { state, effects: [{ type: 'keep-keys', labels: keyLabels(record) }, ...effects] }
+}
+
+function start(base: Base, at: number): Transition {
+  if (base.record.credential === undefined) return next(base, at)
+  return hasExpired(base, at) ? renew({ base, failures: 0 }) : enter(base)
 }
 
 /** A clock that starts again from nothing cannot say how old an attempt is: it counts from now. */

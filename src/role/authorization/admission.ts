@@ -14,6 +14,8 @@ export interface AdmissionPolicy {
   /** Ids of the owners on whose behalf this site onboards; a device whose declaration names another is refused. */
   readonly owners: readonly string[]
   readonly credentialLifetimeDays: number
+  /** For how long a credential that ran out may still be renewed in place; 0 when absent: the device onboards again. */
+  readonly renewalGraceDays?: number
   /** How long a waiting device is told to stay away, seconds. RFC 8995 section 5.6 caps the pledge's wait at 60. */
   readonly retryAfterSeconds: number
 }

@@ -19,16 +19,23 @@ export interface EstablishedIssuer {
  * crash in between costs a key that is used again and a signature that is made again.
  */
 export async function establishIssuer(
-  { store, keys, curve = 'P-256' }: { readonly store: Store; readonly keys: KeyStore; readonly curve?: Curve },
+  options: {
+    readonly store: Store
+    readonly keys: KeyStore
+    readonly curve?: Curve
+    /** Where one key has several certificates; the name when absent. */
+    readonly keyLabel?: string
+  },
   name: string,
   template: (signer: Signer) => Promise<CertificateTemplate>,
 ): Promise<EstablishedIssuer> {
+  const { store, keys, curve = 'P-256', keyLabel = name } = options
   const known = await store.read(tables => tables.issuer.get(name))
   if (known !== undefined) return established(keys, known)
-  const signer = await establishKey(keys, name, curve)
+  const signer = await establishKey(keys, keyLabel, curve)
   const wanted = await template(signer)
   const certificate = await signCertificate(prepareCertificate(wanted), wanted.issuer.signer)
-  const record: IssuerRecord = { name, certificate: certificate.toString('base64'), keyLabel: name, crlNumber: 0 }
+  const record: IssuerRecord = { name, certificate: certificate.toString('base64'), keyLabel, crlNumber: 0 }
   const kept = await store.transaction(async tx => {
     const other = await tx.issuer.get(name)
     if (other !== undefined) return other
@@ -54,5 +61,15 @@ function established(keys: KeyStore, { name, certificate: text, keyLabel }: Issu
       }
       return { certificate, signer }
     },
+  }
+}
+
+/** Undefined when the key is elsewhere. */
+export async function openIfHere(found: EstablishedIssuer): Promise<Issuer | undefined> {
+  try {
+    return await found.open()
+  } catch (error) {
+    if (error instanceof OnboardingError && error.code === 'issuer-key-missing') return undefined
+    throw error
   }
 }

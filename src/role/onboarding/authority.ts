@@ -7,70 +7,54 @@ import {
   makeExtension,
 } from '../../codec/x509/extension.ts'
 import { hostName } from '../../codec/x509/host-name.ts'
-import { encodeName } from '../../codec/x509/name.ts'
-import { caExtensions, type Issuer } from '../../crypto/issue.ts'
-import type { Curve, KeyStore } from '../../crypto/signer.ts'
+import { encodeName, sameName } from '../../codec/x509/name.ts'
+import type { Issuer } from '../../crypto/issue.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import type { Clock, Store } from '../../domain/port.ts'
-import { type EstablishedIssuer, establishIssuer } from '../factory/issuer-record.ts'
-import { plausibleTime } from '../factory/plausible-clock.ts'
+import { establishIssuer, openIfHere } from '../factory/issuer-record.ts'
+import { type AuthorityOptions, type Generation, type NamedIssuer, openHierarchy } from './authority-generation.ts'
 import type { RegistrarCredential } from './masa-exchange.ts'
+
+export type { AuthorityOptions, Generation, NamedIssuer } from './authority-generation.ts'
 
 const day = 86_400_000
 /** Certificates begin a little earlier, for devices whose clocks lag. */
 const skew = 300_000
 
-export interface AuthorityOptions {
-  readonly store: Store
-  /** Holds the keys of root and issuing CA. */
-  readonly keys: KeyStore
-  /** Holds the registrar's key, which TLS has to reach; `keys` when absent. */
-  readonly tlsKeys?: KeyStore
-  readonly clock: Clock
-  /** Identifier of the network; stands in the names of its certificates. */
-  readonly network: string
-  /** Names and addresses under which devices reach the registrar. */
-  readonly hosts: readonly string[]
-  readonly curve: Curve
-}
-
-/** The certification authority of a site. The root signs the issuing CA and nothing else, and can be taken off the machine. */
+/**
+ * The certification authority of a site. A root signs issuing CAs and the next root, and can be taken off the machine in
+ * between. Generations overlap: the newest signs, all that have not ended are accepted and handed out.
+ */
 export interface SiteAuthority {
+  /** The newest. */
   readonly root: Certificate
-  readonly issuing: Issuer & { readonly name: string }
+  /** The newest whose key is here. */
+  readonly issuing: NamedIssuer
+  /** Newest first. */
+  readonly roots: readonly Certificate[]
+  /** Newest first. */
+  readonly generations: readonly Generation[]
+  /** Keys of roots, certified by the root before (RFC 4210 section 4.4.1: new with old); newest first. */
+  readonly crosses: readonly Certificate[]
   /** The registrar's end-entity certificate and what stands above it. */
   readonly registrar: RegistrarCredential
   /** Label of the registrar's key. */
   readonly registrarLabel: string
+  /** A successor is due and cannot be made here, since the root's key is elsewhere. */
+  readonly overdue: readonly string[]
 }
 
 /**
- * Makes the site's certificates, or finds the ones made before: run again after a crash it goes on where it stopped. The
- * registrar's certificate is renewed with a new key when it has less than a third of its life left, or lacks a host.
+ * Makes the site's certificates, or finds the ones made before: run again after a crash it goes on where it stopped. In
+ * the last third of their lives root and issuing CA get successors, if the root's key is here, and the registrar's
+ * certificate is renewed with a new key; that one also when it lacks a host or its issuer is not the newest.
  */
 export async function setUpAuthority(options: AuthorityOptions): Promise<SiteAuthority> {
-  const { network } = options
-  const at = options.clock()
-  const notBefore = new Date(at - skew)
-  const root = await establishIssuer(options, 'root', async signer => ({
-    subject: encodeName({ organizationName: network, commonName: `${network} root` }),
-    spkiDer: signer.spkiDer,
-    issuer: { certificate: 'self', signer },
-    notBefore,
-    notAfter: new Date(plausibleTime(at) + 20 * 365 * day),
-    extensions: caExtensions(1),
-  }))
-  const established = await establishIssuer(options, 'issuing-1', async signer => ({
-    subject: encodeName({ organizationName: network, commonName: `${network} issuing CA 1` }),
-    spkiDer: signer.spkiDer,
-    issuer: await root.open(),
-    notBefore,
-    notAfter: new Date(Math.min(at + 10 * 365 * day, root.certificate.validity.notAfter.getTime())),
-    extensions: caExtensions(0),
-  }))
-  const issuing = { ...(await established.open()), name: established.name }
-  const { label: registrarLabel, ...registrar } = await registrarCredential(options, issuing, root.certificate)
-  return { root: root.certificate, issuing, registrar, registrarLabel }
+  const hierarchy = await openHierarchy(options)
+  const { issuing, chain, roots, crosses, generations, overdue } = hierarchy
+  const { label: registrarLabel, ...registrar } = await registrarCredential(options, issuing, chain)
+  const root = roots[0]
+  if (root === undefined) throw new OnboardingError('internal')
+  return { root, issuing, roots, crosses, generations, overdue, registrar, registrarLabel }
 }
 
 /**
@@ -80,7 +64,7 @@ export async function setUpAuthority(options: AuthorityOptions): Promise<SiteAut
 async function registrarCredential(
   options: AuthorityOptions,
   issuing: Issuer,
-  root: Certificate,
+  chain: readonly Certificate[],
 ): Promise<RegistrarCredential & { readonly label: string }> {
   const at = options.clock()
   const life = 365 * day
@@ -96,23 +80,22 @@ async function registrarCredential(
       notAfter: new Date(Math.min(at + life, end)),
       extensions,
     }))
-    const notAfter = found.certificate.validity.notAfter.getTime()
+    const { notBefore, notAfter } = found.certificate.validity
     // Renewal cannot outlast the issuing CA; without this a site in its last months would make keys for ever.
-    const renewable = end > notAfter
-    if (renewable && notAfter - at < life / 3) continue
+    const renewable = end > notAfter.getTime()
+    if (renewable && notAfter.getTime() - at < life / 3) continue
+    // Made while the clock was ahead, for devices that will not take it yet.
+    if (notBefore.getTime() > at) continue
+    if (!isIssuedBy(found.certificate, issuing.certificate)) continue
     if (!sameNames(found.certificate, extensions)) continue
     const opened = await openIfHere(found)
-    if (opened !== undefined) return { ...opened, chain: [issuing.certificate, root], label }
+    if (opened !== undefined) return { ...opened, chain, label }
   }
 }
 
-async function openIfHere(found: EstablishedIssuer): Promise<Issuer | undefined> {
-  try {
-    return await found.open()
-  } catch (error) {
-    if (error instanceof OnboardingError && error.code === 'issuer-key-missing') return undefined
-    throw error
-  }
+function isIssuedBy({ issuer, authorityKeyIdentifier }: Certificate, { subject, subjectKeyIdentifier }: Certificate) {
+  const [named, own] = [authorityKeyIdentifier?.keyIdentifier, subjectKeyIdentifier]
+  return sameName(issuer, subject) && named !== undefined && own !== undefined && Buffer.compare(named, own) === 0
 }
 
 function sameNames(certificate: Certificate, wanted: readonly Extension[]): boolean {

@@ -22,7 +22,7 @@ import { checkBirthKey, checkOwner, checkStanding } from './standing.ts'
 export interface EnrollmentOptions {
   readonly clock: Clock
   readonly log: Log
-  readonly authority: SiteAuthority
+  readonly authority: () => SiteAuthority
   readonly issuer: CredentialIssuer
   readonly credentials: CredentialCheck
   readonly identify: (peer: EndpointRequest['peer']) => Promise<BirthIdentity>
@@ -34,6 +34,8 @@ export interface EnrollmentOptions {
   readonly owners: readonly string[]
   /** How long after its voucher a device may enrol, milliseconds. */
   readonly voucherValidity: number
+  /** How long after its end a credential may still be renewed in place, milliseconds. */
+  readonly grace: number
 }
 
 /** RFC 7030 section 3.2.2. */
@@ -47,14 +49,11 @@ const estCodes = { malformed: 'csr-invalid', signature: 'csr-invalid', path: 'cs
 
 /** EST (RFC 7030, RFC 8951): CA certificates, CSR attributes, enrolment by the birth identity, renewal by the credential. */
 export function createEnrollment(options: EnrollmentOptions): Endpoint {
-  const { authority, log } = options
-  const cacerts = encodeBase64(
-    encodeCertsOnly({ certificates: [authority.root.der, authority.issuing.certificate.der] }),
-  )
+  const { log } = options
   const csrattrs = encodeBase64(wantedAttributes())
   const operations: Record<string, { method: string; run: (request: EndpointRequest) => Promise<EndpointReply> }> = {
     // RFC 7030 section 4.1: anybody may ask for the CA certificates, trust in them comes from elsewhere.
-    cacerts: { method: 'GET', run: async () => ({ status: 200, headers: certsOnly, body: cacerts }) },
+    cacerts: { method: 'GET', run: async () => ({ status: 200, headers: certsOnly, body: cacerts(options) }) },
     csrattrs: {
       method: 'GET',
       run: async () => ({
@@ -84,6 +83,24 @@ export function createEnrollment(options: EnrollmentOptions): Endpoint {
       }
     },
   }
+}
+
+/** A device has room for twelve; the oldest are the ones to go. */
+const mostCertificates = 12
+
+/**
+ * RFC 7030 section 4.1.3, root rollover: every root that has not ended, so that devices know the next one long before they
+ * need it, then the newest ones' certificates by the roots before, and the issuing CAs.
+ */
+function cacerts({ authority, clock }: EnrollmentOptions): string {
+  const { roots, crosses, generations } = authority()
+  const issuers = generations.map(({ certificate }) => certificate)
+  const at = clock()
+  const lasting = [...roots, ...issuers, ...crosses].filter(({ validity }) => at <= validity.notAfter.getTime())
+  // A site whose time is over still says who it is.
+  const chosen =
+    lasting.length > 0 ? lasting.slice(0, mostCertificates) : [...roots.slice(0, 1), ...issuers.slice(0, 1)]
+  return encodeBase64(encodeCertsOnly({ certificates: chosen.map(({ der }) => der) }))
 }
 
 /** RFC 9908 section 3.1: an EC key on P-256, ECDSA with SHA-256; the names are ours to give. */
@@ -127,7 +144,7 @@ function checkVouched(device: Device, at: number, validity: number): void {
 
 /** RFC 7030 section 4.2.2: the holder of a credential in force renews it, under the same name, with the same or a new key. */
 async function reenroll(options: EnrollmentOptions, request: EndpointRequest): Promise<EndpointReply> {
-  const holder = await options.credentials.holder(request.peer)
+  const holder = await options.credentials.holder(request.peer, options.grace)
   if (holder === undefined) throw new OnboardingError('credential-required')
   options.limit(holder.device)
   const csr = csrOf(request)

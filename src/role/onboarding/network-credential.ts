@@ -49,12 +49,15 @@ export function openCsr(der: Uint8Array): VerifiedCsr {
 export function createCredentialIssuer(options: {
   readonly store: Store
   readonly clock: Clock
+  /** Read for each request: a site has several over the years. */
   readonly issuing: Issuer & { readonly name: string }
 }): CredentialIssuer {
-  const { store, issuing } = options
+  const { store } = options
   return {
     async issue(request) {
-      const record = await planned(options, request)
+      // One CA from plan to signature, whatever takes its place meanwhile.
+      const { issuing } = options
+      const record = await planned({ ...options, issuing }, request)
       if (record.certificate !== undefined) return Buffer.from(record.certificate, 'base64')
       const signed = await signCertificate(preparedAgain(record, issuing), issuing.signer)
       return store.transaction(tx => recordIssued(tx, record, signed, request))

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 import type { RevocationReason } from '../../codec/crl.ts'
 import { prepareCrl, signCrl } from '../../crypto/crl.ts'
-import type { Issuer } from '../../crypto/issue.ts'
 import { type CredentialRecord, type CredentialStatus, revokeCredential } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { type NewEvent, streamName } from '../../domain/event.ts'
 import type { Clock, Endpoint, Store, Tx } from '../../domain/port.ts'
 import type { IssuerRecord } from '../../domain/site.ts'
+import type { NamedIssuer } from './authority.ts'
 import { recordOnDevice } from './device-record.ts'
 
 const hour = 3_600_000
@@ -14,7 +14,8 @@ const hour = 3_600_000
 export interface RevocationOptions {
   readonly store: Store
   readonly clock: Clock
-  readonly issuing: Issuer & { readonly name: string }
+  /** The CAs whose keys are here, newest first. */
+  readonly issuers: () => readonly NamedIssuer[]
   /** Validity of a CRL, milliseconds. */
   readonly crlValidity: number
 }
@@ -30,24 +31,33 @@ export interface Revocation {
    * It is a unit of work.
    */
   publishWith(occasion: (tx: Tx) => Promise<void>): Promise<void>
-  /** The newest CRL in DER; made anew when more than half of its life is over. */
-  crl(): Promise<Buffer>
+  /**
+   * The newest CRL of an issuing CA, of the newest one when none is named, in DER; made anew when more than half of its
+   * life is over. Throws OnboardingError `not-found`.
+   */
+  crl(issuer?: string): Promise<Buffer>
   /** Serves the CRL, to anybody: `/crl/<issuer>.crl` (RFC 5280 section 4.2.1.13). */
   readonly endpoint: Endpoint
 }
 
-export function createRevocation(options: RevocationOptions): Revocation {
-  const { store, clock, issuing } = options
-  const path = `/crl/${issuing.name}.crl`
-  let underWay: Promise<Buffer> | undefined
+const path = /^\/crl\/([a-z0-9-]{1,40})\.crl$/
 
-  async function crl(): Promise<Buffer> {
-    const record = await store.read(tables => tables.issuer.get(issuing.name))
+export function createRevocation(options: RevocationOptions): Revocation {
+  const { store, clock, issuers } = options
+  const underWay = new Map<string, Promise<Buffer>>()
+
+  async function crl(name = issuers()[0]?.name ?? ''): Promise<Buffer> {
+    const record = await store.read(tables => tables.issuer.get(name))
     if (record?.crl !== undefined && isCurrent(record)) return Buffer.from(record.crl, 'base64')
-    underWay ??= publish(options).finally(() => {
-      underWay = undefined
-    })
-    return underWay
+    const issuing = issuers().find(issuer => issuer.name === name)
+    if (issuing === undefined) throw new OnboardingError('not-found', { issuer: name })
+    const already = underWay.get(name)
+    if (already !== undefined) return already
+    const started = publish(options, [issuing])
+      .then(([list]) => list ?? Buffer.alloc(0))
+      .finally(() => underWay.delete(name))
+    underWay.set(name, started)
+    return started
   }
 
   /** Not when a revocation came whose CRL was lost in a crash, nor when it is of a time that the clock has left again. */
@@ -59,21 +69,28 @@ export function createRevocation(options: RevocationOptions): Revocation {
   return {
     crl,
     async publishWith(occasion) {
-      await publish(options, occasion)
+      // Whose credentials they are shows only within.
+      await publish(options, issuers(), occasion)
     },
     async revoke(credential, reason, by) {
       let revoked: CredentialRecord | undefined
-      await publish(options, async tx => {
+      const occasion = async (tx: Tx) => {
         revoked = await recordRevocation(tx, credential, { reason, by, at: clock() })
-      })
+      }
+      const found = await store.read(tables => tables.credential.get(credential))
+      // The key of an old CA may be gone from here; the record refuses the credential all the same.
+      const issuing = issuers().filter(({ name }) => name === found?.issuer)
+      await publish(options, issuing, occasion)
       if (revoked === undefined) throw new OnboardingError('internal')
       return revoked
     },
     endpoint: {
       async handle(request) {
-        if (request.path !== path) return undefined
+        const name = path.exec(request.path)?.[1]
+        if (name === undefined) return undefined
+        if (!issuers().some(issuer => issuer.name === name)) return undefined
         if (request.method !== 'GET') return { status: 405, headers: { allow: 'GET' } }
-        return { status: 200, headers: { 'content-type': 'application/pkix-crl' }, body: await crl() }
+        return { status: 200, headers: { 'content-type': 'application/pkix-crl' }, body: await crl(name) }
       },
     },
   }
@@ -103,28 +120,44 @@ async function recordRevocation(
  */
 async function publish(
   options: RevocationOptions,
+  issuers: readonly NamedIssuer[],
   occasion: (tx: Tx) => Promise<void> = async () => {},
-): Promise<Buffer> {
-  const { store, clock, issuing, crlValidity } = options
-  const { number, revoked } = await store.transaction(async tx => {
+): Promise<Buffer[]> {
+  const { store, clock, crlValidity } = options
+  const numbered = await store.transaction(async tx => {
     await occasion(tx)
-    const record = await issuerRecord(tx, issuing.name)
-    const number = record.crlNumber + 1
-    await recordOnIssuer(tx, { ...record, crlNumber: number }, { kind: 'crl-numbered', body: { number } })
-    return { number, revoked: await revokedCredentials(tx, issuing.name, clock() - crlValidity) }
+    const lists: Numbered[] = []
+    for (const issuer of issuers) {
+      const record = await issuerRecord(tx, issuer.name)
+      const number = record.crlNumber + 1
+      await recordOnIssuer(tx, { ...record, crlNumber: number }, { kind: 'crl-numbered', body: { number } })
+      lists.push({ issuer, number, revoked: await revokedCredentials(tx, issuer.name, clock() - crlValidity) })
+    }
+    return lists
   })
+  return Promise.all(numbered.map(list => signNumbered(options, list)))
+}
+
+interface Numbered {
+  readonly issuer: NamedIssuer
+  readonly number: number
+  readonly revoked: Awaited<ReturnType<typeof revokedCredentials>>
+}
+
+async function signNumbered({ store, clock, crlValidity }: RevocationOptions, list: Numbered): Promise<Buffer> {
+  const { issuer, number, revoked } = list
   const thisUpdate = clock()
   const nextUpdate = thisUpdate + crlValidity
   const prepared = prepareCrl({
-    issuer: issuing,
+    issuer,
     number: BigInt(number),
     thisUpdate: new Date(thisUpdate),
     nextUpdate: new Date(nextUpdate),
     revoked,
   })
-  const crl = await signCrl(prepared, issuing.signer)
+  const crl = await signCrl(prepared, issuer.signer)
   await store.transaction(async tx => {
-    const record = await issuerRecord(tx, issuing.name)
+    const record = await issuerRecord(tx, issuer.name)
     // A slower one must not put an older list over a newer.
     if (record.crlNumber !== number) return
     const next = { ...record, crl: crl.toString('base64'), crlPublished: number, crlNextUpdate: nextUpdate }

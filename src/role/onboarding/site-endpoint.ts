@@ -32,6 +32,7 @@ export function createSiteEndpoints(options: {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  /** Read whenever it is needed: over the years it has several generations. */
   readonly authority: SiteAuthority
   /** The registrar's credential now; that of `authority` when absent. */
   readonly registrar?: () => RegistrarCredential
@@ -39,15 +40,27 @@ export function createSiteEndpoints(options: {
   readonly policy: AdmissionPolicy
   readonly masa: MasaClient
 }): SiteEndpoints {
-  const { store, clock, log, authority, admission, policy, masa } = options
+  const { store, clock, log, admission, policy, masa } = options
+  const authority = () => options.authority
   const { network } = policy
   const directory = openManufacturerDirectory(store)
   const identify = createBirthIdentification(directory, clock)
-  const { root, issuing } = authority
-  const registrar = options.registrar ?? (() => authority.registrar)
-  const credentials = createCredentialCheck({ store, clock, root, issuing: issuing.certificate })
-  const issuer = createCredentialIssuer({ store, clock, issuing })
-  const revocation = createRevocation({ store, clock, issuing, crlValidity: defaultCrlValidity })
+  const registrar = options.registrar ?? (() => authority().registrar)
+  const current = {
+    store,
+    clock,
+    get issuing() {
+      return authority().issuing
+    },
+  }
+  const credentials = createCredentialCheck({ store, clock, generations: () => authority().generations })
+  const issuer = createCredentialIssuer(current)
+  const revocation = createRevocation({
+    store,
+    clock,
+    issuers: () => authority().generations.flatMap(generation => generation.issuer ?? []),
+    crlValidity: defaultCrlValidity,
+  })
   const exchange = createMasaExchange({ masa, registrar, clock })
   const refusals = createRefusalRecord(store, clock)
   const limit = createRateLimit({ perMinute: perDeviceMinute, clock })
@@ -78,6 +91,7 @@ export function createSiteEndpoints(options: {
         refusals,
         owners: policy.owners,
         voucherValidity,
+        grace: (policy.renewalGraceDays ?? 0) * 86_400_000,
       }),
       createPresence({ store, clock, log, credentials, refusals, network }),
       revocation.endpoint,

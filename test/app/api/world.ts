@@ -90,7 +90,7 @@ export async function openWorld(
     log,
     access,
     approval: createApproval(store),
-    revocation: createRevocation({ store, clock, issuing: authority.issuing, crlValidity: defaultCrlValidity }),
+    revocation: createRevocation({ store, clock, issuers: () => [authority.issuing], crlValidity: defaultCrlValidity }),
     recallWork: { wake() {} },
     site: {
       network: 'harbour-iot',

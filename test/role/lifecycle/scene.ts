@@ -48,7 +48,12 @@ export async function openLifeScene(units = 3): Promise<LifeScene> {
   const home = await openNeighbourhood({ units })
   const { site: store, authority, now } = home
   const clock = () => now.value
-  const revocation = createRevocation({ store, clock, issuing: authority.issuing, crlValidity: defaultCrlValidity })
+  const revocation = createRevocation({
+    store,
+    clock,
+    issuers: () => [authority.issuing],
+    crlValidity: defaultCrlValidity,
+  })
   const lifecycle = createLifecycle({ store, clock, revocation, owners: [buyer], onboardingWindow: 60 * minute })
   const device = async (id: string) => (await store.read(tables => tables.device.get(id)))!
   const show = (certificate: Uint8Array) => {

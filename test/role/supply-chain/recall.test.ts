@@ -75,7 +75,12 @@ async function withScene(work: (scene: Scene) => Promise<void>): Promise<void> {
     }
     const bytes = await shipmentManifest(factory, { batch: 'B1' }, buyer)
     await importManifest({ bytes, store, clock, importedBy: 'anna' })
-    const revocation = createRevocation({ store, clock, issuing: authority.issuing, crlValidity: defaultCrlValidity })
+    const revocation = createRevocation({
+      store,
+      clock,
+      issuers: () => [authority.issuing],
+      crlValidity: defaultCrlValidity,
+    })
     const policy = { network: 'home', owners: ['site-1'], credentialLifetimeDays: 365, retryAfterSeconds: 5 }
     const admission = createAdmission(store, clock, policy)
     const issuer = createCredentialIssuer({ store, clock, issuing: authority.issuing })
