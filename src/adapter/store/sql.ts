@@ -57,7 +57,7 @@ export interface WriteSession extends Session {
 /** One database. */
 export interface Engine {
   readonly dialect: Dialect
-  /** How long units that have company wait for more before they share a commit. */
+  /** How long units that have company wait for more before they share a commit, at most. */
   readonly gatherMilliseconds: number
   /** Ends a `select` that claims rows: `for update skip locked` where there is more than one writer. */
   readonly skipLocked: string

@@ -142,7 +142,7 @@ const pragmas =
   'pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -8000; pragma wal_autocheckpoint = 8000'
 
 /** The process stands still in a commit: nothing else arrives meanwhile, as it does while another database commits. */
-const gatherMilliseconds = 8
+const gatherMilliseconds = 16
 
 function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 2000, enableForeignKeyConstraints: true })

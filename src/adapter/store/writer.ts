@@ -154,14 +154,14 @@ export class Writer {
   }
 
   /**
-   * Under load a commit costs as much as the units in it. So those who came together last time are waited for, not long,
-   * and nobody who is alone waits for anybody.
+   * Under load a commit costs as much as the units in it. So those who came together last time are waited for, a
+   * millisecond for each of them at most, and nobody who is alone waits for anybody.
    */
   async #gather(): Promise<void> {
     const { gatherMilliseconds } = this.#options.engine
     if (this.#company < 2 || gatherMilliseconds === 0 || this.#closed) return
     await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, gatherMilliseconds)
+      const timer = setTimeout(resolve, Math.min(this.#company, gatherMilliseconds))
       this.#arrived = () => {
         if (this.#queue.length < this.#company) return
         clearTimeout(timer)
@@ -170,6 +170,8 @@ export class Writer {
       this.#arrived()
     })
     this.#arrived = () => {}
+    // As in #start: those expected are often the first of many, who are on their way in this very turn.
+    await new Promise(resolve => setImmediate(resolve))
   }
 
   /** The session, with the head of its lane; undefined when the database is away, after failing what has waited too long. */
