@@ -7,6 +7,7 @@ import { cmsSuite } from './cms.ts'
 import { issueSuite } from './issue.ts'
 import type { Line, Suite } from './measure.ts'
 import { onboardingSuite } from './onboarding.ts'
+import { policySuite } from './policy.ts'
 import { processSuite } from './process.ts'
 import { storeSuite } from './store.ts'
 import { tlsSuite } from './tls.ts'
@@ -14,6 +15,7 @@ import { tlsSuite } from './tls.ts'
 const suites: Readonly<Record<string, readonly Suite[]>> = {
   codec: [issueSuite, cmsSuite],
   onboarding: [() => onboardingSuite()],
+  policy: [policySuite],
   store: [storeSuite],
   tls: [tlsSuite],
   processes: [processSuite],

@@ -66,7 +66,7 @@ describe('the documents', () => {
   it('the README lists every runtime dependency, with as many of its own as it has', () => {
     const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock
     const runtime = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }).sort()
-    const rows = [...documents[0]!.text.matchAll(/^\| `([a-z0-9-]+)`[^|]*\|[^|]*\| *(\d+) *\|$/gm)]
+    const rows = [...documents[0]!.text.matchAll(/^\| `([a-z0-9@/-]+)`[^|]*\|[^|]*\| *(\d+) *\|$/gm)]
     const listed = rows.map(([, dependency, count]) => [dependency!, Number(count)] as const)
     assert.deepEqual(listed.map(([dependency]) => dependency).sort(), runtime)
     for (const [dependency, count] of listed) assert.equal(beneath(lock, dependency).size, count, dependency)

@@ -3,12 +3,16 @@ import { join } from 'node:path'
 import { createMasaClient } from '../adapter/http/masa-client.ts'
 import { listenTls, type TlsListener } from '../adapter/http/tls-endpoint.ts'
 import type { TlsCredential } from '../adapter/http/tls-profile.ts'
+import { cedarEngine } from '../adapter/policy/cedar.ts'
 import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
 import type { Clock, Endpoint, Log, MasaClient, Random, Store } from '../domain/port.ts'
 import { type Access, createAccess } from '../role/authorization/access.ts'
 import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
 import { type Approval, createApproval } from '../role/authorization/approval.ts'
+import { createPolicyPoint, type PolicyPoint } from '../role/authorization/policy-point.ts'
+import { createPolicyVersions, type PolicyVersions } from '../role/authorization/policy-version.ts'
+import type { ProfileName } from '../role/authorization/profile/profile.ts'
 import { createHandOver, type HandOverService, type OwnershipTransfer } from '../role/lifecycle/hand-over.ts'
 import { createLifecycle, type Lifecycle } from '../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../role/onboarding/authority.ts'
@@ -50,6 +54,8 @@ export interface SiteOptions {
   readonly onboardingWindowMinutes?: number
   /** The way to whoever keeps declarations of owners; without it, handing over waits for people to transfer the device. */
   readonly ownership?: OwnershipTransfer
+  /** The policies that a new site begins with; `home` when absent. */
+  readonly profile?: ProfileName
   readonly log: Log
   readonly clock?: Clock
   readonly random?: Random
@@ -72,6 +78,8 @@ export interface Site {
   readonly lifecycle: Lifecycle
   readonly handOver: HandOverService
   readonly policy: AdmissionPolicy
+  readonly policyPoint: PolicyPoint
+  readonly policyVersions: PolicyVersions
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -132,6 +140,11 @@ async function assemble(
     retryAfterSeconds: options.retryAfterSeconds ?? 10,
     renewalGraceDays: options.renewalGraceDays ?? 0,
   }
+  const { authority } = own
+  const profile = options.profile ?? 'home'
+  const policyPoint = createPolicyPoint({ engine: cedarEngine, log, profile })
+  const policyVersions = createPolicyVersions({ store, clock, point: policyPoint })
+  await policyVersions.establish(profile)
   // Opens no connection until it is asked.
   const manufacturers = createMasaClient({ credential: own.credential, clock })
   const endpoints = createSiteEndpoints({
@@ -142,6 +155,9 @@ async function assemble(
       return own.authority
     },
     admission: createAdmission(store, clock, policy),
+    authority,
+    registrar: () => own.authority.registrar,
+    admission: createAdmission(store, clock, policy, policyPoint),
     policy,
     masa: options.masa?.(own.authority.registrar) ?? manufacturers,
   })
@@ -181,6 +197,8 @@ async function assemble(
     lifecycle,
     handOver,
     policy,
+    policyPoint,
+    policyVersions,
     clock,
     random,
     log,

@@ -42,6 +42,7 @@ export interface AdmissionReason {
     | 'standing'
     | 'lifecycle'
     | 'recall'
+    | 'policy'
   readonly holds: boolean
   readonly note: string
 }

@@ -4,6 +4,7 @@ import { type DeviceLife, evolveLife, type LifeEvent, unwiped } from './device-l
 import type { ErrorCode } from './error.ts'
 import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
 import type { LifecycleState } from './lifecycle.ts'
+import type { DeviceTerms, PolicyBasis, Posture, Stay } from './policy.ts'
 
 /** Where a device stands with the people of this site. */
 export type Standing = 'expected' | 'waiting' | 'approved' | 'denied' | 'withdrawn'
@@ -40,6 +41,12 @@ export interface Device extends DeviceLife {
   readonly credentialUntil?: number
   /** The last refusal, until the next success. */
   readonly refusal?: { readonly code: ErrorCode; readonly at: number }
+  /** What the policies grant it: segment, lifetime of its credential, services. */
+  readonly terms?: DeviceTerms
+  /** Whether it may stay, as it was last decided; absent: nobody has asked since it came in. */
+  readonly stay?: Stay
+  /** `unknown` when absent. */
+  readonly posture?: Posture
   readonly firstHeardAt?: number
   readonly lastHeardAt?: number
   readonly connectedAt?: number
@@ -93,7 +100,26 @@ export type DeviceEvent =
         readonly code?: ErrorCode
         readonly reasons: readonly { readonly rule: string; readonly holds: boolean; readonly note: string }[]
         readonly at: number
+        /** Present when the policies were asked, after what no policy decides. */
+        readonly basis?: PolicyBasis
+        readonly terms?: DeviceTerms
       }
+    }
+  | {
+      readonly kind: 'stay-decided'
+      readonly body: {
+        readonly verdict: 'permit' | 'refuse'
+        readonly basis: PolicyBasis
+        readonly terms: DeviceTerms
+        readonly revoke: boolean
+        /** What would have to close, and whether it has. */
+        readonly enforcement?: string
+        readonly at: number
+      }
+    }
+  | {
+      readonly kind: 'posture-stated'
+      readonly body: { readonly posture: Posture; readonly by: string; readonly reason?: string }
     }
   | { readonly kind: 'admission-granted'; readonly body: { readonly by: string } }
   | { readonly kind: 'admission-denied'; readonly body: { readonly by: string } }
@@ -201,10 +227,20 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
       }
     }
     case 'admission-decided': {
-      const { verdict, code, at } = event.body
-      if (verdict === 'admit') return withoutRefusal({ ...next, rung: climbedRung(device.rung, 'authorized') })
+      const { verdict, code, at, terms } = event.body
+      if (verdict === 'admit') {
+        const granted = terms === undefined ? {} : { terms }
+        return withoutStay(withoutRefusal({ ...next, ...granted, rung: climbedRung(device.rung, 'authorized') }))
+      }
       return code === undefined ? next : { ...next, refusal: { code, at } }
     }
+    case 'stay-decided': {
+      const { verdict, basis, terms, revoke, at } = event.body
+      const { version, policies } = basis
+      return { ...next, ...(verdict === 'permit' ? { terms } : {}), stay: { verdict, version, policies, at, revoke } }
+    }
+    case 'posture-stated':
+      return { ...next, posture: event.body.posture }
     case 'admission-granted':
       return { ...next, standing: 'approved' }
     case 'admission-denied':
@@ -304,6 +340,11 @@ function withoutTraces(device: Device): Device {
 
 function withoutRefusal(device: Device): Device {
   const { refusal: _, ...rest } = device
+  return rest
+}
+
+function withoutStay(device: Device): Device {
+  const { stay: _, ...rest } = device
   return rest
 }
 

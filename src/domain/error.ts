@@ -6,6 +6,7 @@ import { httpErrors } from './catalogue/http.ts'
 import { lifecycleErrors } from './catalogue/lifecycle.ts'
 import { ownershipErrors } from './catalogue/ownership.ts'
 import { pledgeErrors } from './catalogue/pledge.ts'
+import { policyErrors } from './catalogue/policy.ts'
 import { siteErrors } from './catalogue/site.ts'
 import { storeErrors } from './catalogue/store.ts'
 
@@ -21,6 +22,7 @@ export const errorCatalogue = {
   ...lifecycleErrors,
   ...ownershipErrors,
   ...pledgeErrors,
+  ...policyErrors,
   ...siteErrors,
   ...storeErrors,
 } as const satisfies Record<string, ErrorEntry>

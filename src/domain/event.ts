@@ -36,6 +36,7 @@ export type StreamNoun =
   | 'unit'
   | 'batch'
   | 'pledge'
+  | 'policy'
   | 'domain'
   | 'refusal'
   | 'recall'

@@ -9,6 +9,7 @@ import type {
   UnitRecord,
 } from './manufacture.ts'
 import type { OfferRecord } from './offer.ts'
+import type { PolicyState, PolicyVersion } from './policy.ts'
 import type { DocumentRecord, RecallRecord } from './recall.ts'
 import type { AccessToken, IssuerRecord, ManifestRecord, TrustedManufacturer, VoucherRecord } from './site.ts'
 
@@ -56,6 +57,8 @@ export interface Tables {
   readonly issuedVoucher: Table<IssuedVoucherRecord, 'serial' | 'domain' | 'nonce'>
   readonly formerDeclaration: Table<FormerDeclarationRecord, 'serial'>
   readonly offer: Table<OfferRecord, 'manufacturer' | 'seller' | 'state'>
+  readonly policy: Table<PolicyVersion, 'sourceHash'>
+  readonly policyState: Table<PolicyState>
   /** Small named facts: schema marks, counters, the site's own name. */
   readonly setting: Table<Setting>
 }

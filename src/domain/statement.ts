@@ -19,6 +19,8 @@ export type StatedNoun =
   | 'publication'
   | 'issuedVoucher'
   | 'offer'
+  | 'policy'
+  | 'policyState'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -107,6 +109,13 @@ const rules: Readonly<Record<string, Rule>> = {
     set('publication', id, terms),
     set('document', terms['document'], { sha256: terms['document'] }),
   ],
+  'policy-drafted': ({ policy, name, sha256: sourceHash, drafts }, set_) => [
+    set('policy', policy, { name, sourceHash }),
+    merge('policyState', set_, { drafts }),
+  ],
+  'policy-activated': ({ policy: active, sha256: activeHash, previous }, set_) => [
+    merge('policyState', set_, { active, activeHash, previous }),
+  ],
   'voucher-logged': body => [set('issuedVoucher', body['id'], body)],
 }
 
@@ -136,6 +145,8 @@ export function statedView(noun: StatedNoun, record: Members): Members {
   if (noun === 'issuer') return { ...record, crlHash: sha256(crl) }
   if (noun === 'document') return { ...record, sha256: sha256(record['file']) }
   if (noun === 'token') return { ...record, revoked: revokedAt !== undefined }
+  // The hash of the text itself: one that was put beside another text does not count.
+  if (noun === 'policy') return { ...record, sourceHash: hash('sha256', String(record['source'])) }
   if (noun !== 'unit') return record
   const declarationHash = typeof declaration === 'string' ? hash('sha256', declaration) : undefined
   return { ...record, withdrawn: withdrawnAt !== undefined, declarationHash }

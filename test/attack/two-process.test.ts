@@ -18,6 +18,7 @@ import { createSiteEndpoints } from '../../src/role/onboarding/site-endpoint.ts'
 import { expectDevice } from '../../src/role/supply-chain/import.ts'
 import { distrustManufacturer, listManufacturers, trustManufacturer } from '../../src/role/supply-chain/trust.ts'
 import { certify } from '../crypto/pki.ts'
+import { testPolicies } from '../policy.ts'
 import { needsPostgres } from '../postgres.ts'
 import { buyer, type Neighbourhood, openNeighbourhood, pledgeOf } from '../role/onboarding/neighbourhood.ts'
 import { openTestStoreAt, postgresPlace, silentLog, type TestStore } from '../store.ts'
@@ -89,7 +90,7 @@ describe('a device that reaches two processes of its site at once', { ...needsPo
         clock,
         log: silentLog,
         authority: home.authority,
-        admission: createAdmission(store, clock, policy),
+        admission: createAdmission(store, clock, policy, testPolicies()),
         policy,
         masa: { requestVoucher: ask, requestAuditLog: ask },
       }).list,

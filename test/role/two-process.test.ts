@@ -17,6 +17,7 @@ import { presencePath } from '../../src/role/onboarding/presence.ts'
 import type { Revocation } from '../../src/role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../../src/role/onboarding/site-endpoint.ts'
 import { expectDevice } from '../../src/role/supply-chain/import.ts'
+import { testPolicies } from '../policy.ts'
 import { needsPostgres } from '../postgres.ts'
 import { openSharedTestStore, silentLog, type TestStore } from '../store.ts'
 import { type Factory, openFactory } from './factory/factory.ts'
@@ -70,7 +71,7 @@ void describe('two processes on one PostgreSQL, at every step', { ...needsPostgr
       clock,
       log: silentLog,
       authority: home.authority,
-      admission: createAdmission(store, clock, policy),
+      admission: createAdmission(store, clock, policy, testPolicies()),
       policy,
       masa: { requestVoucher: masa, requestAuditLog: masa },
     })

@@ -66,6 +66,8 @@ const declared = {
   },
   formerDeclaration: { table: 'former_declaration', key: 'id', columns: ['serial'] },
   offer: { table: 'offer', key: 'id', columns: ['manufacturer', 'seller', 'state'] },
+  policy: { table: 'policy', key: 'id', columns: ['sourceHash'], unique: [['sourceHash']] },
+  policyState: { table: 'policy_state', key: 'name', columns: [] },
   setting: { table: 'setting', key: 'name', columns: [] },
 } as const satisfies { readonly [N in Noun]: SpecOf<N> }
 

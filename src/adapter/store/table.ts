@@ -146,6 +146,8 @@ export function gatedTables(gate: Gate): Tables {
     issuedVoucher: new SqlTable(nounSql.issuedVoucher, gate),
     formerDeclaration: new SqlTable(nounSql.formerDeclaration, gate),
     offer: new SqlTable(nounSql.offer, gate),
+    policy: new SqlTable(nounSql.policy, gate),
+    policyState: new SqlTable(nounSql.policyState, gate),
     setting: new SqlTable(nounSql.setting, gate),
   }
 }

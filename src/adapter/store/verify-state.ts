@@ -63,6 +63,8 @@ const stated = [
   'publication',
   'issuedVoucher',
   'offer',
+  'policy',
+  'policyState',
 ] as const satisfies readonly StatedNoun[]
 
 function parsed(body: unknown): Record<string, unknown> | undefined {

@@ -1,12 +1,17 @@
 import type { Admission, AdmissionDecision, AdmissionReason, AdmissionRequest } from '../../domain/admission.ts'
+import type { CredentialPlan } from '../../domain/credential.ts'
 import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
-import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
+import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { EvidenceItem } from '../../domain/evidence.ts'
-import { lifeRefusal, onboardingMoves } from '../../domain/lifecycle-onboarding.ts'
+import { onboardingMoves } from '../../domain/lifecycle-onboarding.ts'
+import { type DeviceTerms, factsHash, type PolicyBasis, type PolicyFacts, termsOf } from '../../domain/policy.ts'
 import type { Clock, Store } from '../../domain/port.ts'
 import type { RecallRecord } from '../../domain/recall.ts'
 import { recallsOf } from '../supply-chain/recall-check.ts'
+import { deviceFacts, policyNote } from './fact.ts'
+import { violated } from './invariant.ts'
+import type { LoadedPolicies, PolicyFailure, PolicyPoint } from './policy-point.ts'
 
 export interface AdmissionPolicy {
   /** Identifier of the network that devices join. */
@@ -25,7 +30,12 @@ export interface AdmissionPolicy {
  * was proven and what was decided in the same transaction. A device that nobody has heard of gets a record and waits.
  * Throws OnboardingError `idevid-untrusted` for one whose manufacturer is not trusted any more.
  */
-export function createAdmission(store: Store, clock: Clock, policy: AdmissionPolicy): Admission {
+export function createAdmission(
+  store: Store,
+  clock: Clock,
+  policy: AdmissionPolicy,
+  point: Pick<PolicyPoint, 'active' | 'failed'>,
+): Admission {
   return {
     admit: request =>
       store.transaction(async tx => {
@@ -36,14 +46,23 @@ export function createAdmission(store: Store, clock: Clock, policy: AdmissionPol
         if (trusted === undefined) throw new OnboardingError('idevid-untrusted', { manufacturer })
         // After the device: of two processes the later one then finds what the other wrote.
         const recalls = await recallsOf(tx, { manufacturer, serial, model: known?.model ?? '' })
-        const events = proceedings(known, request, clock(), policy, recalls)
+        const policies = await point.active(tx)
+        const events = proceedings(known, request, clock(), { policy, policies, recalls })
         if (events.list.length === 0) return events.decision
         const device = events.list.reduce<Device | undefined>(evolveDevice, known)
         await tx.append(streamName('device', id), known?.version ?? 0, events.list)
         if (device !== undefined) await tx.device.put(device)
+        if (events.failure !== undefined) await point.failed(tx, events.failure)
         return events.decision
       }),
   }
+}
+
+/** What is asked when somebody wants to come in. */
+export interface AdmissionRules {
+  readonly policy: AdmissionPolicy
+  readonly policies: LoadedPolicies
+  readonly recalls?: readonly RecallRecord[]
 }
 
 /** What an admission request does to a device's record. Pure. */
@@ -51,9 +70,13 @@ export function proceedings(
   known: Device | undefined,
   request: AdmissionRequest,
   at: number,
-  policy: AdmissionPolicy,
-  recalls: readonly RecallRecord[] = [],
-): { readonly list: readonly DeviceEvent[]; readonly decision: AdmissionDecision } {
+  rules: AdmissionRules,
+): {
+  readonly list: readonly DeviceEvent[]
+  readonly decision: AdmissionDecision
+  /** To be written down apart, because it concerns more than this device. */
+  readonly failure?: PolicyFailure
+} {
   const { identity, evidence, network, intent } = request
   const list: DeviceEvent[] = []
   if (known?.attempt?.id !== evidence.attempt) {
@@ -69,7 +92,7 @@ export function proceedings(
       },
     })
   }
-  const decision = decide(known, request, policy, recalls)
+  const { decision, basis, terms, failure } = decide(known, request, at, rules)
   // Who is not let in asks again and again, with a new request each time if it likes: on record once a minute.
   const repeated = decision.verdict !== 'admit' && known?.refusal?.code === decision.code
   if (repeated && (list.length === 0 || wasHeard(known, at))) return { list: [], decision }
@@ -87,76 +110,116 @@ export function proceedings(
       reasons: decision.reasons.map(reason => ({ ...reason })),
       at,
       ...(decision.verdict === 'admit' ? {} : { code: decision.code }),
+      ...(basis === undefined ? {} : { basis }),
+      ...(terms === undefined ? {} : { terms }),
     },
   })
-  if (decision.verdict === 'admit') list.push(...onboardingMoves(known, at))
+  if (decision.verdict === 'admit') {
+    // Nobody expected it, and a policy lets it in: from now on that stands where a person's word would.
+    if (standingOf(known) === 'waiting') list.push({ kind: 'admission-granted', body: { by: grantedBy(basis) } })
+    list.push(...onboardingMoves(known, at))
+  }
   list.push({
     kind: 'evidence-recorded',
     body: { attempt: evidence.attempt, transcript: evidence.transcript, items: evidenceOf(decision, intent) },
   })
-  return { list, decision }
+  return { list, decision, ...(failure === undefined ? {} : { failure }) }
+}
+
+function grantedBy(basis: PolicyBasis | undefined): string {
+  return `policy ${basis?.policies.join(', ') ?? ''}`
 }
 
 function wasHeard({ lastHeardAt }: Device, at: number): boolean {
   return lastHeardAt !== undefined && Math.abs(at - lastHeardAt) < 60_000
 }
 
+/** What the answer rests on, for the record. */
+interface Answer {
+  readonly decision: AdmissionDecision
+  readonly basis?: PolicyBasis
+  readonly terms?: DeviceTerms
+  readonly failure?: PolicyFailure
+}
+
 function decide(
   known: Device | undefined,
   request: AdmissionRequest,
-  policy: AdmissionPolicy,
-  recalls: readonly RecallRecord[],
-): AdmissionDecision {
+  at: number,
+  { policy, policies, recalls = [] }: AdmissionRules,
+): Answer {
   const { identity } = request
   const device = deviceId(identity.manufacturer, identity.serial)
   const reasons: AdmissionReason[] = [
     { rule: 'manufacturer-trusted', holds: true, note: `birth certificate chains to ${identity.manufacturer}` },
   ]
-  const refuse = (rule: AdmissionReason['rule'], code: ErrorCode, note: string): AdmissionDecision => ({
-    verdict: 'refuse',
-    device,
-    code,
-    reasons: [...reasons, { rule, holds: false, note }],
-  })
+  const violation = violated(known, { identity, owners: policy.owners, recalls })
+  if (violation !== undefined) {
+    const { rule, code, note } = violation
+    return { decision: { verdict: 'refuse', device, code, reasons: [...reasons, { rule, holds: false, note }] } }
+  }
+  reasons.push(...knownReasons(known))
+  const facts = admissionFacts(known, request, at, policy)
+  const asked = policies.decide('admit', facts)
+  const { version } = policies
+  const basis = { version, policies: asked.policies, facts, factsHash: factsHash(facts) }
+  reasons.push({ rule: 'policy', holds: asked.verdict === 'permit', note: policyNote(version, asked) })
+  if (asked.failure !== undefined) {
+    const failure = { ...asked.failure, version, device, question: 'admit', at } as const
+    return { decision: { verdict: 'refuse', device, code: 'policy-failed', reasons }, basis, failure }
+  }
+  if (asked.verdict === 'refuse')
+    return { decision: { verdict: 'refuse', device, code: 'policy-refused', reasons }, basis }
+  if (asked.verdict === 'wait') {
+    const code = standingOf(known) === 'waiting' ? 'device-unexpected' : 'policy-waits'
+    const { retryAfterSeconds } = policy
+    return { decision: { verdict: 'wait', device, code, retryAfterSeconds, reasons }, basis }
+  }
+  const terms = termsOf(asked)
+  const plan: CredentialPlan = {
+    kind: 'network',
+    lifetimeDays: terms.lifetimeDays ?? policy.credentialLifetimeDays,
+    network: policy.network,
+    ...(terms.segment === undefined ? {} : { segment: terms.segment }),
+  }
+  return { decision: { verdict: 'admit', device, plan, reasons }, basis, terms }
+}
 
-  if (known?.birthKeyHash !== undefined && known.birthKeyHash !== identity.keyHash) {
-    return refuse('identity-unique', 'device-identity-cloned', 'another key is on record for this serial number')
-  }
-  if (known?.expectedKeyHash !== undefined && known.expectedKeyHash !== identity.keyHash) {
-    return refuse('identity-unique', 'device-identity-cloned', "the manufacturer's manifest names another key")
-  }
-  const [recall] = recalls
-  if (recall !== undefined) {
-    return refuse('recall', 'device-recalled', `recalled by the manufacturer (${recall.reason}, recall ${recall.id})`)
-  }
-  if (known?.standing === 'withdrawn') return refuse('standing', 'device-withdrawn', 'withdrawn')
-  if (known?.standing === 'denied') return refuse('standing', 'device-denied', 'denied by a person')
-  const over = known === undefined ? undefined : lifeRefusal(known)
-  if (over !== undefined) return refuse('lifecycle', over, `the device is in ${known?.lifecycle}`)
-  if (known !== undefined && known.owner !== '' && !policy.owners.includes(known.owner)) {
-    return refuse('ownership', 'owner-mismatch', `declaration names ${known.owner}`)
-  }
-  if (known === undefined || known.standing === 'waiting') {
-    return {
-      verdict: 'wait',
-      device,
-      code: 'device-unexpected',
-      retryAfterSeconds: policy.retryAfterSeconds,
-      reasons: [...reasons, { rule: 'device-expected', holds: false, note: 'on no manifest of this site' }],
-    }
-  }
-  reasons.push(
-    known.standing === 'approved'
-      ? { rule: 'device-approved', holds: true, note: 'approved by a person' }
-      : { rule: 'device-expected', holds: true, note: 'on a manifest of this site' },
-  )
-  if (known.owner !== '') reasons.push({ rule: 'ownership', holds: true, note: `declaration names ${known.owner}` })
-  return {
-    verdict: 'admit',
-    device,
-    plan: { kind: 'network', lifetimeDays: policy.credentialLifetimeDays, network: policy.network },
-    reasons,
-  }
+function knownReasons(known: Device | undefined): AdmissionReason[] {
+  const owned: AdmissionReason[] =
+    known === undefined || known.owner === ''
+      ? []
+      : [{ rule: 'ownership', holds: true, note: `declaration names ${known.owner}` }]
+  const standing = standingOf(known)
+  if (standing === 'waiting')
+    return [{ rule: 'device-expected', holds: false, note: 'on no manifest of this site' }, ...owned]
+  return standing === 'approved'
+    ? [{ rule: 'device-approved', holds: true, note: 'approved by a person' }, ...owned]
+    : [{ rule: 'device-expected', holds: true, note: 'on a manifest of this site' }, ...owned]
+}
+
+function standingOf(known: Device | undefined): Device['standing'] {
+  return known?.standing ?? 'waiting'
+}
+
+function admissionFacts(
+  known: Device | undefined,
+  { identity, network }: AdmissionRequest,
+  at: number,
+  policy: AdmissionPolicy,
+): PolicyFacts {
+  const { manufacturer, serial } = identity
+  const unheard = {
+    id: deviceId(manufacturer, serial),
+    manufacturer,
+    serial,
+    model: '',
+    standing: 'waiting',
+    owner: '',
+    lifecycle: 'SC.SHL',
+  } as const
+  const { protocol } = network
+  return deviceFacts(known ?? unheard, { network: policy.network, site: policy.owners[0] ?? '', protocol, at })
 }
 
 function evidenceOf(decision: AdmissionDecision, intent: string | undefined): EvidenceItem[] {

@@ -17,7 +17,7 @@ import type { BirthIdentity } from './device-identity.ts'
 import { type CredentialIssuer, openCsr } from './network-credential.ts'
 import type { RefusalRecord } from './refusal-record.ts'
 import { refusalReply } from './registrar.ts'
-import { checkBirthKey, checkOwner, checkStanding } from './standing.ts'
+import { checkBirthKey, checkOwner, checkStanding, checkStay } from './standing.ts'
 
 export interface EnrollmentOptions {
   readonly clock: Clock
@@ -159,6 +159,7 @@ async function reenroll(options: EnrollmentOptions, request: EndpointRequest): P
     renews: holder.credential.id,
     authorize(device) {
       checkStanding(device)
+      checkStay(device)
       checkOwner(device, options.owners)
     },
   })

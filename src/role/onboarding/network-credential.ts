@@ -162,7 +162,8 @@ function newRecord(
   const { plan, csr } = request
   const { issuing, at } = facts
   const notBefore = at - backdating
-  const notAfter = Math.min(at + plan.lifetimeDays * 86_400_000, issuing.certificate.validity.notAfter.getTime())
+  const lifetimeDays = device.terms?.lifetimeDays ?? plan.lifetimeDays
+  const notAfter = Math.min(at + lifetimeDays * 86_400_000, issuing.certificate.validity.notAfter.getTime())
   const prepared = prepareCertificate({
     subject: subjectOf(device, plan),
     spkiDer: csr.request.spkiDer,

@@ -8,7 +8,7 @@ import type { CredentialCheck, CredentialHolder } from './credential-holder.ts'
 import { recordOnDevice } from './device-record.ts'
 import type { RefusalRecord } from './refusal-record.ts'
 import { refusalReply } from './registrar.ts'
-import { checkStanding } from './standing.ts'
+import { checkStanding, checkStay } from './standing.ts'
 
 export const presencePath = '/.well-known/mooring/presence'
 
@@ -54,6 +54,7 @@ async function recordConnection(tx: Tx, holder: CredentialHolder, at: number): P
   const device = await recordOnDevice(tx, holder.device, async current => {
     checkStanding(current)
     await checkRecall(tx, current)
+    checkStay(current)
     replaced = await replacedCredentials(tx, holder)
     return [
       ...connection(current, holder, at, replaced.length > 0),

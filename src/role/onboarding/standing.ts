@@ -13,6 +13,11 @@ export function checkStanding(device: Device): void {
   if (standing === 'waiting') throw new OnboardingError('enroll-before-voucher', { device: id })
 }
 
+/** A device that may not stay by the policies keeps its credential, and it opens nothing. */
+export function checkStay({ id, stay }: Device): void {
+  if (stay?.verdict === 'refuse') throw new OnboardingError('policy-refused', { device: id, asked: 'stay' })
+}
+
 /** A declaration that came after the voucher may have given the device to somebody else. */
 export function checkOwner({ id, owner }: Device, owners: readonly string[]): void {
   if (owner !== '' && !owners.includes(owner)) throw new OnboardingError('owner-mismatch', { device: id })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { cedarEngine } from '../../../src/adapter/policy/cedar.ts'
 import { auditHandlers } from '../../../src/app/api/handler/audit.ts'
 import type { ApiServices } from '../../../src/app/api/service.ts'
 import { decodePemBlock, encodePem } from '../../../src/codec/pem.ts'
@@ -8,6 +9,7 @@ import type { CredentialRecord } from '../../../src/domain/credential.ts'
 import { type Device, deviceId, evolveDevice } from '../../../src/domain/device.ts'
 import { streamName } from '../../../src/domain/event.ts'
 import { proceedings } from '../../../src/role/authorization/admission.ts'
+import { profiles } from '../../../src/role/authorization/profile/profile.ts'
 import { makeUnits } from '../../../src/role/factory/line.ts'
 import { buyerCard, sellUnits, shipmentManifest } from '../../../src/role/factory/sale.ts'
 import { openFactory } from '../../role/factory/factory.ts'
@@ -37,9 +39,10 @@ async function knock(world: World, serial: string): Promise<string> {
     evidence: { attempt: `a-${serial}`, transcript: 'e'.repeat(64), address: '192.0.2.9:5000' },
   } as const
   const policy = { network: 'harbour-iot', owners: ['harbour'], credentialLifetimeDays: 365, retryAfterSeconds: 10 }
+  const policies = { version: 'home', decide: cedarEngine.load(profiles.home).decide }
   await store.transaction(async tx => {
     const known = await tx.device.get(id)
-    const { list } = proceedings(known, request, start, policy)
+    const { list } = proceedings(known, request, start, { policy, policies })
     const device = list.reduce<Device | undefined>(evolveDevice, known)
     await tx.append(streamName('device', id), known?.version ?? 0, list)
     if (device !== undefined) await tx.device.put(device)

@@ -20,6 +20,7 @@ import { buyerCard, sellUnits } from '../../../src/role/factory/sale.ts'
 import { createMasa } from '../../../src/role/manufacturer/masa.ts'
 import { type SiteAuthority, setUpAuthority } from '../../../src/role/onboarding/authority.ts'
 import { createSiteEndpoints } from '../../../src/role/onboarding/site-endpoint.ts'
+import { testPolicies } from '../../policy.ts'
 import { openTestStore, silentLog } from '../../store.ts'
 
 /** A manufacturer and a site that trusts it, joined without a network: requests are passed as values. */
@@ -96,7 +97,7 @@ export async function openNeighbourhood(
     clock,
     log: silentLog,
     authority,
-    admission: createAdmission(site.store, clock, policy),
+    admission: createAdmission(site.store, clock, policy, testPolicies()),
     policy,
     masa: {
       requestVoucher: request => masaClient.answer(request),

@@ -9,6 +9,7 @@ import { makeUnits } from '../../../src/role/factory/line.ts'
 import { type BuyerCard, buyerCard, sellUnits, shipmentManifest } from '../../../src/role/factory/sale.ts'
 import { expectDevice, type ImportReport, importManifest } from '../../../src/role/supply-chain/import.ts'
 import { distrustManufacturer, trustManufacturer } from '../../../src/role/supply-chain/trust.ts'
+import { testPolicies } from '../../policy.ts'
 import { openTestStore, type TestStore } from '../../store.ts'
 import { Crash, type Factory, now, openFactory, PowerCut } from '../factory/factory.ts'
 
@@ -232,7 +233,7 @@ describe('importing a manifest', () => {
     withSite(1, async ({ factory, site, buyer }) => {
       await bring(site, await shipmentManifest(factory, { batch: 'B1' }, buyer))
       const policy = { network: 'n', owners: ['site-1'], credentialLifetimeDays: 1, retryAfterSeconds: 1 }
-      const admission = createAdmission(site, clock, policy)
+      const admission = createAdmission(site, clock, policy, testPolicies())
       const unit = (await factory.store.read(tables => tables.unit.get('B1-000001')))!
       const ask = (keyHash: string, attempt: string) =>
         admission.admit({

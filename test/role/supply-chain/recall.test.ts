@@ -26,6 +26,7 @@ import { openRecall, signRecall } from '../../../src/role/supply-chain/recall-no
 import { previewRecall } from '../../../src/role/supply-chain/recall-preview.ts'
 import { runRecallWork } from '../../../src/role/supply-chain/recall-work.ts'
 import { trustManufacturer } from '../../../src/role/supply-chain/trust.ts'
+import { testPolicies } from '../../policy.ts'
 import { openTestStore, silentLog } from '../../store.ts'
 import { type Factory, now, openFactory } from '../factory/factory.ts'
 
@@ -82,7 +83,7 @@ async function withScene(work: (scene: Scene) => Promise<void>): Promise<void> {
       crlValidity: defaultCrlValidity,
     })
     const policy = { network: 'home', owners: ['site-1'], credentialLifetimeDays: 365, retryAfterSeconds: 5 }
-    const admission = createAdmission(store, clock, policy)
+    const admission = createAdmission(store, clock, policy, testPolicies())
     const issuer = createCredentialIssuer({ store, clock, issuing: authority.issuing })
     const plan = { kind: 'network', lifetimeDays: 365, network: 'home' } as const
     await work({

@@ -1,0 +1,49 @@
+import type { AdmissionReason, ProvenIdentity } from '../../domain/admission.ts'
+import type { Device } from '../../domain/device.ts'
+import type { ErrorCode } from '../../domain/error.ts'
+import { lifeRefusal } from '../../domain/lifecycle-onboarding.ts'
+import type { RecallRecord } from '../../domain/recall.ts'
+
+/** What forbids a device whatever the policies of a site say. */
+export interface Violation {
+  readonly rule: AdmissionReason['rule']
+  readonly code: ErrorCode
+  readonly note: string
+}
+
+/**
+ * These are asked before any policy, and no policy is asked when one is broken: two devices under one identity, what people
+ * decided, and whose the device is.
+ */
+export function violated(
+  known: Device | undefined,
+  facts: {
+    /** As it was proven now; absent when the device did not ask. */
+    readonly identity?: Pick<ProvenIdentity, 'keyHash'>
+    readonly owners: readonly string[]
+    readonly recalls: readonly RecallRecord[]
+  },
+): Violation | undefined {
+  const { identity, owners, recalls } = facts
+  const { birthKeyHash, expectedKeyHash, standing, owner = '' } = known ?? {}
+  const cloned = (note: string): Violation => ({ rule: 'identity-unique', code: 'device-identity-cloned', note })
+  if (identity !== undefined && birthKeyHash !== undefined && birthKeyHash !== identity.keyHash) {
+    return cloned('another key is on record for this serial number')
+  }
+  if (identity !== undefined && expectedKeyHash !== undefined && expectedKeyHash !== identity.keyHash) {
+    return cloned("the manufacturer's manifest names another key")
+  }
+  const [recall] = recalls
+  if (recall !== undefined) {
+    const note = `recalled by the manufacturer (${recall.reason}, recall ${recall.id})`
+    return { rule: 'recall', code: 'device-recalled', note }
+  }
+  if (standing === 'withdrawn') return { rule: 'standing', code: 'device-withdrawn', note: 'withdrawn' }
+  if (standing === 'denied') return { rule: 'standing', code: 'device-denied', note: 'denied by a person' }
+  const over = known === undefined ? undefined : lifeRefusal(known)
+  if (over !== undefined) return { rule: 'lifecycle', code: over, note: `the device is in ${known?.lifecycle}` }
+  if (owner !== '' && !owners.includes(owner)) {
+    return { rule: 'ownership', code: 'owner-mismatch', note: `declaration names ${owner}` }
+  }
+  return undefined
+}
