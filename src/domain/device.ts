@@ -41,6 +41,8 @@ export interface Device extends DeviceLife {
   readonly credentialUntil?: number
   /** The last refusal, until the next success. */
   readonly refusal?: { readonly code: ErrorCode; readonly at: number }
+  /** It was heard, and waits for a person to say whether it may come in. */
+  readonly awaits?: 'person'
   /** What the policies grant it: segment, lifetime of its credential, services. */
   readonly terms?: DeviceTerms
   /** Whether it may stay, as it was last decided; absent: nobody has asked since it came in. */
@@ -196,7 +198,7 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
       // A manifest written before a transfer must not bring the former owner back.
       const newest = declarationVersion >= device.declarationVersion ? { owner, declarationVersion } : {}
       return {
-        ...next,
+        ...(device.standing === 'waiting' ? unawaited(next) : next),
         model,
         ...newest,
         standing,
@@ -230,9 +232,12 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
       const { verdict, code, at, terms } = event.body
       if (verdict === 'admit') {
         const granted = terms === undefined ? {} : { terms }
-        return withoutStay(withoutRefusal({ ...next, ...granted, rung: climbedRung(device.rung, 'authorized') }))
+        return withoutStay(
+          withoutRefusal({ ...unawaited(next), ...granted, rung: climbedRung(device.rung, 'authorized') }),
+        )
       }
-      return code === undefined ? next : { ...next, refusal: { code, at } }
+      const heard: Device = verdict === 'wait' ? { ...next, awaits: 'person' } : unawaited(next)
+      return code === undefined ? heard : { ...heard, refusal: { code, at } }
     }
     case 'stay-decided': {
       const { verdict, basis, terms, revoke, at } = event.body
@@ -242,11 +247,11 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'posture-stated':
       return { ...next, posture: event.body.posture }
     case 'admission-granted':
-      return { ...next, standing: 'approved' }
+      return { ...unawaited(next), standing: 'approved' }
     case 'admission-denied':
-      return { ...next, standing: 'denied' }
+      return { ...unawaited(next), standing: 'denied' }
     case 'device-withdrawn':
-      return { ...next, standing: 'withdrawn' }
+      return { ...unawaited(next), standing: 'withdrawn' }
     case 'voucher-obtained':
       return {
         ...next,
@@ -340,6 +345,11 @@ function withoutTraces(device: Device): Device {
 
 function withoutRefusal(device: Device): Device {
   const { refusal: _, ...rest } = device
+  return rest
+}
+
+function unawaited(device: Device): Device {
+  const { awaits: _, ...rest } = device
   return rest
 }
 

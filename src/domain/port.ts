@@ -41,7 +41,7 @@ export interface Table<T, Index extends string = never> {
 
 /** The tables of all parties. A store belongs to one party (a site or a manufacturer); the others' tables stay empty. */
 export interface Tables {
-  readonly device: Table<Device, 'manufacturer' | 'serial' | 'lifecycle' | 'rung' | 'standing' | 'owner'>
+  readonly device: Table<Device, 'manufacturer' | 'serial' | 'lifecycle' | 'rung' | 'standing' | 'owner' | 'awaits'>
   readonly credential: Table<CredentialRecord, 'device' | 'status' | 'serialHex' | 'requestHash' | 'keyHash'>
   readonly voucher: Table<VoucherRecord, 'device'>
   readonly manufacturer: Table<TrustedManufacturer>

@@ -35,7 +35,7 @@ const declared = {
   device: {
     table: 'device',
     key: 'id',
-    columns: ['manufacturer', 'serial', 'lifecycle', 'rung', 'standing', 'owner'],
+    columns: ['manufacturer', 'serial', 'lifecycle', 'rung', 'standing', 'owner', 'awaits'],
     unique: [['serial', 'manufacturer']],
   },
   credential: {

@@ -30,7 +30,8 @@ export function createApproval(store: Store): Approval {
       decide(id, device => {
         // Only whoever withdrew a device may bring it back, and that is no approval.
         if (device.standing === 'withdrawn') throw new OnboardingError('device-withdrawn', { device: id })
-        const already = device.standing === 'approved' || device.standing === 'expected'
+        const already =
+          device.standing === 'approved' || (device.standing === 'expected' && device.awaits === undefined)
         return already ? undefined : { kind: 'admission-granted', body: { by } }
       }),
     deny: (id, by) =>

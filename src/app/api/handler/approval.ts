@@ -7,7 +7,7 @@ export function approvalHandlers({
 }: ApiServices): Pick<Handlers, 'approvalList' | 'approvalGrant' | 'approvalDeny'> {
   return {
     async approvalList({ query: { after = '', limit } }) {
-      const waiting = await store.read(tables => tables.device.find({ standing: 'waiting' }, { after, limit }))
+      const waiting = await store.read(tables => tables.device.find({ awaits: 'person' }, { after, limit }))
       return pageView(waiting, { view: deviceView, key: ({ id }) => id, limit })
     },
     approvalGrant: async ({ params: { id } }, { by }) => deviceView(await approval.grant(id, by)),
