@@ -140,7 +140,6 @@ async function assemble(
     retryAfterSeconds: options.retryAfterSeconds ?? 10,
     renewalGraceDays: options.renewalGraceDays ?? 0,
   }
-  const { authority } = own
   const profile = options.profile ?? 'home'
   const policyPoint = createPolicyPoint({ engine: cedarEngine, log, profile })
   const policyVersions = createPolicyVersions({ store, clock, point: policyPoint })
@@ -154,9 +153,6 @@ async function assemble(
     get authority() {
       return own.authority
     },
-    admission: createAdmission(store, clock, policy),
-    authority,
-    registrar: () => own.authority.registrar,
     admission: createAdmission(store, clock, policy, policyPoint),
     policy,
     masa: options.masa?.(own.authority.registrar) ?? manufacturers,

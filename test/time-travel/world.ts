@@ -27,6 +27,7 @@ import { presencePath } from '../../src/role/onboarding/presence.ts'
 import { createSiteEndpoints } from '../../src/role/onboarding/site-endpoint.ts'
 import { importManifest } from '../../src/role/supply-chain/import.ts'
 import { trustManufacturer } from '../../src/role/supply-chain/trust.ts'
+import { testPolicies } from '../policy.ts'
 import { directMasa, testPeer } from '../role/onboarding/neighbourhood.ts'
 import { openTestStore, silentLog } from '../store.ts'
 
@@ -119,7 +120,7 @@ export class TimeMachine {
       get authority() {
         return machine.authority
       },
-      admission: createAdmission(this.site, siteClock, policy),
+      admission: createAdmission(this.site, siteClock, policy, testPolicies()),
       policy,
       masa: { requestVoucher: masa, requestAuditLog: masa },
     })
