@@ -1,3 +1,4 @@
+import type { StoreCondition } from './condition.ts'
 import type { CredentialRecord } from './credential.ts'
 import type { Device } from './device.ts'
 import type { Json, NewEvent, StoredEvent, StreamNoun } from './event.ts'
@@ -143,6 +144,8 @@ export interface Store {
   /** Signs and stores a checkpoint over all lanes. */
   checkpoint(): Promise<Checkpoint>
   verify(anchor?: Checkpoint): Promise<LedgerVerdict>
+  /** A short examination: what `mooring doctor` asks of a database. */
+  condition(): Promise<StoreCondition>
   /** Writes a copy that `restore` accepts, while the store stays in use. */
   backup(file: string): Promise<void>
   close(): Promise<void>

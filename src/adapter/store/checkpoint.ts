@@ -29,6 +29,12 @@ export async function checkpointsAfter(
   return (await session.rows(pageSql, [number, limit])).map(numbered)
 }
 
+/** Undefined before the first. */
+export async function newestCheckpoint(session: Session): Promise<NumberedCheckpoint | undefined> {
+  const [row] = await session.rows(lastSql)
+  return row === undefined ? undefined : numbered(row)
+}
+
 function numbered(row: Row): NumberedCheckpoint {
   const { at, previous, key, signature } = row as unknown as Checkpoint
   const lanes = JSON.parse(row['lanes'] as string) as Checkpoint['lanes']

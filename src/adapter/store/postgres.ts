@@ -50,6 +50,16 @@ export async function openPostgres(url: string, log?: Log, steps?: readonly Migr
   }
 }
 
+/** Looks at a database that may be of any version, without preparing it. @throws OnboardingError `store-unavailable` */
+export async function surveyPostgres<T>(url: string, work: (session: Session) => Promise<T>): Promise<T> {
+  const engine = new PostgresEngine(url)
+  try {
+    return await engine.survey(work)
+  } finally {
+    await engine.close()
+  }
+}
+
 class PostgresWriter implements WriteSession {
   readonly lane: string
   readonly exclusive = false

@@ -3,6 +3,7 @@ import type { StoredEvent, StreamNoun } from '../../domain/event.ts'
 import type { Clock, FeedCursor, Log, Store, Tables } from '../../domain/port.ts'
 import { writeBackup } from './backup.ts'
 import { CheckpointKeeper, type Schedule, timerSchedule } from './checkpoint.ts'
+import { readCondition } from './condition.ts'
 import { storeError, unavailable } from './error.ts'
 import { feedEvents, laneHeads, streamEvents } from './event.ts'
 import { Outbox } from './outbox.ts'
@@ -121,6 +122,11 @@ class SqlStore implements Store {
   verify: Store['verify'] = async anchor => {
     this.#requireOpen()
     return this.#survey(session => verifyLedger(session, checkpointKeys(this.#options), anchor))
+  }
+
+  condition: Store['condition'] = async () => {
+    this.#requireOpen()
+    return this.#survey(session => readCondition(session, this.#engine.dialect, checkpointKeys(this.#options)))
   }
 
   backup: Store['backup'] = async file => {

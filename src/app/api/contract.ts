@@ -3,6 +3,7 @@ import { approvalOperations } from './contract/approval.ts'
 import { auditOperations } from './contract/audit.ts'
 import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
+import { doctorOperations } from './contract/doctor.ts'
 import { manifestOperations } from './contract/manifest.ts'
 import type { Contract, Operation } from './contract/operation.ts'
 import { recallOperations } from './contract/recall.ts'
@@ -23,6 +24,7 @@ export const api = {
   ...credentialOperations,
   ...auditOperations,
   ...tokenOperations,
+  ...doctorOperations,
 } as const satisfies Contract
 
 /** What a handler or a client's caller hands over, after validation. */

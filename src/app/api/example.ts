@@ -218,6 +218,26 @@ export const examples: {
       reply: { ...token, expiresAt: '2026-12-20T09:30:00.000Z', token: `mrg_${'x'.repeat(43)}` },
     },
     tokenRevoke: { reply: { ...token, revokedAt: at } },
+    siteExamine: {
+      body: { full: true, days: 30 },
+      reply: {
+        party: 'site',
+        at,
+        running: true,
+        status: 'warn',
+        counts: { ok: 23, warn: 1, fail: 0, skipped: 1 },
+        checks: [
+          {
+            id: 'backup',
+            title: 'Backup',
+            status: 'warn',
+            finding: 'The last backup is 9 days old.',
+            action: 'Run `mooring backup DIRECTORY` once a day, onto another machine.',
+            evidence: ['2026-11-11T02:00:00.000Z /mnt/safe/mooring-2026-11-11'],
+          },
+        ],
+      },
+    },
     errorList: {
       reply: {
         items: [

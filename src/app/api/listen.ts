@@ -58,5 +58,6 @@ export function apiServices(site: Site): ApiServices {
       },
       onboardingPort: port,
     },
+    place: { data: site.data, host: site.host, issuer: issuing.name },
   }
 }

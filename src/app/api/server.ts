@@ -13,6 +13,7 @@ import { approvalHandlers } from './handler/approval.ts'
 import { auditHandlers } from './handler/audit.ts'
 import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
+import { doctorHandlers } from './handler/doctor.ts'
 import { manifestHandlers } from './handler/manifest.ts'
 import { recallHandlers } from './handler/recall.ts'
 import { siteHandlers } from './handler/site.ts'
@@ -142,6 +143,7 @@ function createHandlers(services: ApiServices): Handlers {
     ...credentialHandlers(services),
     ...auditHandlers(services),
     ...tokenHandlers(services),
+    ...doctorHandlers(services),
   }
 }
 

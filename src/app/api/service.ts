@@ -18,6 +18,16 @@ export interface ApiServices {
   /** What follows the import of a recall. */
   readonly recallWork: { wake(): void }
   readonly site: SiteFacts
+  /** Where it runs; absent where it has no machine of its own to look at. */
+  readonly place?: SitePlace
+}
+
+export interface SitePlace {
+  readonly data: string
+  /** Address that devices reach it at. */
+  readonly host: string
+  /** Name of the issuing authority. */
+  readonly issuer: string
 }
 
 /** What a site says of itself. */

@@ -1,10 +1,11 @@
 import { cp, mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { copyStore } from '../../adapter/store/copy.ts'
 import { restoreBackup } from '../../adapter/store/open.ts'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
+import { noteBackup } from '../doctor/last-backup.ts'
 import { readAnchor } from './anchor.ts'
 import { type Cli, described, type StorePlace, storePlace, type Task, withStore } from './command.ts'
 import { dataDirectory, readSiteFile, recordMark, writeSiteFile } from './data.ts'
@@ -52,6 +53,7 @@ async function backup(task: Task<BackupOptions>, directory: string): Promise<voi
     await rm(directory, { recursive: true, force: true })
     throw error
   }
+  await noteBackup(data, { at: Date.now(), directory: resolve(directory) })
   task.answer({ backup: directory, site: data }, () =>
     facts([
       ['backup', directory],

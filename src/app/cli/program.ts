@@ -8,6 +8,7 @@ import { Cli } from './command.ts'
 import { credentialCommand } from './credential.ts'
 import { demoCommand } from './demo.ts'
 import { deviceCommand } from './device.ts'
+import { doctorCommand } from './doctor.ts'
 import { errorsCommand } from './error.ts'
 import { exitCode, exitCodeOf } from './exit.ts'
 import { factoryCommand } from './factory.ts'
@@ -68,6 +69,7 @@ const nouns = [
   auditCommand,
   backupCommand,
   restoreCommand,
+  doctorCommand,
   factoryCommand,
   masaCommand,
   openapiCommand,

@@ -13,6 +13,7 @@ const names = Object.keys(api) as OperationName[]
 const readers = ['administrator', 'operator', 'auditor']
 const byHand: Readonly<Partial<Record<OperationName, readonly string[]>>> = {
   siteShow: readers,
+  siteExamine: readers,
   deviceList: readers,
   deviceShow: readers,
   deviceHistory: readers,

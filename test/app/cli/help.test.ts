@@ -71,6 +71,7 @@ describe('every command', () => {
       'audit checkpoint',
       'backup',
       'restore',
+      'doctor',
       'site card',
       'openapi',
       'errors',

@@ -165,6 +165,7 @@ function methodsOf(store: Store): Store {
     settle: (id, outcome) => store.settle(id, outcome),
     checkpoint: () => store.checkpoint(),
     verify: anchor => store.verify(anchor),
+    condition: () => store.condition(),
     backup: file => store.backup(file),
     close: () => store.close(),
   }

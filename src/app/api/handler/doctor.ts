@@ -1,0 +1,39 @@
+import { OnboardingError } from '../../../domain/error.ts'
+import { type Examination, examine } from '../../doctor/examine.ts'
+import { thisHost } from '../../doctor/host.ts'
+import type { Api, Reply } from '../contract.ts'
+import type { ApiServices, Handlers } from '../service.ts'
+
+/** The site examines itself. */
+export function doctorHandlers(services: ApiServices): Pick<Handlers, 'siteExamine'> {
+  const { store, clock, site, place } = services
+  let underWay = false
+  return {
+    async siteExamine({ body: terms }) {
+      // It reads much: one at a time, or anybody who may look could keep the record busy.
+      if (underWay) throw new OnboardingError('overloaded', { operation: 'siteExamine' })
+      underWay = true
+      try {
+        const running =
+          place === undefined ? undefined : { ...place, ...site, issuer: place.issuer, port: site.onboardingPort }
+        return examinationView(
+          await examine({ party: 'site', clock, host: thisHost, terms, record: store, data: place?.data, running }),
+        )
+      } finally {
+        underWay = false
+      }
+    },
+  }
+}
+
+export function examinationView({ at, checks, counts, ...rest }: Examination): Reply<Api['siteExamine']> {
+  return {
+    ...rest,
+    at: new Date(at).toISOString(),
+    counts: { ...counts },
+    checks: checks.map(({ evidence, ...each }) => ({
+      ...each,
+      ...(evidence === undefined ? {} : { evidence: [...evidence] }),
+    })),
+  }
+}

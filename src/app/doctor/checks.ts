@@ -1,0 +1,55 @@
+import { anchor } from './check/anchor.ts'
+import { backup } from './check/backup.ts'
+import { certificates } from './check/certificates.ts'
+import { clock } from './check/clock.ts'
+import { credentialExpiry } from './check/credential-expiry.ts'
+import { crl } from './check/crl.ts'
+import { dataDirectory } from './check/data-directory.ts'
+import { databaseSettings } from './check/database-settings.ts'
+import { deviceRefused } from './check/device-refused.ts'
+import { deviceStuck } from './check/device-stuck.ts'
+import { deviceWaiting } from './check/device-waiting.ts'
+import { diskSpace } from './check/disk-space.ts'
+import { growth } from './check/growth.ts'
+import { issuerKeys } from './check/issuer-keys.ts'
+import { keyFiles } from './check/key-files.ts'
+import { keyProtection } from './check/key-protection.ts'
+import { ledger } from './check/ledger.ts'
+import { masa } from './check/masa.ts'
+import { nodeVersion } from './check/node-version.ts'
+import { onboardingPort } from './check/onboarding-port.ts'
+import { orphan } from './check/orphan.ts'
+import { outbox } from './check/outbox.ts'
+import { store } from './check/store.ts'
+import { token } from './check/token.ts'
+import { trust } from './check/trust.ts'
+import type { Check } from './check.ts'
+
+/** Every check, in the order in which it is made: the ground first, then what stands on it. */
+export const checks: readonly Check[] = [
+  nodeVersion,
+  dataDirectory,
+  keyFiles,
+  keyProtection,
+  diskSpace,
+  store,
+  databaseSettings,
+  ledger,
+  anchor,
+  orphan,
+  outbox,
+  growth,
+  backup,
+  clock,
+  certificates,
+  issuerKeys,
+  onboardingPort,
+  crl,
+  trust,
+  masa,
+  token,
+  deviceWaiting,
+  deviceStuck,
+  deviceRefused,
+  credentialExpiry,
+]
