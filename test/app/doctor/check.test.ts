@@ -476,7 +476,7 @@ describe('people', () => {
     breaks(
       'token',
       async ({ access }) => {
-        await access.create({ name: 'night', role: 'auditor', lifetimeDays: 3, by: 'test' })
+        await access.create({ name: 'night', roles: ['auditor'], lifetimeDays: 3, by: 'test' })
       },
       { status: 'warn', finding: /1 token about to end/, action: /mooring token create/ },
     ))
@@ -485,7 +485,7 @@ describe('people', () => {
     breaks(
       'token',
       async ({ access }) => {
-        for (let n = 0; n < 6; n++) await access.create({ name: `chief-${n}`, role: 'administrator', by: 'test' })
+        for (let n = 0; n < 6; n++) await access.create({ name: `chief-${n}`, roles: ['administrator'], by: 'test' })
       },
       { status: 'warn', finding: /7 tokens of administrators/, action: /mooring token revoke/ },
     ))

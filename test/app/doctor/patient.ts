@@ -68,7 +68,7 @@ export async function openWard(): Promise<Ward> {
   const setup = { store, keys: memoryKeyStore(), clock, network: 'harbour-iot', hosts: ['127.0.0.1'] }
   const authority = await setUpAuthority({ ...setup, curve: 'P-256' })
   const access = createAccess({ store, clock, random: randomBytes })
-  await access.create({ name: 'chief', role: 'administrator', by: 'test' })
+  await access.create({ name: 'chief', roles: ['administrator'], by: 'test' })
   const revocation = createRevocation({ store, clock, issuing: authority.issuing, crlValidity: defaultCrlValidity })
   const maker = await openMaker('fjord')
   const masaUrl = 'https://masa.fjord.example'

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { Checkpoint } from './audit.ts'
-import { type Contract, everyone, Instant } from './operation.ts'
+import { type Contract, Instant } from './operation.ts'
 
 const Status = z.enum(['ok', 'warn', 'fail', 'skipped'])
 
@@ -29,7 +29,7 @@ export const doctorOperations = {
     path: '/v1/site/examination',
     summary: 'What is wrong with the site, and what to do; one at a time',
     tag: 'site',
-    roles: everyone,
+    authority: ['view.ledger'],
     body: z.strictObject({
       full: z.boolean().default(false).describe('Verify the whole record, not its end alone'),
       network: z.boolean().default(false).describe('Ask the services of trusted manufacturers, too'),

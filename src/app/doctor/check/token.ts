@@ -1,4 +1,5 @@
-import type { AccessToken } from '../../../domain/site.ts'
+import { rolesWith } from '../../../domain/authority.ts'
+import { type AccessToken, tokenRoles } from '../../../domain/site.ts'
 import { type Check, counted, duration, fail, ok, site, warn } from '../check.ts'
 import { day, everyRow } from '../patient.ts'
 
@@ -8,7 +9,7 @@ export const token: Check = {
   id: 'token',
   title: 'API tokens',
   about:
-    'Fails when no administrator’s token is in force: nobody can change anything. Warns of tokens that end within --days ' +
+    'Fails when no token is in force of anybody who may make others, an administrator above all. Warns of tokens that end within --days ' +
     `days, and of more than ${many} administrators.`,
   party: site,
   needs: 'record',
@@ -18,7 +19,8 @@ export const token: Check = {
     for await (const each of everyRow(patient, 'token')) {
       if (each.revokedAt === undefined && (each.expiresAt ?? Number.POSITIVE_INFINITY) > now) inForce.push(each)
     }
-    const administrators = inForce.filter(({ role }) => role === 'administrator')
+    const appointing = rolesWith(['role.assign'])
+    const administrators = inForce.filter(each => tokenRoles(each).some(role => appointing.includes(role)))
     if (administrators.length === 0) {
       return fail(
         'No administrator’s token is in force.',
@@ -32,7 +34,9 @@ export const token: Check = {
       return warn(
         `${counted(ending.length, 'token')} about to end.`,
         'Make new ones with `mooring token create NAME --role ROLE` and hand them over in time.',
-        ending.map(({ name, role, expiresAt }) => `${name} (${role}): ${duration((expiresAt ?? now) - now)} left`),
+        ending.map(
+          each => `${each.name} (${tokenRoles(each).join(', ')}): ${duration((each.expiresAt ?? now) - now)} left`,
+        ),
       )
     }
     if (administrators.length > many) {
