@@ -58,6 +58,12 @@ export function apiServices(site: Site): ApiServices {
       },
       onboardingPort: port,
     },
-    place: { data: site.data, host: site.host, issuer: issuing.name },
+    place: {
+      data: site.data,
+      host: site.host,
+      get issuers() {
+        return site.authority.generations.flatMap(({ issuer }) => issuer?.name ?? [])
+      },
+    },
   }
 }

@@ -26,8 +26,8 @@ export interface SitePlace {
   readonly data: string
   /** Address that devices reach it at. */
   readonly host: string
-  /** Name of the issuing authority. */
-  readonly issuer: string
+  /** Names of the issuing authorities whose keys are here, newest first. */
+  readonly issuers: readonly string[]
 }
 
 /** What a site says of itself. */

@@ -17,7 +17,8 @@ export interface Running {
   readonly port: number
   readonly registrar: Certificate
   readonly root: Certificate
-  readonly issuer: string
+  /** Issuing authorities whose keys are here: they make revocation lists. */
+  readonly issuers: readonly string[]
 }
 
 export interface ExaminationTerms {

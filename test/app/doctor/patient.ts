@@ -69,7 +69,12 @@ export async function openWard(): Promise<Ward> {
   const authority = await setUpAuthority({ ...setup, curve: 'P-256' })
   const access = createAccess({ store, clock, random: randomBytes })
   await access.create({ name: 'chief', roles: ['administrator'], by: 'test' })
-  const revocation = createRevocation({ store, clock, issuing: authority.issuing, crlValidity: defaultCrlValidity })
+  const revocation = createRevocation({
+    store,
+    clock,
+    issuers: () => [authority.issuing],
+    crlValidity: defaultCrlValidity,
+  })
   const maker = await openMaker('fjord')
   const masaUrl = 'https://masa.fjord.example'
   await trustManufacturer({ store, clock }, { name: 'fjord', anchors: [maker.root.certificate.der], masaUrl }, 'test')
@@ -95,7 +100,7 @@ export async function openWard(): Promise<Ward> {
     port: 8443,
     root,
     registrar: registrar.certificate,
-    issuer: issuing.name,
+    issuers: [issuing.name],
   }
   return {
     opened,

@@ -15,7 +15,7 @@ export function doctorHandlers(services: ApiServices): Pick<Handlers, 'siteExami
       underWay = true
       try {
         const running =
-          place === undefined ? undefined : { ...place, ...site, issuer: place.issuer, port: site.onboardingPort }
+          place === undefined ? undefined : { ...place, ...site, issuers: place.issuers, port: site.onboardingPort }
         return examinationView(
           await examine({ party: 'site', clock, host: thisHost, terms, record: store, data: place?.data, running }),
         )

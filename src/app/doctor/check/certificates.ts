@@ -41,7 +41,7 @@ function troubled(
   const names = bad.map(({ name }) => name).join(', ')
   const authority = bad.some(({ isAuthority }) => isAuthority)
   const action = authority
-    ? 'Plan a new authority before the end: devices must hear of it while they can still renew. See docs/operations.md.'
+    ? 'Plan a new authority before the end: devices must hear of it while they can still renew. See docs/day-two.md.'
     : startAction(patient)
   return { status, finding: `To be looked at: ${names}.`, action, evidence }
 }

@@ -11,35 +11,46 @@ export const crl: Check = {
   party: site,
   needs: 'record',
   async run(patient) {
-    const revoked: string[] = []
-    const issuer = patient.running?.issuer
-    for await (const { serialHex, notAfter, issuer: by } of everyRow(patient, 'credential', { status: 'revoked' })) {
-      if (notAfter > patient.clock() && (issuer === undefined || by === issuer)) revoked.push(serialHex)
-    }
     const { running } = patient
-    return running === undefined ? resting(patient, revoked.length) : served(patient, running, revoked)
+    const revoked = new Map<string, string[]>()
+    for await (const { serialHex, notAfter, issuer } of everyRow(patient, 'credential', { status: 'revoked' })) {
+      if (notAfter > patient.clock()) revoked.set(issuer, [...(revoked.get(issuer) ?? []), serialHex])
+    }
+    if (running === undefined) return resting(patient, [...revoked.values()].flat().length)
+    const evidence: string[] = []
+    for (const issuer of running.issuers) {
+      const found = await served(patient, running, issuer, revoked.get(issuer) ?? [])
+      if (found.status !== 'ok') return found
+      evidence.push(found.finding)
+    }
+    return ok(`${counted(evidence.length, 'list')} served.`, evidence)
   },
 }
 
 async function served(
   { host, clock }: ReadablePatient,
   running: Running,
+  issuer: string,
   revoked: readonly string[],
 ): Promise<Finding> {
-  const path = `/crl/${running.issuer}.crl`
+  const path = `/crl/${issuer}.crl`
   const action = 'Look into the log of the site, and start it again with `mooring up`.'
   const answer = await host
     .get({ host: nearest(running.host), port: running.port, path, root: running.root.der })
     .catch((error: unknown) => error as NodeJS.ErrnoException)
-  if (answer instanceof Error) return fail('The list is not served.', action, [String(answer.code ?? answer.message)])
-  if (answer.status !== 200) return fail(`The list is not served: HTTP ${answer.status}.`, action)
+  if (answer instanceof Error) {
+    return fail(`The list of ${issuer} is not served.`, action, [String(answer.code ?? answer.message)])
+  }
+  if (answer.status !== 200) return fail(`The list of ${issuer} is not served: HTTP ${answer.status}.`, action)
   const list = decodeCertificateList(answer.body)
   const end = list.nextUpdate?.getTime() ?? 0
-  if (end < clock()) return fail(`The list that is served ended at ${new Date(end).toISOString()}.`, action)
+  const until = new Date(end).toISOString()
+  if (end < clock()) return fail(`The list of ${issuer} that is served ended at ${until}.`, action)
   const missing = revoked.filter(serial => !list.revoked.has(serial))
-  if (missing.length > 0)
-    return fail(`${counted(missing.length, 'revoked credential')} not on the list.`, action, missing)
-  return ok(`Served, until ${new Date(end).toISOString()}, with ${counted(list.revoked.size, 'credential')} revoked.`)
+  if (missing.length > 0) {
+    return fail(`${counted(missing.length, 'revoked credential')} not on the list of ${issuer}.`, action, missing)
+  }
+  return ok(`${issuer}: until ${until}, ${counted(list.revoked.size, 'credential')} on it`)
 }
 
 async function resting(patient: ReadablePatient, revoked: number): Promise<Finding> {
