@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checks } from '../../../src/app/doctor/checks.ts'
-import type { DeviceEvent } from '../../../src/domain/device.ts'
+import { type DeviceEvent, evolveDevice } from '../../../src/domain/device.ts'
 import { OnboardingError } from '../../../src/domain/error.ts'
 import { streamName } from '../../../src/domain/event.ts'
 import { trustManufacturer } from '../../../src/role/supply-chain/trust.ts'
@@ -279,10 +279,17 @@ describe('the record', () => {
   test('a device without events, which somebody put there', () =>
     breaks(
       'orphan',
-      ({ opened }) =>
-        opened.place.execute(
-          "insert into device(id, manufacturer, serial, lifecycle, rung, standing, owner, body) values('00', 'm', 's', '', '', '', '', '{\"id\":\"00\"}')",
-        ),
+      async ({ store }) => {
+        const terms = {
+          manufacturer: 'fjord',
+          serial: 'CL2-7',
+          model: '',
+          source: 'x',
+          owner: '',
+          declarationVersion: 0,
+        }
+        await store.transaction(tx => tx.device.put(evolveDevice(undefined, { kind: 'device-expected', body: terms })))
+      },
       { status: 'fail', finding: /nothing explains/, action: /mooring audit verify/ },
     ))
 
