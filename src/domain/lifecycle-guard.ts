@@ -126,3 +126,10 @@ export function unmetFacts(guard: GuardName, facts: LifecycleFacts): readonly Li
 function factNames(facts: LifecycleFacts): LifecycleFact[] {
   return Object.keys(facts) as LifecycleFact[]
 }
+
+/** Every fact that some condition looks at. */
+export const lifecycleFactNames: readonly LifecycleFact[] = [
+  ...new Set(
+    Object.values(lifecycleGuards).flatMap((ways: readonly LifecycleFacts[]) => ways.flatMap(way => factNames(way))),
+  ),
+]

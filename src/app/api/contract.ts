@@ -4,6 +4,7 @@ import { auditOperations } from './contract/audit.ts'
 import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
 import { doctorOperations } from './contract/doctor.ts'
+import { lifecycleOperations } from './contract/lifecycle.ts'
 import { manifestOperations } from './contract/manifest.ts'
 import type { Contract, Operation } from './contract/operation.ts'
 import { recallOperations } from './contract/recall.ts'
@@ -16,6 +17,7 @@ import { voucherOperations } from './contract/voucher.ts'
 export const api = {
   ...siteOperations,
   ...deviceOperations,
+  ...lifecycleOperations,
   ...approvalOperations,
   ...trustOperations,
   ...manifestOperations,

@@ -30,6 +30,24 @@ const device = {
   possible: ['start-application-onboarding', 'execute'],
 }
 
+const handOver = {
+  device: { ...device, lifecycle: 'US.DEC', possible: ['retire', 'repurpose-new-owner'] },
+  state: 'under-way' as const,
+  to: 'orchard',
+  by,
+  begunAt: at,
+  steps: [
+    {
+      step: 'decommission' as const,
+      state: 'done' as const,
+      words: 'It is off the network, and its credentials are revoked.',
+    },
+    { step: 'wipe' as const, state: 'done' as const, words: `Reset, says ${by}.` },
+    { step: 'transfer' as const, state: 'waiting' as const, words: 'orchard has not accepted the device yet.' },
+    { step: 'repurpose' as const, state: 'later' as const, words: '' },
+  ],
+}
+
 const waiting = {
   id,
   manufacturer: 'fjord',
@@ -144,6 +162,55 @@ export const examples: {
       reply: { ...waiting, rung: 'expected', standing: 'expected' },
     },
     deviceWithdraw: { body: { reason: 'stolen' }, reply: { ...device, rung: 'authenticated', standing: 'withdrawn' } },
+    deviceTimeline: {
+      reply: {
+        items: [
+          {
+            state: 'US.OPR',
+            name: 'Operational',
+            since: at,
+            from: 'US.COM',
+            transition: 'T18',
+            event: 'execute',
+            actor: 'application-manager',
+            by,
+            proven: {},
+            said: { applicationInstalled: true },
+            version: 19,
+            hash,
+          },
+        ],
+      },
+    },
+    deviceAllowed: {
+      reply: {
+        device,
+        version: 18,
+        steps: [
+          {
+            transition: 'T18',
+            event: 'execute',
+            to: 'US.OPR',
+            actors: ['automatic', 'application-manager'],
+            verdict: 'when-said',
+            missing: [
+              { fact: 'applicationInstalled', needed: true, words: 'its application is installed', from: 'person' },
+            ],
+            words: 'Possible, by automatic or application-manager, who says that its application is installed.',
+            condition: 'Application already installed.',
+            effect: '',
+          },
+        ],
+      },
+    },
+    deviceStep: {
+      body: { event: 'execute', actor: 'application-manager', facts: { applicationInstalled: true }, version: 18 },
+      reply: { ...device, lifecycle: 'US.OPR', possible: ['begin-maintenance', 'disconnect-for-decommission'] },
+    },
+    deviceWiped: { body: { reason: 'reset by its button' }, reply: handOver.device },
+    deviceHandOver: { body: { to: 'orchard', facts: { wiped: true } }, reply: handOver },
+    deviceHandOverShow: { reply: handOver },
+    deviceHandOverCancel: { reply: { device: handOver.device, state: 'none', steps: [] } },
     approvalList: { reply: { items: [waiting] } },
     approvalGrant: { reply: { ...waiting, standing: 'approved' } },
     approvalDeny: { reply: { ...waiting, standing: 'denied' } },

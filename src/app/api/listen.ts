@@ -34,6 +34,7 @@ export async function listenApi(
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
   const { network, owner, port, store, clock, random, log, access, approval, revocation, recallWork } = site
+  const { lifecycle, handOver } = site
   return {
     store,
     clock,
@@ -42,6 +43,8 @@ export function apiServices(site: Site): ApiServices {
     access,
     approval,
     revocation,
+    lifecycle,
+    handOver,
     recallWork,
     site: {
       network,

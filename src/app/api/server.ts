@@ -14,6 +14,7 @@ import { auditHandlers } from './handler/audit.ts'
 import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
 import { doctorHandlers } from './handler/doctor.ts'
+import { lifecycleHandlers } from './handler/lifecycle.ts'
 import { manifestHandlers } from './handler/manifest.ts'
 import { recallHandlers } from './handler/recall.ts'
 import { siteHandlers } from './handler/site.ts'
@@ -136,6 +137,7 @@ function createHandlers(services: ApiServices): Handlers {
   return {
     ...siteHandlers(services),
     ...deviceHandlers(services),
+    ...lifecycleHandlers(services),
     ...approvalHandlers(services),
     ...trustHandlers(services),
     ...manifestHandlers(services),

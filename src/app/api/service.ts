@@ -3,6 +3,8 @@ import type { Clock, Log, Random, Store } from '../../domain/port.ts'
 import type { Caller } from '../../domain/site.ts'
 import type { Access } from '../../role/authorization/access.ts'
 import type { Approval } from '../../role/authorization/approval.ts'
+import type { HandOverService } from '../../role/lifecycle/hand-over.ts'
+import type { Lifecycle } from '../../role/lifecycle/lifecycle.ts'
 import type { Revocation } from '../../role/onboarding/revocation.ts'
 import type { Api, Input, OperationName, Reply } from './contract.ts'
 
@@ -15,6 +17,8 @@ export interface ApiServices {
   readonly access: Access
   readonly approval: Approval
   readonly revocation: Pick<Revocation, 'revoke'>
+  readonly lifecycle: Pick<Lifecycle, 'step' | 'allowed' | 'timeline' | 'wiped'>
+  readonly handOver: HandOverService
   /** What follows the import of a recall. */
   readonly recallWork: { wake(): void }
   readonly site: SiteFacts

@@ -24,6 +24,11 @@ export interface HandOverRequest {
   /** What the one who asks vouches for; `wiped` and `ownershipTransferred` among it bring those steps on. */
   readonly facts?: LifecycleFacts
   readonly reason?: string
+  /**
+   * What the one who asks may bring on: a device manager hands over, and the owner alone transfers (white paper section 5).
+   * Everything when absent; what somebody else has to do is waited for.
+   */
+  readonly may?: { readonly manage: boolean; readonly transfer: boolean }
 }
 
 export type HandOverStepName = 'decommission' | 'wipe' | 'transfer' | 'repurpose'
@@ -111,9 +116,14 @@ export function createHandOver(options: HandOverOptions): HandOverService {
   async function proceed(device: Device, request: HandOverRequest): Promise<string | undefined> {
     const { handOver, lifecycle: state, wiped } = device
     if (handOver === undefined) return undefined
+    const { manage, transfer: mayTransfer } = request.may ?? { manage: true, transfer: true }
+    const transferred = isTransferred(device, handOver)
+    const isTransfer = state === 'US.DEC' && wiped !== undefined && !transferred
+    if (isTransfer && !mayTransfer) return 'The owner alone transfers a device: the owner has to go on with this.'
+    if (!isTransfer && !manage) return 'This is for the manager of the device to go on with.'
     if (state !== 'US.DEC') return decommission(device, handOver, request)
     if (wiped === undefined) return wipe(device, request)
-    if (!isTransferred(device, handOver)) return transfer(device, handOver, request)
+    if (!transferred) return transfer(device, handOver, request)
     // Whoever saw it go through its reset saw that it works.
     await lifecycle.step(device.id, { event: 'repurpose-new-owner', by: request.by, facts: { functional: true } })
     return undefined

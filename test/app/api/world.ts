@@ -13,6 +13,8 @@ import { deviceId } from '../../../src/domain/device.ts'
 import type { Log } from '../../../src/domain/port.ts'
 import { createAccess } from '../../../src/role/authorization/access.ts'
 import { createApproval } from '../../../src/role/authorization/approval.ts'
+import { createHandOver } from '../../../src/role/lifecycle/hand-over.ts'
+import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
 import { createRevocation, defaultCrlValidity } from '../../../src/role/onboarding/revocation.ts'
 import { openTestStore } from '../../store.ts'
@@ -83,6 +85,14 @@ export async function openWorld(
     curve: 'P-256',
   })
   const access = createAccess({ store, clock, random: randomBytes })
+  const revocation = createRevocation({
+    store,
+    clock,
+    issuers: () => [authority.issuing],
+    crlValidity: defaultCrlValidity,
+  })
+  const owners = ['harbour']
+  const lifecycle = createLifecycle({ store, clock, revocation, owners, onboardingWindow: 3_600_000 })
   const services: ApiServices = {
     store,
     clock,
@@ -90,7 +100,9 @@ export async function openWorld(
     log,
     access,
     approval: createApproval(store),
-    revocation: createRevocation({ store, clock, issuers: () => [authority.issuing], crlValidity: defaultCrlValidity }),
+    revocation,
+    lifecycle,
+    handOver: createHandOver({ store, clock, lifecycle, owners }),
     recallWork: { wake() {} },
     site: {
       network: 'harbour-iot',

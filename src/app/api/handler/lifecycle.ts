@@ -1,0 +1,81 @@
+import { roleWith } from '../../../domain/authority.ts'
+import { OnboardingError } from '../../../domain/error.ts'
+import type { LifecycleEvent } from '../../../domain/lifecycle.ts'
+import { mayStep, stepAuthority } from '../../../domain/lifecycle-authority.ts'
+import { lifecycleStates } from '../../../domain/lifecycle-table.ts'
+import type { HandOverStatus } from '../../../role/lifecycle/hand-over.ts'
+import type { TimelineEntry } from '../../../role/lifecycle/timeline.ts'
+import { defined } from '../../defined.ts'
+import type { HandOverView, TimelineEntryView } from '../contract/lifecycle.ts'
+import type { ApiServices, Call, Handlers } from '../service.ts'
+import { deviceView } from '../view.ts'
+
+type Names =
+  | 'deviceTimeline'
+  | 'deviceAllowed'
+  | 'deviceStep'
+  | 'deviceWiped'
+  | 'deviceHandOver'
+  | 'deviceHandOverShow'
+  | 'deviceHandOverCancel'
+
+export function lifecycleHandlers({ lifecycle, handOver }: ApiServices): Pick<Handlers, Names> {
+  return {
+    async deviceTimeline({ params: { id }, query: { after = '0', limit } }) {
+      if (!/^\d{1,15}$/.test(after)) throw new OnboardingError('input-invalid', { field: 'after', rule: 'a version' })
+      const { entries, next } = await lifecycle.timeline(id, { after: Number(after), limit })
+      return { items: entries.map(timelineView), ...(next === undefined ? {} : { next: String(next) }) }
+    },
+    async deviceAllowed({ params: { id } }) {
+      const { device, steps } = await lifecycle.allowed(id)
+      const views = steps.map(step => ({ ...step, actors: [...step.actors], missing: [...step.missing] }))
+      return { device: deviceView(device), version: device.version, steps: views }
+    },
+    async deviceStep({ params: { id }, body: { event, facts, reason, ...rest } }, call) {
+      await lifecycle.allowed(id)
+      requireStep(call, event)
+      const step = { event, facts: defined(facts), reason, by: call.by, ...defined(rest) }
+      return deviceView(await lifecycle.step(id, step))
+    },
+    deviceWiped: async ({ params: { id }, body: { reason } }, { by }) =>
+      deviceView(await lifecycle.wiped(id, { by, reason })),
+    async deviceHandOver({ params: { id }, body: { to, facts, reason } }, { by, caller }) {
+      const roles = caller?.roles ?? []
+      const may = {
+        manage: roleWith(roles, ['device.repurpose']) !== undefined,
+        transfer: roleWith(roles, ['ownership.transfer']) !== undefined,
+      }
+      return handOverView(await handOver.advance(id, { by, may, facts: defined(facts), reason, ...defined({ to }) }))
+    },
+    deviceHandOverShow: async ({ params: { id } }) => handOverView(await handOver.status(id)),
+    deviceHandOverCancel: async ({ params: { id } }, { by }) => handOverView(await handOver.cancel(id, by)),
+  }
+}
+
+/** The contract lets in who may take some step; which one, is asked here. */
+function requireStep({ caller }: Call, event: LifecycleEvent): void {
+  const roles = caller?.roles ?? []
+  if (mayStep(roles, event)) return
+  throw new OnboardingError('not-permitted', { role: roles.join(', '), needed: stepAuthority[event].join(' or ') })
+}
+
+function timelineView({ since, until, state, proven, said, ...rest }: TimelineEntry): TimelineEntryView {
+  return {
+    state,
+    name: lifecycleStates[state].name,
+    since: new Date(since).toISOString(),
+    ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
+    ...rest,
+    proven: { ...proven },
+    said: { ...said },
+  }
+}
+
+function handOverView({ device, begunAt, steps, ...rest }: HandOverStatus): HandOverView {
+  return {
+    device: deviceView(device),
+    ...rest,
+    ...(begunAt === undefined ? {} : { begunAt: new Date(begunAt).toISOString() }),
+    steps: [...steps],
+  }
+}
