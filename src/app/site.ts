@@ -10,6 +10,7 @@ import type { Clock, Endpoint, Log, MasaClient, Random, Store } from '../domain/
 import { type Access, createAccess } from '../role/authorization/access.ts'
 import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
 import { type Approval, createApproval } from '../role/authorization/approval.ts'
+import { type CallerDirectory, createCallerDirectory } from '../role/authorization/caller.ts'
 import { createPolicyPoint, type PolicyPoint } from '../role/authorization/policy-point.ts'
 import { createPolicyVersions, type PolicyVersions } from '../role/authorization/policy-version.ts'
 import type { ProfileName } from '../role/authorization/profile/profile.ts'
@@ -71,6 +72,7 @@ export interface Site {
   readonly store: Store
   readonly authority: SiteAuthority
   readonly access: Access
+  readonly callers: CallerDirectory
   readonly approval: Approval
   readonly revocation: Revocation
   /** Goes through the devices after the import of a recall. */
@@ -187,6 +189,7 @@ async function assemble(
       return own.authority
     },
     access,
+    callers: createCallerDirectory({ store, clock, own: [authority.root, authority.issuing.certificate] }),
     approval: createApproval(store),
     revocation,
     recallWork,

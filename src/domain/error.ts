@@ -1,3 +1,4 @@
+import { accessErrors } from './catalogue/access.ts'
 import { brskiErrors } from './catalogue/brski.ts'
 import { deviceErrors } from './catalogue/device.ts'
 import type { ErrorEntry } from './catalogue/entry.ts'
@@ -15,6 +16,7 @@ import { storeErrors } from './catalogue/store.ts'
  * the same thing, in the same words, everywhere.
  */
 export const errorCatalogue = {
+  ...accessErrors,
   ...brskiErrors,
   ...deviceErrors,
   ...factoryErrors,

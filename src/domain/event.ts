@@ -29,6 +29,8 @@ export type StreamNoun =
   | 'manufacturer'
   | 'manifest'
   | 'token'
+  | 'caller'
+  | 'callerAuthority'
   | 'issuer'
   /** Of a rollover that somebody asked for, by what it made. */
   | 'authority'

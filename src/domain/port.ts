@@ -12,7 +12,15 @@ import type {
 import type { OfferRecord } from './offer.ts'
 import type { PolicyState, PolicyVersion } from './policy.ts'
 import type { DocumentRecord, RecallRecord } from './recall.ts'
-import type { AccessToken, IssuerRecord, ManifestRecord, TrustedManufacturer, VoucherRecord } from './site.ts'
+import type {
+  AccessToken,
+  CallerAuthority,
+  CertificateCaller,
+  IssuerRecord,
+  ManifestRecord,
+  TrustedManufacturer,
+  VoucherRecord,
+} from './site.ts'
 
 /**
  * The ports through which the roles reach the outside. Adapters implement them, `app` wires them.
@@ -52,6 +60,8 @@ export interface Tables {
   readonly recall: Table<RecallRecord, 'manufacturer' | 'status'>
   readonly issuer: Table<IssuerRecord>
   readonly token: Table<AccessToken, 'hash'>
+  readonly callerAuthority: Table<CallerAuthority>
+  readonly caller: Table<CertificateCaller, 'authority' | 'identity'>
   readonly unit: Table<UnitRecord, 'model' | 'batch' | 'owner'>
   readonly batch: Table<BatchRecord, 'model'>
   readonly publication: Table<PublicationRecord, 'buyer' | 'recall'>

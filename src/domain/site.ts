@@ -72,6 +72,8 @@ export interface AccessToken {
   /** Whose it is: the person or organization that answers for what is done with it. Absent in old records. */
   readonly party?: string
   readonly roles?: readonly RoleName[]
+  /** `token/<id>` or `caller/<id>` of whoever made it; absent when the site itself did. */
+  readonly madeBy?: string
   /** In place of `roles` in records from before there were several. */
   readonly role?: BundleName
   /** SHA-256 of the token, hex. */
@@ -81,9 +83,41 @@ export interface AccessToken {
   readonly revokedAt?: number
 }
 
-/** Somebody who proved to be there, with a token. */
+/** A CA that certifies people and organizations. It says who they are; what they may do, the site says. */
+export interface CallerAuthority {
+  /** Given by the operator; unique. */
+  readonly name: string
+  /** DER, base64. */
+  readonly anchors: readonly string[]
+  /** The newest CRL of each anchor that has one, DER base64. */
+  readonly crls: readonly string[]
+  readonly addedAt: number
+  readonly removedAt?: number
+  /** Of its stream. */
+  readonly version: number
+}
+
+/** Somebody who may call with a certificate. */
+export interface CertificateCaller {
+  readonly id: string
+  /** Name of the CallerAuthority that certifies the identity; the same from another one is somebody else. */
+  readonly authority: string
+  /** `email:…`, `uri:…` or `subject:…`, as the certificate has it. */
+  readonly identity: string
+  readonly party: string
+  readonly roles: readonly RoleName[]
+  readonly addedAt: number
+  readonly expiresAt?: number
+  readonly removedAt?: number
+  /** `token/<id>` or `caller/<id>` of whoever let in. */
+  readonly madeBy?: string
+  /** Of its stream. */
+  readonly version: number
+}
+
+/** Somebody who proved to be there, with a token or a certificate. */
 export interface Caller {
-  /** `token/<id>`: the stream of its record. */
+  /** `token/<id>` or `caller/<id>`: the stream of its record. */
   readonly id: string
   readonly name: string
   readonly party: string
@@ -92,6 +126,10 @@ export interface Caller {
 
 export function tokenCaller(token: AccessToken): Caller {
   return { id: `token/${token.id}`, name: token.name, party: tokenParty(token), roles: tokenRoles(token) }
+}
+
+export function certificateCaller({ id, identity, party, roles }: CertificateCaller): Caller {
+  return { id: `caller/${id}`, name: identity, party, roles }
 }
 
 export function tokenParty({ party, name }: AccessToken): string {

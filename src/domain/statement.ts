@@ -15,6 +15,8 @@ export type StatedNoun =
   | 'recall'
   | 'issuer'
   | 'token'
+  | 'caller'
+  | 'callerAuthority'
   | 'unit'
   | 'publication'
   | 'issuedVoucher'
@@ -83,10 +85,19 @@ const rules: Readonly<Record<string, Rule>> = {
   ],
   'crl-numbered': ({ number }, name) => [merge('issuer', name, { crlNumber: number })],
   'crl-published': ({ number, sha256 }, name) => [merge('issuer', name, { crlPublished: number, crlHash: sha256 })],
-  'token-created': ({ name, party, roles, role, tokenHash, expiresAt }, id) => [
-    set('token', id, { name, party, roles, role, hash: tokenHash, expiresAt, revoked: false }),
+  'token-created': ({ name, party, roles, role, tokenHash, expiresAt, madeBy }, id) => [
+    set('token', id, { name, party, roles, role, hash: tokenHash, expiresAt, madeBy, revoked: false }),
   ],
   'token-revoked': (_body, id) => [merge('token', id, { revoked: true })],
+  'caller-authority-trusted': ({ anchors, crlHashes }, name) => [
+    set('callerAuthority', name, { anchors, crlHashes, removed: false }),
+  ],
+  'caller-crls-given': ({ crlHashes }, name) => [merge('callerAuthority', name, { crlHashes })],
+  'caller-authority-distrusted': (_body, name) => [merge('callerAuthority', name, { removed: true })],
+  'caller-admitted': ({ authority, identity, party, roles, expiresAt, madeBy }, id) => [
+    set('caller', id, { authority, identity, party, roles, expiresAt, madeBy, removed: false }),
+  ],
+  'caller-removed': (_body, id) => [merge('caller', id, { removed: true })],
   'unit-planned': ({ credential, serialHex, keyHash }, serial) => [
     { supersede: true },
     planned(credential, { device: serial, serialHex, keyHash }),
@@ -140,13 +151,18 @@ function superseded(statement: Statement): Statement {
 
 /** A record with what events say of it in other words: hashes in place of contents, and whether in place of when. */
 export function statedView(noun: StatedNoun, record: Members): Members {
-  const { certificate, tbs, crl, declaration, revokedAt, withdrawnAt } = record
+  const { certificate, tbs, crl, crls, declaration, revokedAt, removedAt, withdrawnAt } = record
   if (noun === 'credential') return { ...record, id: sha256(tbs), certificateHash: sha256(certificate) }
   if (noun === 'issuer') return { ...record, crlHash: sha256(crl) }
   if (noun === 'document') return { ...record, sha256: sha256(record['file']) }
   if (noun === 'token') return { ...record, revoked: revokedAt !== undefined }
   // The hash of the text itself: one that was put beside another text does not count.
   if (noun === 'policy') return { ...record, sourceHash: hash('sha256', String(record['source'])) }
+  if (noun === 'caller') return { ...record, removed: removedAt !== undefined }
+  if (noun === 'callerAuthority') {
+    const crlHashes = Array.isArray(crls) ? crls.map(sha256) : undefined
+    return { ...record, crlHashes, removed: removedAt !== undefined }
+  }
   if (noun !== 'unit') return record
   const declarationHash = typeof declaration === 'string' ? hash('sha256', declaration) : undefined
   return { ...record, withdrawn: withdrawnAt !== undefined, declarationHash }

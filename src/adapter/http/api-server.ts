@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { OnboardingError } from '../../domain/error.ts'
 import { type Arrival, onArrival } from './arrival.ts'
 import { type HttpLimits, protocolLimits } from './limit.ts'
 import { type Door, type HttpListener, type ListenOptions, openListener, serverOptions } from './listener.ts'
 import { isLast, postpone, refusal, send } from './reply.ts'
-import { secureContextOptions, type TlsCredential } from './tls-profile.ts'
+import { errorEraser, peerChain, secureContextOptions, type TlsCredential } from './tls-profile.ts'
 
 /** For people and scripts, who send manifests and watch events. */
 export const apiLimits: HttpLimits = {
@@ -17,9 +19,20 @@ export const apiLimits: HttpLimits = {
   inFlightPerConnection: 16,
 }
 
+/** The other end of a connection. */
+export interface ApiPeer {
+  /** `10.0.0.7:50123` */
+  readonly address: string
+  /**
+   * What it sent in TLS, leaf first, DER; empty without TLS or without a certificate. It proved that it has the key of the first
+   * one, and nothing more: no path was validated.
+   */
+  certificates(): readonly Uint8Array[]
+}
+
 export interface ApiListenOptions extends Omit<ListenOptions, 'limits'> {
-  /** A web-standard handler, as of hono. `address` is that of the other end: `10.0.0.7:50123`. */
-  readonly fetch: (request: Request, from: { readonly address: string }) => Response | Promise<Response>
+  /** A web-standard handler, as of hono. */
+  readonly fetch: (request: Request, from: ApiPeer) => Response | Promise<Response>
   /** Absent: plain HTTP, for loopback or behind a proxy. */
   readonly tls?: TlsCredential
   readonly limits?: Partial<HttpLimits>
@@ -38,11 +51,20 @@ export async function listenHttp(options: ApiListenOptions): Promise<ApiListener
   const { fetch, tls } = options
   const limits = { ...apiLimits, ...options.limits }
   const secure =
-    tls === undefined ? undefined : createTlsServer({ ...serverOptions(limits), ...secureContextOptions(tls) })
+    tls === undefined
+      ? undefined
+      : createTlsServer({
+          ...serverOptions(limits),
+          ...secureContextOptions(tls),
+          requestCert: true,
+          rejectUnauthorized: false,
+        })
+  if (tls !== undefined) secure?.on('secureConnection', errorEraser(tls.certificateChain[0]!))
   const server = secure ?? createServer(serverOptions(limits))
   const streams = new Set<AbortController>()
   const listener = await openListener(server, { ...options, limits }, door => {
     const scheme = secure === undefined ? 'http' : 'https'
+    const chainOf = chainRegister()
     let inFlight = 0
     onArrival(server, door, (arrival, connection) => {
       if (inFlight >= limits.inFlight || connection.answering >= limits.inFlightPerConnection) {
@@ -51,9 +73,10 @@ export async function listenHttp(options: ApiListenOptions): Promise<ApiListener
       }
       inFlight++
       connection.answering++
+      const peer = { address: connection.address, certificates: () => chainOf(arrival.request.socket) }
       const ask = async (make: () => Request) => {
         try {
-          return await fetch(make(), connection)
+          return await fetch(make(), peer)
         } finally {
           inFlight--
           connection.answering--
@@ -70,6 +93,21 @@ export async function listenHttp(options: ApiListenOptions): Promise<ApiListener
       for (const stream of streams) stream.abort()
       return closed
     },
+  }
+}
+
+/** The chain of a connection, read once and only when somebody asks: it costs OpenSSL time. */
+function chainRegister(): (socket: Socket) => readonly Uint8Array[] {
+  const chains = new WeakMap<Socket, readonly Uint8Array[]>()
+  return socket => {
+    if (!(socket instanceof TLSSocket)) return []
+    const known = chains.get(socket)
+    if (known !== undefined) return known
+    // Gone, it would answer as if it had sent none, and the call would be somebody else's.
+    if (socket.destroyed) throw new OnboardingError('not-authenticated')
+    const chain = peerChain(socket)
+    chains.set(socket, chain)
+    return chain
   }
 }
 

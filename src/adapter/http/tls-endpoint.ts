@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { createServer as createPlainServer } from 'node:http'
 import { createServer } from 'node:https'
@@ -8,6 +7,7 @@ import { ConnectionGone, serveExchanges } from './exchange.ts'
 import { type HttpLimits, protocolLimits } from './limit.ts'
 import { type Connection, type HttpListener, type ListenOptions, openListener, serverOptions } from './listener.ts'
 import {
+  errorEraser,
   peerCertificate,
   peerChain,
   secureContextOptions,
@@ -63,16 +63,6 @@ export async function listenTls(options: TlsEndpointOptions): Promise<TlsListene
       local.change(credential.certificateChain[0]!)
     },
   }
-}
-
-/**
- * OpenSSL verifies the peer's chain although nobody asked it to. A signature there that does not verify leaves an error
- * behind, which Node takes for a failure of the connection at its next read: a forger would be cut off without a word, and
- * nothing would be on record. Any question to a certificate erases it (0.7 us), within the event that ends the handshake.
- */
-function errorEraser(der: Uint8Array): () => void {
-  const certificate = new X509Certificate(der)
-  return () => void certificate.checkIssued(certificate)
 }
 
 /** HTTP without TLS, for what has to be had before any trust: CRLs, for one. Its peers have no certificates. */

@@ -55,6 +55,8 @@ const declared = {
   recall: { table: 'recall', key: 'id', columns: ['manufacturer', 'status'], index: [['manufacturer', 'status']] },
   issuer: { table: 'issuer', key: 'name', columns: [] },
   token: { table: 'token', key: 'id', columns: ['hash'], unique: [['hash']] },
+  callerAuthority: { table: 'caller_authority', key: 'name', columns: [] },
+  caller: { table: 'caller', key: 'id', columns: ['authority', 'identity'], index: [['authority', 'identity']] },
   unit: { table: 'unit', key: 'serial', columns: ['model', 'batch', 'owner', 'keyHash'], unique: [['keyHash']] },
   batch: { table: 'batch', key: 'id', columns: ['model'] },
   publication: { table: 'publication', key: 'id', columns: ['buyer', 'recall'] },

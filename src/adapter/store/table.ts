@@ -140,6 +140,8 @@ export function gatedTables(gate: Gate): Tables {
     recall: new SqlTable(nounSql.recall, gate),
     issuer: new SqlTable(nounSql.issuer, gate),
     token: new SqlTable(nounSql.token, gate),
+    callerAuthority: new SqlTable(nounSql.callerAuthority, gate),
+    caller: new SqlTable(nounSql.caller, gate),
     unit: new SqlTable(nounSql.unit, gate),
     batch: new SqlTable(nounSql.batch, gate),
     publication: new SqlTable(nounSql.publication, gate),

@@ -59,6 +59,8 @@ const stated = [
   'recall',
   'issuer',
   'token',
+  'caller',
+  'callerAuthority',
   'unit',
   'publication',
   'issuedVoucher',

@@ -1,11 +1,13 @@
 import { hash } from 'node:crypto'
 import { OnboardingError } from '../../domain/error.ts'
-import type { Clock, Log } from '../../domain/port.ts'
+import type { Clock, Log, Store } from '../../domain/port.ts'
 import { type Caller, tokenCaller } from '../../domain/site.ts'
 import type { Access } from '../../role/authorization/access.ts'
+import { certifiedCaller } from '../../role/authorization/caller-certificate.ts'
 
 export interface AuthenticationOptions {
   readonly access: Access
+  readonly store: Store
   readonly clock: Clock
   readonly log: Log
   /** Failed attempts that one address may make in a minute. */
@@ -15,6 +17,8 @@ export interface AuthenticationOptions {
 export interface Attempt {
   /** The Authorization header. */
   readonly authorization: string | null
+  /** Of the TLS connection, leaf first, DER. */
+  readonly certificates: readonly Uint8Array[]
   /** Host of the caller, with or without a port. */
   readonly address: string
 }
@@ -22,12 +26,30 @@ export interface Attempt {
 const maxAddresses = 10_000
 const maxProven = 1000
 
+/** Who calls, by a token or by a client certificate. Throws OnboardingError `not-authenticated`, `caller-…`. */
+export type Identify = (credential: Omit<Attempt, 'address'>) => Promise<Caller>
+
+export function createIdentify({ access, store, clock }: Pick<AuthenticationOptions, 'access' | 'store' | 'clock'>) {
+  return async ({ authorization, certificates }: Omit<Attempt, 'address'>): Promise<Caller> => {
+    if (certificates.length === 0) return tokenCaller(await access.authenticate(bearer(authorization)))
+    // Whose call would it be? A proxy's certificate must not lend its rights to a token, nor the other way round.
+    if (authorization !== null) throw new OnboardingError('credential-ambiguous')
+    return certifiedCaller({ store, clock }, certificates)
+  }
+}
+
+function bearer(authorization: string | null): string {
+  return /^Bearer ([\x21-\x7e]{1,200})$/i.exec(authorization ?? '')?.[1] ?? ''
+}
+
 /**
  * Who calls. After too many failures an address is answered `too-many-attempts`, whatever token it shows, unless that token
  * was good before: a colleague behind the same proxy is not locked out by a guesser.
- * Throws OnboardingError `not-authenticated`, `too-many-attempts`.
+ * Throws OnboardingError `not-authenticated`, `caller-…`, `credential-ambiguous`, `too-many-attempts`.
  */
-export function createAuthentication({ access, clock, log, failuresPerMinute }: AuthenticationOptions) {
+export function createAuthentication(options: AuthenticationOptions) {
+  const { clock, log, failuresPerMinute } = options
+  const identify = createIdentify(options)
   const failures = new Map<string, { left: number; at: number }>()
   const proven = new Set<string>()
 
@@ -37,29 +59,33 @@ export function createAuthentication({ access, clock, log, failuresPerMinute }: 
     return Math.min(failuresPerMinute, seen.left + ((clock() - seen.at) * failuresPerMinute) / 60_000)
   }
 
-  return async ({ authorization, address }: Attempt): Promise<Caller> => {
+  return async ({ authorization, certificates, address }: Attempt): Promise<Caller> => {
     // Nothing was tried, so nothing counts: browsers and probes ask first.
-    if (authorization === null) throw new OnboardingError('not-authenticated')
+    if (authorization === null && certificates.length === 0) throw new OnboardingError('not-authenticated')
     const host = networkOf(address)
-    const token = /^Bearer ([\x21-\x7e]{1,200})$/i.exec(authorization)?.[1] ?? ''
-    const name = hash('sha256', token)
+    const name = hash('sha256', certificates[0] ?? bearer(authorization))
     if (left(host) < 1 && !proven.has(name)) throw new OnboardingError('too-many-attempts')
     try {
-      const known = await access.authenticate(token)
+      const known = await identify({ authorization, certificates })
       remember(proven, name, maxProven)
-      return tokenCaller(known)
+      return known
     } catch (error) {
       proven.delete(name)
-      if (error instanceof OnboardingError && error.code === 'not-authenticated') {
+      if (error instanceof OnboardingError && isRefusal(error)) {
         const rest = left(host) - 1
         failures.delete(host)
         if (failures.size >= maxAddresses) failures.delete(failures.keys().next().value!)
         failures.set(host, { left: Math.max(0, rest), at: clock() })
-        log.warn({ address, left: Math.max(0, Math.floor(rest)) }, 'API token refused')
+        const kind = certificates.length > 0 ? 'certificate' : 'token'
+        log.warn({ address, code: error.code, left: Math.max(0, Math.floor(rest)) }, `API ${kind} refused`)
       }
       throw error
     }
   }
+}
+
+function isRefusal({ code }: OnboardingError): boolean {
+  return code === 'not-authenticated' || code.startsWith('caller-')
 }
 
 function remember(names: Set<string>, name: string, max: number): void {

@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import { approvalOperations } from './contract/approval.ts'
 import { auditOperations } from './contract/audit.ts'
+import { callerOperations } from './contract/caller.ts'
 import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
 import { doctorOperations } from './contract/doctor.ts'
@@ -27,6 +28,7 @@ export const api = {
   ...auditOperations,
   ...tokenOperations,
   ...doctorOperations,
+  ...callerOperations,
 } as const satisfies Contract
 
 /** What a handler or a client's caller hands over, after validation. */

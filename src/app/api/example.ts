@@ -137,6 +137,21 @@ const token = {
   createdAt: at,
 }
 
+const callerAuthority = {
+  name: 'harbour-people',
+  anchors: [{ subject: 'CN=Harbour people,O=Harbour', fingerprint: 'AB:CD:…', notAfter: at }],
+  crls: [{ issuer: 'CN=Harbour people,O=Harbour', issuedAt: at, nextUpdate: at, revoked: 2 }],
+  addedAt: at,
+}
+const caller = {
+  id: '3f9a0c5b7d1e2f4a6b',
+  authority: 'harbour-people',
+  identity: 'email:alice@harbour.example',
+  party: 'alice',
+  roles: ['device-owner' as const, 'auditor' as const],
+  addedAt: at,
+}
+
 export const examples: {
   readonly operations: { readonly [N in OperationName]: Example<Api[N]> }
   readonly problem: object
@@ -305,6 +320,21 @@ export const examples: {
         ],
       },
     },
+    callerAuthorityList: { reply: { items: [callerAuthority] } },
+    callerAuthorityTrust: { body: { anchors: [pem] }, reply: { ...callerAuthority, crls: [] } },
+    callerAuthorityDistrust: { reply: { ...callerAuthority, removedAt: at } },
+    callerCrlGive: { body: { crls: ['MIIB'] }, reply: callerAuthority },
+    callerList: { reply: { items: [caller] } },
+    callerAdmit: {
+      body: {
+        authority: 'harbour-people',
+        identity: 'email:alice@harbour.example',
+        party: 'alice',
+        roles: ['device-owner', 'auditor'],
+      },
+      reply: caller,
+    },
+    callerRemove: { reply: { ...caller, removedAt: at } },
     errorList: {
       reply: {
         items: [

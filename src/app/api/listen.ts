@@ -4,7 +4,7 @@ import type { Site } from '../site.ts'
 import { version } from '../version.ts'
 import type { Operation } from './contract/operation.ts'
 import { api } from './contract.ts'
-import { createApi } from './server.ts'
+import { createApi, type From } from './server.ts'
 import type { ApiServices } from './service.ts'
 
 /** Each operation has a bound of its own; this one is for all. */
@@ -19,7 +19,7 @@ export async function listenApi(
   place: { readonly host: string; readonly port: number; readonly tls?: TlsCredential },
 ): Promise<ApiListener> {
   const server = createApi(apiServices(site))
-  const fetch = (request: Request, from: { readonly address: string }) => server.fetch(request, from)
+  const fetch = (request: Request, from: From) => server.fetch(request, from)
   const listener = await listenHttp({ ...place, fetch, log: site.log, limits: { body: maxBody } })
   if (place.tls === site.credential) site.onRenewal(credential => listener.setCredential(credential))
   return {
@@ -35,12 +35,14 @@ export async function listenApi(
 export function apiServices(site: Site): ApiServices {
   const { network, owner, port, store, clock, random, log, access, approval, revocation, recallWork } = site
   const { lifecycle, handOver } = site
+  const { network, owner, port, store, clock, random, log, access, callers, approval, revocation, recallWork } = site
   return {
     store,
     clock,
     random,
     log,
     access,
+    callers,
     approval,
     revocation,
     lifecycle,

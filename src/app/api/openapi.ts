@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { type Authority, rolesWith } from '../../domain/authority.ts'
 import { errorCatalogue } from '../../domain/error.ts'
 import { Checkpoint, EventView, Verdict } from './contract/audit.ts'
+import { CallerAuthorityView, CallerView } from './contract/caller.ts'
 import { CredentialView } from './contract/credential.ts'
 import { DeviceView } from './contract/device.ts'
 import { ManifestReport, ManifestView } from './contract/manifest.ts'
@@ -17,6 +18,8 @@ type Schema = Record<string, unknown>
 /** Shapes with a name of their own in the document. */
 const named = z.registry<{ id: string }>()
 const shapes = {
+  CallerAuthorityView,
+  CallerView,
   Checkpoint,
   CredentialView,
   DeviceView,
@@ -65,6 +68,10 @@ export function openapi(version: string): Schema {
       },
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: 'An API token: `mrg_` and 43 characters' },
+        certificate: {
+          type: 'mutualTLS',
+          description: 'A client certificate that was let in; not together with a token',
+        },
       },
     },
   }
@@ -109,7 +116,7 @@ function security(authority: readonly Authority[]): Schema {
   const roles = rolesWith(authority)
   return {
     description: `For the roles ${roles.join(', ')}.`,
-    security: [{ token: [] }],
+    security: [{ token: [] }, { certificate: [] }],
     'x-authority': authority,
     'x-roles': roles,
   }

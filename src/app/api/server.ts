@@ -3,7 +3,7 @@ import { rolesWith, roleWith } from '../../domain/authority.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { type Caller, callerText } from '../../domain/site.ts'
 import { defined } from '../defined.ts'
-import { createAuthentication } from './authentication.ts'
+import { createAuthentication, createIdentify } from './authentication.ts'
 import type { Operation } from './contract/operation.ts'
 import { api, type Input, type OperationName } from './contract.ts'
 import { decodeCursor } from './cursor.ts'
@@ -11,6 +11,7 @@ import { createEventStreams, type EventStreams, type StreamLimits } from './even
 import { failureProblem } from './failure.ts'
 import { approvalHandlers } from './handler/approval.ts'
 import { auditHandlers } from './handler/audit.ts'
+import { callerHandlers } from './handler/caller.ts'
 import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
 import { doctorHandlers } from './handler/doctor.ts'
@@ -28,6 +29,8 @@ import type { ApiServices, Call, Handlers } from './service.ts'
 /** What is known of the connection that a request came on. */
 export interface From {
   readonly address: string
+  /** What the other end sent in TLS, leaf first, DER. */
+  certificates?(): readonly Uint8Array[]
 }
 
 export interface ApiServer {
@@ -44,7 +47,7 @@ export interface ApiOptions {
 }
 
 /** What one request brings along. */
-interface Visit extends From {
+interface Visit extends Required<From> {
   readonly id: string
 }
 
@@ -72,9 +75,9 @@ export function createApi(services: ApiServices, options: ApiOptions = {}): ApiS
   })
   app.onError((error, { env: { id } }) => failureResponse(error, { id, log }))
   return {
-    async fetch(request, { address } = { address: 'unknown' }) {
+    async fetch(request, { address, certificates = () => [] }: From = { address: 'unknown' }) {
       const id = Buffer.from(random(9)).toString('hex')
-      const response = await app.fetch(request, { id, address })
+      const response = await app.fetch(request, { id, address, certificates })
       response.headers.set('x-request-id', id)
       for (const [name, value] of securityHeaders) response.headers.set(name, value)
       return response
@@ -84,15 +87,15 @@ export function createApi(services: ApiServices, options: ApiOptions = {}): ApiS
 }
 
 function createService(services: ApiServices, options: ApiOptions, streams: EventStreams) {
-  const { access, clock, log } = services
   const handlers = createHandlers(services)
   const { failuresPerMinute = 20 } = options
-  const authenticate = createAuthentication({ access, clock, log, failuresPerMinute })
+  const authenticate = createAuthentication({ ...services, failuresPerMinute })
+  const identify = createIdentify(services)
   const recordReading = createReadingRecord(services)
 
   async function callerOf(operation: Operation, { req, env }: Visited): Promise<Caller | undefined> {
     if (operation.authority.length === 0) return undefined
-    const caller = await authenticate({ authorization: req.header('authorization') ?? null, address: env.address })
+    const caller = await authenticate({ ...credentialOf(req.raw, env), address: env.address })
     if (roleWith(caller.roles, operation.authority) !== undefined) return caller
     throw notPermitted(caller, operation)
   }
@@ -105,7 +108,9 @@ function createService(services: ApiServices, options: ApiOptions, streams: Even
     if (caller !== undefined) await recordReading(caller, name)
     if (name === 'eventList' && wantsStream(req.raw)) {
       const { query } = input as Input<(typeof api)['eventList']>
-      return streamResponse(streams, req.header('last-event-id') ?? query.cursor, () => stillPermitted(req.raw))
+      return streamResponse(streams, req.header('last-event-id') ?? query.cursor, () =>
+        stillPermitted(operation, credentialOf(req.raw, env)),
+      )
     }
     const call: Call = { id: env.id, by: caller === undefined ? '' : callerText(caller), ...defined({ caller }) }
     // The input was validated against the schemas that its type comes from.
@@ -113,16 +118,19 @@ function createService(services: ApiServices, options: ApiOptions, streams: Even
     return jsonResponse(200, JSON.stringify(await handle(input, call)))
   }
 
-  async function stillPermitted(request: Request): Promise<boolean> {
-    const token = request.headers.get('authorization')?.replace(/^Bearer /i, '') ?? ''
+  async function stillPermitted(operation: Operation, credential: ReturnType<typeof credentialOf>): Promise<boolean> {
     try {
-      await access.authenticate(token)
-      return true
+      const { roles } = await identify(credential)
+      return roleWith(roles, operation.authority) !== undefined
     } catch (error) {
-      if (error instanceof OnboardingError && error.code === 'not-authenticated') return false
+      if (error instanceof OnboardingError && error.entry.status < 500) return false
       throw error
     }
   }
+}
+
+function credentialOf(request: Request, { certificates }: Visit) {
+  return { authorization: request.headers.get('authorization'), certificates: certificates() }
 }
 
 function notPermitted({ roles }: Caller, { authority }: Operation): OnboardingError {
@@ -146,6 +154,7 @@ function createHandlers(services: ApiServices): Handlers {
     ...auditHandlers(services),
     ...tokenHandlers(services),
     ...doctorHandlers(services),
+    ...callerHandlers(services),
   }
 }
 

@@ -3,6 +3,7 @@ import type { Clock, Log, Random, Store } from '../../domain/port.ts'
 import type { Caller } from '../../domain/site.ts'
 import type { Access } from '../../role/authorization/access.ts'
 import type { Approval } from '../../role/authorization/approval.ts'
+import type { CallerDirectory } from '../../role/authorization/caller.ts'
 import type { HandOverService } from '../../role/lifecycle/hand-over.ts'
 import type { Lifecycle } from '../../role/lifecycle/lifecycle.ts'
 import type { Revocation } from '../../role/onboarding/revocation.ts'
@@ -15,6 +16,7 @@ export interface ApiServices {
   readonly random: Random
   readonly log: Log
   readonly access: Access
+  readonly callers: CallerDirectory
   readonly approval: Approval
   readonly revocation: Pick<Revocation, 'revoke'>
   readonly lifecycle: Pick<Lifecycle, 'step' | 'allowed' | 'timeline' | 'wiped'>

@@ -25,10 +25,10 @@ import type { VoucherView } from './contract/voucher.ts'
 
 /** Records as the API shows them: times in RFC 3339, certificates in PEM, and nothing that is not listed. */
 
-const instant = (at: number): string => new Date(at).toISOString()
+export const instant = (at: number): string => new Date(at).toISOString()
 
 /** `{ [name]: instant }`, or nothing when there is no such time. */
-function instants<N extends string>(times: { readonly [K in N]: number | undefined }): { [K in N]?: string } {
+export function instants<N extends string>(times: { readonly [K in N]: number | undefined }): { [K in N]?: string } {
   const shown: { [K in N]?: string } = {}
   for (const name in times) {
     const at = times[name]
@@ -82,7 +82,7 @@ export function manufacturerView(manufacturer: TrustedManufacturer): Manufacture
   }
 }
 
-function anchorView(text: string) {
+export function anchorView(text: string) {
   const der = Buffer.from(text, 'base64')
   const { subject, validity } = decodeCertificate(der)
   return { subject: formatName(subject), fingerprint: fingerprint(der), notAfter: validity.notAfter.toISOString() }

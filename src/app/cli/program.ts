@@ -4,6 +4,7 @@ import { version } from '../version.ts'
 import { approvalCommand } from './approval.ts'
 import { auditCommand } from './audit.ts'
 import { backupCommand, restoreCommand } from './backup.ts'
+import { callerCommand } from './caller.ts'
 import { Cli } from './command.ts'
 import { credentialCommand } from './credential.ts'
 import { demoCommand } from './demo.ts'
@@ -66,6 +67,7 @@ const nouns = [
   voucherCommand,
   credentialCommand,
   tokenCommand,
+  callerCommand,
   auditCommand,
   backupCommand,
   restoreCommand,

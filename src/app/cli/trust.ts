@@ -94,7 +94,7 @@ export function manufacturerText(manufacturer: ManufacturerView): string {
   ])
 }
 
-function anchorFacts(title: string) {
+export function anchorFacts(title: string) {
   return ({ subject, fingerprint, notAfter }: ManufacturerView['anchors'][number]) => {
     // 32 octets with colons are wider than a line: two halves.
     const octets = fingerprint.split(':')

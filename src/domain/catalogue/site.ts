@@ -4,7 +4,7 @@ import type { ErrorEntry } from './entry.ts'
 export const siteErrors = {
   'not-authenticated': {
     title: 'No valid token',
-    cause: 'The request carries no valid token.',
+    cause: 'The request carries neither a valid token nor a client certificate.',
     action:
       'Give one, in MOORING_TOKEN or as `Authorization: Bearer`; `mooring token create --offline` makes a new one.',
     status: 401,
@@ -13,12 +13,6 @@ export const siteErrors = {
     title: 'Not permitted',
     cause: 'None of the roles of the caller includes the operation.',
     action: 'Use a token with a role that the detail names.',
-    status: 403,
-  },
-  'role-not-assignable': {
-    title: 'Role that the caller may not give',
-    cause: 'Of the roles to give or take away, one is not for the caller to give.',
-    action: 'Ask whoever may: an administrator may give every role, an owner those below the own one.',
     status: 403,
   },
   'too-many-attempts': {

@@ -26,6 +26,8 @@ export interface Access {
     readonly roles: readonly RoleName[]
     readonly lifetimeDays?: number
     readonly by: string
+    /** `token/<id>` or `caller/<id>` of whoever makes it. */
+    readonly madeBy?: string
   }): Promise<{ readonly token: AccessToken; readonly secret: Secret }>
   revoke(id: string, by: string): Promise<AccessToken>
   /** The first administrator token of a new site; undefined when there has ever been one. */
@@ -93,18 +95,22 @@ async function appointFirst(tx: Tx, record: AccessToken): Promise<boolean> {
 
 async function recordToken(tx: Tx, record: AccessToken, by: string): Promise<void> {
   await tx.token.insert(record)
-  const { id, name, party = name, roles = [], hash: tokenHash, expiresAt } = record
+  const { id, name, party = name, roles = [], hash: tokenHash, expiresAt, madeBy } = record
   // The hash of 256 random bits tells nothing, and without it somebody could put the hash of his own token in the row.
-  const body = { name, party, roles: [...roles], tokenHash, ...(expiresAt === undefined ? {} : { expiresAt }), by }
+  const body = {
+    ...{ name, party, roles: [...roles], tokenHash, by },
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(madeBy === undefined ? {} : { madeBy }),
+  }
   await tx.append(streamName('token', id), 0, [{ kind: 'token-created', body }])
 }
 
 function newToken(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
-  terms: Pick<Parameters<Access['create']>[0], 'name' | 'party' | 'roles' | 'lifetimeDays'>,
+  terms: Pick<Parameters<Access['create']>[0], 'name' | 'party' | 'roles' | 'lifetimeDays' | 'madeBy'>,
 ): { readonly record: AccessToken; readonly text: string } {
   const text = `mrg_${Buffer.from(random(32)).toString('base64url')}`
-  const { name, party = name, roles, lifetimeDays } = terms
+  const { name, party = name, roles, lifetimeDays, madeBy } = terms
   const createdAt = clock()
   const record: AccessToken = {
     id: Buffer.from(random(9)).toString('hex'),
@@ -113,6 +119,7 @@ function newToken(
     roles: [...new Set(roles)],
     hash: hash('sha256', text, 'hex'),
     createdAt,
+    ...(madeBy === undefined ? {} : { madeBy }),
     ...(lifetimeDays === undefined ? {} : { expiresAt: createdAt + lifetimeDays * 86_400_000 }),
   }
   return { record, text }

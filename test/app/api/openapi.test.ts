@@ -101,7 +101,7 @@ describe('the OpenAPI document', () => {
     assert.deepEqual([schemes?.['token']?.['type'], schemes?.['token']?.['scheme']], ['http', 'bearer'])
     for (const { operation } of operations) {
       const { authority }: Operation = api[operation['operationId'] as OperationName]
-      assert.deepEqual(operation['security'], authority.length === 0 ? [] : [{ token: [] }])
+      assert.deepEqual(operation['security'], authority.length === 0 ? [] : [{ token: [] }, { certificate: [] }])
       assert.deepEqual(operation['x-authority'] ?? [], authority)
       assert.deepEqual(operation['x-roles'] ?? [], rolesWith(authority))
     }

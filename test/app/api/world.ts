@@ -13,6 +13,7 @@ import { deviceId } from '../../../src/domain/device.ts'
 import type { Log } from '../../../src/domain/port.ts'
 import { createAccess } from '../../../src/role/authorization/access.ts'
 import { createApproval } from '../../../src/role/authorization/approval.ts'
+import { createCallerDirectory } from '../../../src/role/authorization/caller.ts'
 import { createHandOver } from '../../../src/role/lifecycle/hand-over.ts'
 import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
@@ -99,6 +100,7 @@ export async function openWorld(
     random: randomBytes,
     log,
     access,
+    callers: createCallerDirectory({ store, clock, own: [authority.root, authority.issuing.certificate] }),
     approval: createApproval(store),
     revocation,
     lifecycle,

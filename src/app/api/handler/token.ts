@@ -15,7 +15,10 @@ export function tokenHandlers({
     },
     async tokenCreate({ body: { name, party, roles, lifetimeDays } }, { by, caller }) {
       requireAssignable(caller?.roles ?? [], roles)
-      const { token, secret } = await access.create({ name, roles, by, ...defined({ party, lifetimeDays }) })
+      const { token, secret } = await access.create({
+        ...{ name, roles, by },
+        ...defined({ party, lifetimeDays, madeBy: caller?.id }),
+      })
       return { ...tokenView(token), token: secret.revealText() }
     },
     async tokenRevoke({ params: { id } }, { by, caller }) {

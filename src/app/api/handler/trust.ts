@@ -34,6 +34,7 @@ export function trustHandlers({
 
 const unreadable = { malformed: 'anchor-invalid', signature: 'anchor-invalid', path: 'anchor-invalid' } as const
 
-function certificateOf(pem: string): Buffer {
+/** Of PEM. Throws OnboardingError `anchor-invalid`. */
+export function certificateOf(pem: string): Buffer {
   return withCodes(unreadable, () => decodePemBlock('CERTIFICATE', pem))
 }
