@@ -189,7 +189,11 @@ async function assemble(
       return own.authority
     },
     access,
-    callers: createCallerDirectory({ store, clock, own: [authority.root, authority.issuing.certificate] }),
+    callers: createCallerDirectory({
+      store,
+      clock,
+      own: () => [own.authority.root, own.authority.issuing.certificate],
+    }),
     approval: createApproval(store),
     revocation,
     recallWork,

@@ -100,7 +100,7 @@ export async function openWorld(
     random: randomBytes,
     log,
     access,
-    callers: createCallerDirectory({ store, clock, own: [authority.root, authority.issuing.certificate] }),
+    callers: createCallerDirectory({ store, clock, own: () => [authority.root, authority.issuing.certificate] }),
     approval: createApproval(store),
     revocation,
     lifecycle,
