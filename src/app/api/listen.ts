@@ -34,8 +34,7 @@ export async function listenApi(
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
   const { network, owner, port, store, clock, random, log, access, approval, revocation, recallWork } = site
-  const { lifecycle, handOver } = site
-  const { network, owner, port, store, clock, random, log, access, callers, approval, revocation, recallWork } = site
+  const { callers, lifecycle, handOver } = site
   return {
     store,
     clock,
