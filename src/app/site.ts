@@ -17,11 +17,11 @@ import type { ProfileName } from '../role/authorization/profile/profile.ts'
 import { createHandOver, type HandOverService, type OwnershipTransfer } from '../role/lifecycle/hand-over.ts'
 import { createLifecycle, type Lifecycle } from '../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../role/onboarding/authority.ts'
-import type { RolloverKind } from '../role/onboarding/authority-generation.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
 import { runRecallWork } from '../role/supply-chain/recall-work.ts'
+import type { AuthorityService } from './api/service.ts'
 import { openRecord } from './record.ts'
 import { openSiteCredential } from './site-credential.ts'
 import { startWorker, type Worker } from './worker.ts'
@@ -92,8 +92,8 @@ export interface Site {
   readonly credential: TlsCredential
   /** Gives the registrar a new certificate when its time has come; done by itself once a day. @returns whether it did */
   renewRegistrar(): Promise<boolean>
-  /** Rolls over the issuing CA, or the root and with it the issuing CA. @returns the name of what was made */
-  rollAuthority(kind: RolloverKind, by: string): Promise<string>
+  /** The same certification authority, for those who look at it and roll it over. */
+  readonly siteAuthority: AuthorityService
   onRenewal(listener: (credential: TlsCredential) => void): void
   /**
    * The first administrator's token of a new site, to be shown once; undefined when there has ever been one. It is made when
@@ -211,7 +211,11 @@ async function assemble(
       return own.credential
     },
     renewRegistrar: () => own.renew(),
-    rollAuthority: (kind, by) => own.roll(kind, by),
+    siteAuthority: {
+      current: () => own.authority,
+      roll: (kind, by) => own.roll(kind, by),
+      graceDays: policy.renewalGraceDays ?? 0,
+    },
     onRenewal: listener => own.onRenewal(listener),
     firstToken() {
       first ??= access.bootstrap()

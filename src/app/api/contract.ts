@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import { approvalOperations } from './contract/approval.ts'
 import { auditOperations } from './contract/audit.ts'
+import { authorityOperations } from './contract/authority.ts'
 import { callerOperations } from './contract/caller.ts'
 import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
@@ -25,6 +26,7 @@ export const api = {
   ...recallOperations,
   ...voucherOperations,
   ...credentialOperations,
+  ...authorityOperations,
   ...auditOperations,
   ...tokenOperations,
   ...doctorOperations,

@@ -14,6 +14,20 @@ const id = '8f14e45fceea167a5a36dedd'
 const pem = '-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n'
 const by = 'first-administrator (token/3f9a0c5b7d1e2f4a6b)'
 
+const certificate = {
+  subject: 'O=harbour-iot, CN=harbour-iot root',
+  notBefore: at,
+  notAfter: '2046-11-15T09:30:00.000Z',
+  successorDue: '2040-03-18T09:30:00.000Z',
+}
+
+const affected = {
+  credentials: 41,
+  devices: 41,
+  renewedBy: '2027-08-02T09:30:00.000Z',
+  lastEnds: '2027-11-20T09:30:00.000Z',
+}
+
 const device = {
   id,
   manufacturer: 'fjord',
@@ -284,6 +298,19 @@ export const examples: {
       },
     },
     credentialList: { reply: { items: [credential] } },
+    authorityShow: {
+      reply: {
+        roots: [certificate],
+        issuing: [{ ...certificate, name: 'issuing-1', issues: true, keyHere: true, inForce: affected }],
+        registrar: certificate,
+        renewal: { inForce: 41, dueThisWeek: 2, overdue: 1, expired: 0, graceDays: 0 },
+        warnings: [{ warning: '1 renewals-overdue' }],
+      },
+    },
+    authorityRoll: {
+      body: { kind: 'root', dryRun: true },
+      reply: { kind: 'root', dryRun: true, affected, devices: [id] },
+    },
     credentialRevoke: {
       body: { reason: 'keyCompromise' },
       reply: { ...credential, status: 'revoked', revokedAt: at, revocationReason: 'keyCompromise' },

@@ -34,7 +34,7 @@ export async function listenApi(
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
   const { network, owner, port, store, clock, random, log, access, approval, revocation, recallWork } = site
-  const { callers, lifecycle, handOver } = site
+  const { callers, lifecycle, handOver, siteAuthority } = site
   return {
     store,
     clock,
@@ -47,6 +47,7 @@ export function apiServices(site: Site): ApiServices {
     lifecycle,
     handOver,
     recallWork,
+    siteAuthority,
     site: {
       network,
       owner,

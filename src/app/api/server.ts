@@ -11,6 +11,7 @@ import { createEventStreams, type EventStreams, type StreamLimits } from './even
 import { failureProblem } from './failure.ts'
 import { approvalHandlers } from './handler/approval.ts'
 import { auditHandlers } from './handler/audit.ts'
+import { authorityHandlers } from './handler/authority.ts'
 import { callerHandlers } from './handler/caller.ts'
 import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
@@ -151,6 +152,7 @@ function createHandlers(services: ApiServices): Handlers {
     ...manifestHandlers(services),
     ...recallHandlers(services),
     ...credentialHandlers(services),
+    ...authorityHandlers(services),
     ...auditHandlers(services),
     ...tokenHandlers(services),
     ...doctorHandlers(services),

@@ -6,6 +6,8 @@ import type { Approval } from '../../role/authorization/approval.ts'
 import type { CallerDirectory } from '../../role/authorization/caller.ts'
 import type { HandOverService } from '../../role/lifecycle/hand-over.ts'
 import type { Lifecycle } from '../../role/lifecycle/lifecycle.ts'
+import type { SiteAuthority } from '../../role/onboarding/authority.ts'
+import type { RolloverKind } from '../../role/onboarding/authority-generation.ts'
 import type { Revocation } from '../../role/onboarding/revocation.ts'
 import type { Api, Input, OperationName, Reply } from './contract.ts'
 
@@ -23,6 +25,7 @@ export interface ApiServices {
   readonly handOver: HandOverService
   /** What follows the import of a recall. */
   readonly recallWork: { wake(): void }
+  readonly siteAuthority: AuthorityService
   readonly site: SiteFacts
   /** Where it runs; absent where it has no machine of its own to look at. */
   readonly place?: SitePlace
@@ -34,6 +37,14 @@ export interface SitePlace {
   readonly host: string
   /** Names of the issuing authorities whose keys are here, newest first. */
   readonly issuers: readonly string[]
+}
+
+/** The certification authority of the site. */
+export interface AuthorityService {
+  current(): SiteAuthority
+  /** @returns the name of what was made */
+  roll(kind: RolloverKind, by: string): Promise<string>
+  readonly graceDays: number
 }
 
 /** What a site says of itself. */

@@ -3,6 +3,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { version } from '../version.ts'
 import { approvalCommand } from './approval.ts'
 import { auditCommand } from './audit.ts'
+import { authorityCommand } from './authority.ts'
 import { backupCommand, restoreCommand } from './backup.ts'
 import { callerCommand } from './caller.ts'
 import { Cli } from './command.ts'
@@ -66,6 +67,7 @@ const nouns = [
   approvalCommand,
   voucherCommand,
   credentialCommand,
+  authorityCommand,
   tokenCommand,
   callerCommand,
   auditCommand,

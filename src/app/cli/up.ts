@@ -41,6 +41,7 @@ interface UpOptions extends StorePlace, KeyOptions {
   readonly apiPort: number
   readonly host?: readonly string[]
   readonly days?: number
+  readonly graceDays?: number
   readonly quiet?: boolean
 }
 
@@ -67,6 +68,7 @@ export function upCommand(cli: Cli): Command {
     .option('--api-listen <address>', 'address of the API; with TLS when it is not of this machine alone', '127.0.0.1')
     .option('--api-port <port>', 'port of the API', count(0, 65_535), 8480)
     .option('--days <count>', 'lifetime of network credentials', count(1, 3650))
+    .option('--grace-days <count>', 'how long after its end a credential may be renewed in place', count(0, 3650))
     .option('--quiet', 'log warnings and errors only')
     .action(cli.run<UpOptions, []>(up))
 }
@@ -137,6 +139,7 @@ async function open(
     ...defined({
       storeUrl: storePlace(options, io.env),
       credentialLifetimeDays: options.days,
+      renewalGraceDays: options.graceDays,
       reusePort: options.reusePort,
     }),
     host: options.listen ?? anyAddress(),

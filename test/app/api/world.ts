@@ -17,6 +17,7 @@ import { createCallerDirectory } from '../../../src/role/authorization/caller.ts
 import { createHandOver } from '../../../src/role/lifecycle/hand-over.ts'
 import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
+import { rollAuthority } from '../../../src/role/onboarding/authority-generation.ts'
 import { createRevocation, defaultCrlValidity } from '../../../src/role/onboarding/revocation.ts'
 import { openTestStore } from '../../store.ts'
 
@@ -77,14 +78,15 @@ export async function openWorld(
   const opened = await openTestStore({ clock })
   const { store } = opened
   const log = recordingLog()
-  const authority = await setUpAuthority({
+  const place = {
     store,
     keys: memoryKeyStore(),
     clock,
     network: 'harbour-iot',
     hosts: ['registrar.harbour.example'],
     curve: 'P-256',
-  })
+  } as const
+  let authority = await setUpAuthority(place)
   const access = createAccess({ store, clock, random: randomBytes })
   const revocation = createRevocation({
     store,
@@ -106,6 +108,15 @@ export async function openWorld(
     lifecycle,
     handOver: createHandOver({ store, clock, lifecycle, owners }),
     recallWork: { wake() {} },
+    siteAuthority: {
+      current: () => authority,
+      async roll(kind, by) {
+        const made = await rollAuthority(place, kind, by)
+        authority = await setUpAuthority(place)
+        return made
+      },
+      graceDays: 0,
+    },
     site: {
       network: 'harbour-iot',
       owner: 'harbour',
