@@ -20,6 +20,7 @@ import type { SiteAuthority } from '../role/onboarding/authority.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
+import { createSiteOwnership, type SiteOwnership } from '../role/ownership/site-ownership.ts'
 import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import type { AuthorityService } from './api/service.ts'
 import { openRecord } from './record.ts'
@@ -75,6 +76,8 @@ export interface Site {
   readonly callers: CallerDirectory
   readonly approval: Approval
   readonly revocation: Revocation
+  /** Offers, acceptances and grants, with the site's keys. */
+  readonly ownership: SiteOwnership
   /** Goes through the devices after the import of a recall. */
   readonly recallWork: Worker
   readonly lifecycle: Lifecycle
@@ -196,6 +199,15 @@ async function assemble(
     }),
     approval: createApproval(store),
     revocation,
+    ownership: createSiteOwnership({
+      store,
+      clock,
+      random,
+      owner,
+      root: () => own.authority.root,
+      registrar: () => own.authority.registrar,
+      client: manufacturers,
+    }),
     recallWork,
     lifecycle,
     handOver,

@@ -5,6 +5,7 @@ import type { ErrorCode } from './error.ts'
 import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
 import type { LifecycleState } from './lifecycle.ts'
 import type { DeviceTerms, PolicyBasis, Posture, Stay } from './policy.ts'
+import type { SiteRight } from './right.ts'
 
 /** Where a device stands with the people of this site. */
 export type Standing = 'expected' | 'waiting' | 'approved' | 'denied' | 'withdrawn'
@@ -23,6 +24,8 @@ export interface Device extends DeviceLife {
   /** Owner that the newest known declaration names; empty when none is known. */
   readonly owner: string
   readonly declarationVersion: number
+  /** What that declaration allows this site; absent when it was not held against the site's keys. */
+  readonly right?: SiteRight
   readonly mudUrl?: string
   /** Key of the birth credential as the manufacturer's manifest names it, before the device was heard of. */
   readonly expectedKeyHash?: string
@@ -67,6 +70,9 @@ export type DeviceEvent =
         readonly source: string
         readonly owner: string
         readonly declarationVersion: number
+        readonly right?: SiteRight
+        /** Ids of the authorized onboarders that the declaration names; absent when there are none. */
+        readonly onboarders?: readonly string[]
         /** SHA-256 of the birth key, hex, when a manifest names it. */
         readonly keyHash?: string
         readonly mudUrl?: string
@@ -193,14 +199,17 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
   const next = { ...device, version: device.version + 1 }
   switch (event.kind) {
     case 'device-expected': {
-      const { model, owner, declarationVersion, keyHash, mudUrl } = event.body
+      const { model, owner, declarationVersion, right, keyHash, mudUrl } = event.body
       const standing = device.standing === 'waiting' ? 'expected' : device.standing
       // A manifest written before a transfer must not bring the former owner back.
-      const newest = declarationVersion >= device.declarationVersion ? { owner, declarationVersion } : {}
+      const before = device.standing === 'waiting' ? unawaited(next) : next
+      const newest =
+        declarationVersion >= device.declarationVersion
+          ? declaredTo(before, { owner, declarationVersion, right })
+          : before
       return {
-        ...(device.standing === 'waiting' ? unawaited(next) : next),
-        model,
         ...newest,
+        model,
         standing,
         ...(keyHash === undefined ? {} : { expectedKeyHash: keyHash }),
         ...(mudUrl === undefined ? {} : { mudUrl }),
@@ -341,6 +350,15 @@ function newDevice(event: DeviceEvent): Device {
 function withoutTraces(device: Device): Device {
   const { attempt: _, voucher: __, connectedAt: ___, refusal: ____, ...rest } = device
   return rest
+}
+
+/** What an earlier declaration allowed says nothing any more. */
+function declaredTo(
+  device: Device,
+  { right, ...declared }: Pick<Device, 'owner' | 'declarationVersion'> & { readonly right: SiteRight | undefined },
+): Device {
+  const { right: _, ...rest } = device
+  return { ...rest, ...declared, ...(right === undefined ? {} : { right }) }
 }
 
 function withoutRefusal(device: Device): Device {

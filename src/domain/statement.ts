@@ -112,7 +112,9 @@ const rules: Readonly<Record<string, Rule>> = {
   'ownership-transferred': declared,
   'onboarder-granted': declared,
   'onboarder-revoked': declared,
-  'ownership-offered': (body, id) => [set('offer', id, { ...body, state: 'open', versions: undefined })],
+  'ownership-offered': ({ by: _by, ...body }, id) => [
+    set('offer', id, { ...body, state: 'open', versions: undefined }),
+  ],
   'offer-accepted': ({ versions }, id) => [merge('offer', id, { state: 'accepted', versions })],
   'offer-revoked': (_body, id) => [merge('offer', id, { state: 'revoked' })],
   'unit-withdrawn': (_body, serial) => [merge('unit', serial, { withdrawn: true })],

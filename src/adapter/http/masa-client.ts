@@ -4,7 +4,8 @@ import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { decodeBase64 } from '../../codec/base64.ts'
 import { certificateOf } from '../../crypto/certificate-cache.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import type { Clock, MasaAnswer, MasaClient, MasaRequest } from '../../domain/port.ts'
+import { ownershipPath } from '../../domain/ownership-request.ts'
+import type { Clock, MasaAnswer, MasaClient, MasaRequest, OwnershipClient } from '../../domain/port.ts'
 import type { TrustedManufacturer } from '../../domain/site.ts'
 import { type Resolve, resolveHost } from './address-guard.ts'
 import { Gate } from './gate.ts'
@@ -44,7 +45,7 @@ export interface MasaClientOptions {
   readonly resolve?: Resolve
 }
 
-export interface HttpsMasaClient extends MasaClient {
+export interface HttpsMasaClient extends MasaClient, OwnershipClient {
   setCredential(credential: TlsCredential): void
   /** Ends all connections. */
   close(): void
@@ -66,11 +67,16 @@ export function createMasaClient(options: MasaClientOptions = {}): HttpsMasaClie
   })
   const gate = new Gate(limits.connectionsPerHost)
   const terms = termsRegister()
-  const ask = (operation: Operation, request: MasaRequest) =>
-    follow({ agent, gate, limits, operation, request, terms: terms(request.manufacturer) })
+  // A manifest of many devices is longer than any voucher.
+  const wide = { ...limits, body: Math.max(limits.body, 0x10_0000) }
+  const ask = (operation: Operation, request: MasaRequest) => {
+    const bounds = operation === 'ownership' ? wide : limits
+    return follow({ agent, gate, limits: bounds, operation, request, terms: terms(request.manufacturer) })
+  }
   return {
     requestVoucher: request => ask('requestvoucher', request),
     requestAuditLog: request => ask('requestauditlog', request),
+    requestOwnership: request => ask('ownership', request),
     setCredential: credential => agent.setCredential(credential),
     close: () => agent.destroy(),
   }
@@ -94,7 +100,7 @@ function termsRegister(): (manufacturer: TrustedManufacturer) => MasaTerms {
   }
 }
 
-type Operation = 'requestvoucher' | 'requestauditlog'
+type Operation = 'requestvoucher' | 'requestauditlog' | 'ownership'
 
 interface Inquiry {
   readonly agent: MasaAgent
@@ -115,7 +121,10 @@ const maxHops = 3
 async function follow(inquiry: Inquiry): Promise<MasaAnswer> {
   const { request, operation, limits } = inquiry
   const deadline = AbortSignal.timeout(limits.totalTime)
-  let url = target(`${request.baseUrl}/${operation}`)
+  let url =
+    operation === 'ownership'
+      ? target(ownershipPath, target(request.baseUrl))
+      : target(`${request.baseUrl}/${operation}`)
   let method: 'GET' | 'POST' = 'POST'
   let origins = 1
   for (let hop = 0; ; hop++) {

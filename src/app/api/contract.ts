@@ -9,6 +9,7 @@ import { doctorOperations } from './contract/doctor.ts'
 import { lifecycleOperations } from './contract/lifecycle.ts'
 import { manifestOperations } from './contract/manifest.ts'
 import type { Contract, Operation } from './contract/operation.ts'
+import { ownershipOperations } from './contract/ownership.ts'
 import { recallOperations } from './contract/recall.ts'
 import { siteOperations } from './contract/site.ts'
 import { tokenOperations } from './contract/token.ts'
@@ -23,6 +24,7 @@ export const api = {
   ...approvalOperations,
   ...trustOperations,
   ...manifestOperations,
+  ...ownershipOperations,
   ...recallOperations,
   ...voucherOperations,
   ...credentialOperations,

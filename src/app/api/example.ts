@@ -143,6 +143,19 @@ const checkpoint = {
   key: 'MFkw…',
   signature: 'MEUC…',
 }
+const card = { id: 'quay-integrators', name: 'Quay Integrators', domains: ['q83vEjRWeJC7zN3uAAECAwQFBgc='] }
+const offer = {
+  id: hash,
+  manufacturer: 'fjord',
+  serials: ['CL2-000001'],
+  buyer: card,
+  expiresAt: '2026-12-04T09:30:00.000Z',
+  madeAt: at,
+  state: 'open' as const,
+}
+const requested = { request: 'eyJwYXlsb2FkIjoi…', sent: true }
+const handed = { manifest: { ...manifest, devices: 1 }, new: 0, updated: 1, unchanged: 0, refused: [] }
+
 const token = {
   id: '3f9a0c5b7d1e2f4a6b',
   name: 'night-shift',
@@ -260,6 +273,36 @@ export const examples: {
       },
     },
     manifestList: { reply: { items: [manifest] } },
+    ownershipOffer: {
+      body: { devices: [id], days: 14, buyer: card },
+      reply: { ...requested, offer, file: '{"format":"mooring-offer 1",…}', link: 'mooring-offer:eyJmb3JtYXQi…' },
+    },
+    ownershipOfferList: { reply: { items: [offer] } },
+    ownershipOfferRefresh: { reply: { ...requested, offer: { ...offer, state: 'accepted' }, report: handed } },
+    ownershipOfferRevoke: { body: {}, reply: { ...requested, offer: { ...offer, state: 'revoked' } } },
+    ownershipAccept: { body: { offer: 'mooring-offer:eyJmb3JtYXQi…' }, reply: { ...requested, report: handed } },
+    ownershipGrant: { body: { devices: [id], onboarder: card }, reply: { ...requested, report: handed } },
+    ownershipRevoke: {
+      body: { devices: [id], onboarder: 'quay-integrators' },
+      reply: { ...requested, report: handed },
+    },
+    ownershipRefresh: { body: { devices: [id] }, reply: { ...requested, report: handed } },
+    ownershipTake: { body: { answer: 'eyJvZmZlciI6e319' }, reply: { report: handed } },
+    ownershipShow: {
+      reply: {
+        device: id,
+        manufacturer: 'fjord',
+        serial: 'CL2-000001',
+        owner: 'harbour',
+        declarationVersion: 3,
+        right: 'owner' as const,
+        onboarders: ['quay-integrators'],
+        history: [
+          { declarationVersion: 2, owner: 'harbour', right: 'owner' as const, onboarders: [], at },
+          { declarationVersion: 3, owner: 'harbour', right: 'owner' as const, onboarders: ['quay-integrators'], at },
+        ],
+      },
+    },
     recallImport: {
       body: { notice: 'eyJ0eXAiOiJkZXZpY2UtcmVjYWxsK2p3cyJ9', treatment: 'hold' },
       reply: { recall, changed: true },

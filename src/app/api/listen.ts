@@ -34,7 +34,7 @@ export async function listenApi(
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
   const { network, owner, port, store, clock, random, log, access, approval, revocation, recallWork } = site
-  const { callers, lifecycle, handOver, siteAuthority } = site
+  const { callers, lifecycle, handOver, siteAuthority, ownership } = site
   return {
     store,
     clock,
@@ -48,6 +48,7 @@ export function apiServices(site: Site): ApiServices {
     handOver,
     recallWork,
     siteAuthority,
+    ownership,
     site: {
       network,
       owner,

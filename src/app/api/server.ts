@@ -18,6 +18,7 @@ import { deviceHandlers } from './handler/device.ts'
 import { doctorHandlers } from './handler/doctor.ts'
 import { lifecycleHandlers } from './handler/lifecycle.ts'
 import { manifestHandlers } from './handler/manifest.ts'
+import { ownershipHandlers } from './handler/ownership.ts'
 import { recallHandlers } from './handler/recall.ts'
 import { siteHandlers } from './handler/site.ts'
 import { tokenHandlers } from './handler/token.ts'
@@ -150,6 +151,7 @@ function createHandlers(services: ApiServices): Handlers {
     ...approvalHandlers(services),
     ...trustHandlers(services),
     ...manifestHandlers(services),
+    ...ownershipHandlers(services),
     ...recallHandlers(services),
     ...credentialHandlers(services),
     ...authorityHandlers(services),

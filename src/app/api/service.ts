@@ -9,6 +9,7 @@ import type { Lifecycle } from '../../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../../role/onboarding/authority.ts'
 import type { RolloverKind } from '../../role/onboarding/authority-generation.ts'
 import type { Revocation } from '../../role/onboarding/revocation.ts'
+import type { SiteOwnership } from '../../role/ownership/site-ownership.ts'
 import type { Api, Input, OperationName, Reply } from './contract.ts'
 
 /** What the API needs of a site. */
@@ -23,6 +24,7 @@ export interface ApiServices {
   readonly revocation: Pick<Revocation, 'revoke'>
   readonly lifecycle: Pick<Lifecycle, 'step' | 'allowed' | 'timeline' | 'wiped'>
   readonly handOver: HandOverService
+  readonly ownership: SiteOwnership
   /** What follows the import of a recall. */
   readonly recallWork: { wake(): void }
   readonly siteAuthority: AuthorityService

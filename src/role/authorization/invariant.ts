@@ -3,6 +3,7 @@ import type { Device } from '../../domain/device.ts'
 import type { ErrorCode } from '../../domain/error.ts'
 import { lifeRefusal } from '../../domain/lifecycle-onboarding.ts'
 import type { RecallRecord } from '../../domain/recall.ts'
+import { mayOnboardHere } from '../../domain/right.ts'
 
 /** What forbids a device whatever the policies of a site say. */
 export interface Violation {
@@ -42,7 +43,7 @@ export function violated(
   if (standing === 'denied') return { rule: 'standing', code: 'device-denied', note: 'denied by a person' }
   const over = known === undefined ? undefined : lifeRefusal(known)
   if (over !== undefined) return { rule: 'lifecycle', code: over, note: `the device is in ${known?.lifecycle}` }
-  if (owner !== '' && !owners.includes(owner)) {
+  if (known !== undefined && !mayOnboardHere(known, owners)) {
     return { rule: 'ownership', code: 'owner-mismatch', note: `declaration names ${owner}` }
   }
   return undefined

@@ -2,6 +2,7 @@ import type { ProvenIdentity } from '../../domain/admission.ts'
 import type { Device } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { lifeRefusal } from '../../domain/lifecycle-onboarding.ts'
+import { mayOnboardHere } from '../../domain/right.ts'
 
 /** What people decided counts at once, also for a device that still holds a voucher or a credential. */
 export function checkStanding(device: Device): void {
@@ -19,8 +20,8 @@ export function checkStay({ id, stay }: Device): void {
 }
 
 /** A declaration that came after the voucher may have given the device to somebody else. */
-export function checkOwner({ id, owner }: Device, owners: readonly string[]): void {
-  if (owner !== '' && !owners.includes(owner)) throw new OnboardingError('owner-mismatch', { device: id })
+export function checkOwner(device: Device, owners: readonly string[]): void {
+  if (!mayOnboardHere(device, owners)) throw new OnboardingError('owner-mismatch', { device: device.id })
 }
 
 /** Whoever has another key under the same serial number must not speak for the device, or write its history. */

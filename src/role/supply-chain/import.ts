@@ -1,7 +1,10 @@
+import { decodeCertificate } from '../../codec/x509/certificate.ts'
 import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
 import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
+import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
+import { rightOf } from '../../domain/right.ts'
 import type { ManifestRecord, TrustedManufacturer } from '../../domain/site.ts'
 import { openManifest, type VerifiedManifest } from './manifest.ts'
 import { listManufacturers, statementAnchors } from './trust.ts'
@@ -44,11 +47,12 @@ export async function importManifest(
 ): Promise<ImportReport> {
   const anchors = statementAnchors(manufacturers ?? (await listManufacturers(store)))
   const manifest = await openManifest(bytes, { anchors, at: new Date(clock()) })
+  const own = await ownDomains(store)
   const counts = { new: 0, updated: 0, unchanged: 0 }
   const refused: { serial: string; code: ErrorCode }[] = []
   for (let first = 0; first < manifest.units.length; first += groupSize) {
     const group = manifest.units.slice(first, first + groupSize)
-    const outcomes = await store.transaction(tx => expectGroup(tx, manifest, group))
+    const outcomes = await store.transaction(tx => expectGroup(tx, manifest, group, own))
     outcomes.forEach((outcome, i) => {
       if (outcome === 'new' || outcome === 'updated' || outcome === 'unchanged') counts[outcome]++
       else refused.push({ serial: group[i]!.serial, code: outcome })
@@ -59,6 +63,7 @@ export async function importManifest(
     id: manifest.hash,
     manufacturer: manifest.trustedAs,
     statedName: manifest.manufacturer,
+    masaUrl: manifest.masaUrl,
     devices: manifest.units.length,
     importedAt: clock(),
     importedBy,
@@ -66,18 +71,38 @@ export async function importManifest(
   return { manifest: record, ...counts, refused }
 }
 
-async function expectGroup(tx: Tx, manifest: VerifiedManifest, group: readonly Unit[]): Promise<Outcome[]> {
+/** Ids of the roots that declarations know this site by, old and new; undefined where a site has no authority yet. */
+export async function ownDomains(store: Store): Promise<readonly string[] | undefined> {
+  const issuers = await store.read(tables => tables.issuer.find({}, { limit: 1000 }))
+  const roots = issuers.filter(({ name }) => /^root(-\d+)?$/.test(name))
+  if (roots.length === 0) return undefined
+  return roots.flatMap(({ certificate }) => domainIds(decodeCertificate(Buffer.from(certificate, 'base64'))))
+}
+
+async function expectGroup(
+  tx: Tx,
+  manifest: VerifiedManifest,
+  group: readonly Unit[],
+  own: readonly string[] | undefined,
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
-  for (const unit of group) outcomes.push(await expectUnit(tx, manifest, unit))
+  for (const unit of group) outcomes.push(await expectUnit(tx, manifest, unit, own))
   return outcomes
 }
 
-async function expectUnit(tx: Tx, { trustedAs, hash }: VerifiedManifest, unit: Unit): Promise<Outcome> {
+async function expectUnit(
+  tx: Tx,
+  { trustedAs, hash }: VerifiedManifest,
+  unit: Unit,
+  own: readonly string[] | undefined,
+): Promise<Outcome> {
   const known = await tx.device.get(deviceId(trustedAs, unit.serial))
   const { serial, model, keyHash, mudUrl, declared } = unit
   const refusal = known === undefined ? undefined : refusalOf(known, unit)
   if (refusal !== undefined) return refusal
-  if (known !== undefined && isCurrent(known, unit)) return 'unchanged'
+  const right = own === undefined ? undefined : rightOf(declared, own)
+  if (known !== undefined && known.right === right && isCurrent(known, unit)) return 'unchanged'
+  const onboarders = declared.authorizedOnboarders.map(({ id }) => id)
   await expect(tx, known, {
     manufacturer: trustedAs,
     serial,
@@ -86,6 +111,8 @@ async function expectUnit(tx: Tx, { trustedAs, hash }: VerifiedManifest, unit: U
     owner: declared.owner.id,
     declarationVersion: declared.version,
     keyHash,
+    ...(right === undefined ? {} : { right }),
+    ...(onboarders.length === 0 ? {} : { onboarders }),
     ...(mudUrl === undefined ? {} : { mudUrl }),
   })
   return known === undefined ? 'new' : 'updated'

@@ -10,6 +10,7 @@ import type { ApiServices } from '../../../src/app/api/service.ts'
 import { defined } from '../../../src/app/defined.ts'
 import type { BundleName, RoleName } from '../../../src/domain/authority.ts'
 import { deviceId } from '../../../src/domain/device.ts'
+import { OnboardingError } from '../../../src/domain/error.ts'
 import type { Log } from '../../../src/domain/port.ts'
 import { createAccess } from '../../../src/role/authorization/access.ts'
 import { createApproval } from '../../../src/role/authorization/approval.ts'
@@ -19,6 +20,7 @@ import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
 import { rollAuthority } from '../../../src/role/onboarding/authority-generation.ts'
 import { createRevocation, defaultCrlValidity } from '../../../src/role/onboarding/revocation.ts'
+import { createSiteOwnership } from '../../../src/role/ownership/site-ownership.ts'
 import { openTestStore } from '../../store.ts'
 
 export const start = Date.parse('2026-11-20T08:00:00Z')
@@ -117,6 +119,19 @@ export async function openWorld(
       },
       graceDays: 0,
     },
+    ownership: createSiteOwnership({
+      store,
+      clock,
+      random: randomBytes,
+      owner: 'harbour',
+      root: () => authority.root,
+      registrar: () => authority.registrar,
+      client: {
+        async requestOwnership() {
+          throw new OnboardingError('masa-unreachable', { host: 'masa.example' })
+        },
+      },
+    }),
     site: {
       network: 'harbour-iot',
       owner: 'harbour',

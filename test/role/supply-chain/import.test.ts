@@ -76,7 +76,15 @@ describe('importing a manifest', () => {
       assert.deepEqual(progress, [[3, 3]])
       assert.deepEqual(
         { ...report.manifest, id: 'x' },
-        { id: 'x', manufacturer: 'acme', statedName: 'Acme', devices: 3, importedAt: now, importedBy: 'anna' },
+        {
+          id: 'x',
+          manufacturer: 'acme',
+          statedName: 'Acme',
+          masaUrl: 'https://masa.acme.example/.well-known/brski',
+          devices: 3,
+          importedAt: now,
+          importedBy: 'anna',
+        },
       )
       const unit = await factory.store.read(tables => tables.unit.get('B1-000002'))
       assert.deepEqual(await deviceOf(site, 'B1-000002'), {
