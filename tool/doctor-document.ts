@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checks } from '../src/app/doctor/checks.ts'
 
-/** docs/doctor.md, from what the checks say of themselves: `node tool/doctor-document.ts` writes it. */
+/** docs/doctor.md, from what the checks say of themselves: `npm run doctor-document` writes it. */
 export function doctorDocument(): string {
   const sections = checks.map(({ id, title, about, party, needs }) => {
     const whom = party.includes('manufacturer') ? 'site and factory' : 'site'

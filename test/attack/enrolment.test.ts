@@ -122,7 +122,7 @@ describe('enrolment under attack', () => {
     assert.equal((await credentials()).filter(({ status }) => status === 'issued').length, 0)
   })
 
-  it('a revoked credential opens nothing', async () => {
+  it('a revoked credential opens nothing [S3.C2, WP-M6.01]', async () => {
     const { ldevid, connected } = await onboarded('B1-000001')
     assert.equal((await connected.request('GET', presencePath, '', '')).status, 200)
     const [first] = await credentials()
@@ -198,7 +198,7 @@ describe('enrolment under attack', () => {
     assert.equal((await pledge.enroll(newKey())).status, 200)
   })
 
-  it('a key that the sender does not hold, or that is a birth key, gets nothing', async () => {
+  it('a key that the sender does not hold, or that is a birth key, gets nothing [WP-M6.01]', async () => {
     const { unit, pledge } = await vouched('B1-000001')
     const victim = home.unit('B1-000002')
     const borrowed: Signer = { ...victim.signer, sign: data => unit.signer.sign(data) }

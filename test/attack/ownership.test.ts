@@ -62,7 +62,7 @@ describe('an attack on ownership', () => {
     devices: [{ serial, version, lifecycle: 'US.DEC', wiped: true, onboarded: true, ...more }],
   })
 
-  it('by a thief who offers what is not his', async () => {
+  it('by a thief who offers what is not his [WP-M6.09]', async () => {
     const serial = fresh()
     await refused('not-owner', serial, (await world.offer(thief, [serial])).bytes)
   })
@@ -74,7 +74,7 @@ describe('an attack on ownership', () => {
     await refused('not-owner', serial, accept)
   })
 
-  it('by a thief who knows the offer and not the secret', async () => {
+  it('by a thief who knows the offer and not the secret [WP-M6.09]', async () => {
     const serial = fresh()
     const offer = await world.offer(alice, [serial])
     await world.service.apply(offer.bytes)
@@ -108,7 +108,7 @@ describe('an attack on ownership', () => {
     assert.equal(now.owner, 'thief')
   })
 
-  it('by a former owner: with a new offer, an old one, a grant, or the revocation of the offer', async () => {
+  it('by a former owner: with a new offer, an old one, a grant, or the revocation of the offer [WP-M6.09]', async () => {
     const serial = fresh()
     const [old, offer] = [await world.offer(alice, [serial]), await world.offer(alice, [serial])]
     await world.service.apply(old.bytes)
@@ -122,7 +122,7 @@ describe('an attack on ownership', () => {
     await refused('not-owner', serial, await world.ask(alice, { action: 'revoke', devices, onboarder: 'bob' }))
   })
 
-  it('by an integrator: who sells, authorizes another, keeps himself, or comes back with the old grant', async () => {
+  it('by an integrator: who sells, authorizes another, keeps himself, or comes back with the old grant [WP-LE-E3, WP-R17]', async () => {
     const serial = fresh()
     const grant = await world.ask(alice, {
       action: 'grant',
@@ -237,7 +237,7 @@ describe('an attack on ownership', () => {
     world.time.now -= day
   })
 
-  it('by an owner, of what may not change hands: in use, not wiped, at its end, withdrawn, twice, for ever', async () => {
+  it('by an owner, of what may not change hands: in use, not wiped, at its end, withdrawn, twice, for ever [WP-LE-E1, WP-M6.12]', async () => {
     const serial = fresh()
     const offer = async (more: object) => (await world.offer(alice, [serial], more)).bytes
     for (const lifecycle of ['US.OPR', 'US.ONB', 'US.COM', 'US.MWC', 'EL.EOL', 'nowhere']) {
@@ -333,7 +333,7 @@ describe('an attack on ownership', () => {
     assert.equal((await send(Buffer.from('{}')))?.status, 400)
   })
 
-  it('by two who accept at once: one has it, and the other is told', async () => {
+  it('by two who accept at once: one has it, and the other is told [WP-LG-1]', async () => {
     for (let n = 0; n < 6; n++) {
       const serial = fresh()
       const offer = await world.offer(alice, [serial])

@@ -58,17 +58,17 @@ describe('secrets of site, manufacturers and devices', () => {
     assert.ok(first !== undefined && occursIn(Buffer.from(`x${first.toString('base64')}`), first))
   })
 
-  it('lie in no file, not even where keys are kept', async () => {
+  it('lie in no file, not even where keys are kept [WP-M6.05]', async () => {
     searchIn(await contentsOf(directory), 'a file')
   })
 
-  it('are in no log line', () => {
+  it('are in no log line [WP-M6.05]', () => {
     assert.ok(log.lines.length > 0)
     searchIn(Buffer.from(JSON.stringify(log.lines)), 'the log')
     searchIn(Buffer.from(inspect(log.lines, { depth: 20, maxArrayLength: null })), 'the log, inspected')
   })
 
-  it('are in no event, and in nothing that can be looked into', async () => {
+  it('are in no event, and in nothing that can be looked into [WP-M6.05]', async () => {
     for (const store of [stage.site.store, ...stage.makers.map(({ site }) => site.store)]) {
       const { events } = await store.feed({}, 10_000)
       searchIn(Buffer.from(JSON.stringify(events)), 'an event')
@@ -78,7 +78,7 @@ describe('secrets of site, manufacturers and devices', () => {
     searchIn(Buffer.from(JSON.stringify([stage.site.authority, everything.makers])), 'the JSON of an object')
   })
 
-  it('are in no answer of the API', async () => {
+  it('are in no answer of the API [WP-M6.05]', async () => {
     const { site } = stage
     const facts = {
       network: site.network,

@@ -49,7 +49,7 @@ const exactly = {
 }
 
 describe('the sixteen roles', () => {
-  test('may do exactly what section 5 says', () => {
+  test('may do exactly what section 5 says [WP-R01 to WP-R16]', () => {
     assert.deepEqual(Object.keys(exactly), [...functionalRoleNames])
     for (const [n, role] of functionalRoleNames.entries()) {
       const { authorities: given, views, requirement, section } = functionalRoles[role]
@@ -112,7 +112,7 @@ describe('giving roles', () => {
     }
   }
 
-  test('is for owners, each below the own role', () => {
+  test('is for owners, each below the own role [WP-R17]', () => {
     assert.ok(may(['device-owner'], ['device-installer', 'device-onboarder', 'device-manager', 'device-user']))
     assert.ok(may(['device-owner'], ['application-owner', 'device-authorised-onboarder']))
     assert.ok(may(['network-owner'], ['network-administrator', 'auditor']))

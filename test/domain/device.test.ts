@@ -203,7 +203,7 @@ describe('whatever happens, in whatever order', () => {
     )
   })
 
-  test('a rung never exceeds what the evidence speaks for', () => {
+  test('a rung never exceeds what the evidence speaks for [WP-M6.02]', () => {
     fc.assert(
       fc.property(history, events => {
         const { rung } = fold(events)

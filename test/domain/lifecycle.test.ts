@@ -81,7 +81,7 @@ describe('the table', () => {
     assert.deepEqual(new Set(rows.flatMap(row => row.guard ?? [])), new Set(Object.keys(lifecycleGuards)))
   })
 
-  test('reaches every state from the first', () => {
+  test('reaches every state from the first [WP-LS-*]', () => {
     const reached = new Set<LifecycleState>(['SC.RDD'])
     for (const state of reached) for (const { to } of possibleMoves(state)) reached.add(to)
     assert.deepEqual([...reached].sort(), [...states].sort())
@@ -94,7 +94,7 @@ describe('the table', () => {
     )
   })
 
-  test('lets the device manager alone connect and disconnect, and disconnects into maintenance or out of use (E4)', () => {
+  test('lets the device manager alone connect and disconnect, and disconnects into maintenance or out of use (E4) [WP-LE-E4]', () => {
     const connections = rows.filter(row => /^(dis)?connect/.test(row.event))
     assert.equal(connections.length, 5)
     for (const row of connections) assert.deepEqual(row.actors, ['device-manager'], row.id)
@@ -103,7 +103,7 @@ describe('the table', () => {
     }
   })
 
-  test('refuses every maintenance step of an unsupported device (WP-LG-7)', () => {
+  test('refuses every maintenance step of an unsupported device (WP-LG-7) [WP-LG-7]', () => {
     assert.deepEqual(
       possibleMoves('US.UNS').map(row => row.event),
       ['disconnect', 'break'],
@@ -178,7 +178,7 @@ describe('a step', () => {
 
   for (const row of rows) {
     const { id, from, event, to, guard, effect } = row
-    test(`${id} ${from} ${event} ${to}`, () => {
+    test(`${id} ${from} ${event} ${to} is taken by its actors alone, and only when its guard holds [WP-LT-${id}]`, () => {
       for (const alternative of alternativesOf(row)) {
         for (const actor of actors) {
           const step = () => move(from, event, actor, alternative)
@@ -288,7 +288,7 @@ describe('a random walk', () => {
     )
   })
 
-  test('leads from a break to decommissioning and from there to end of life only (E5)', () => {
+  test('leads from a break to decommissioning and from there to end of life only (E5) [WP-LE-E5]', () => {
     fc.assert(
       fc.property(start, choices, (from, steps) => {
         const { broken, visited, state } = walk(from, steps)
@@ -314,7 +314,7 @@ describe('a random walk', () => {
 describe('change of owner and onboarders', () => {
   const transferable = ['SC.MFG', 'SC.INT', 'SC.RBR', 'SC.TRN', 'SC.STO', 'SC.SHL', 'US.INS', 'US.DEC']
 
-  test('the owner transfers a wiped device before onboarding and after decommissioning, never between (E1)', () => {
+  test('the owner transfers a wiped device before onboarding and after decommissioning, never between (E1) [WP-LE-E1]', () => {
     for (const state of states) {
       const permission = mayTransferOwnership(state, { byOwner: true, wiped: true, onboarded: false })
       assert.equal(permission.allowed, transferable.includes(state), state)
@@ -328,20 +328,20 @@ describe('change of owner and onboarders', () => {
     assert.ok(mayTransferOwnership('US.DEC', { byOwner: true, wiped: true, onboarded: true }).allowed)
   })
 
-  test('a device that still holds data is nobody to be given away', () => {
+  test('a device that still holds data is nobody to be given away [WP-LE-E1, WP-M6.12]', () => {
     for (const state of states) {
       assert.equal(mayTransferOwnership(state, { byOwner: true, wiped: false, onboarded: false }).allowed, false)
     }
   })
 
-  test('nobody but the owner, in no state', () => {
+  test('nobody but the owner, in no state [WP-LE-E1]', () => {
     for (const state of states) {
       const permission = mayTransferOwnership(state, { byOwner: false, wiped: true, onboarded: false })
       assert.equal(permission.allowed || permission.code, 'not-owner')
     }
   })
 
-  test('the owner grants and revokes onboarding at any time, and nobody else does (E2, E3)', () => {
+  test('the owner grants and revokes onboarding at any time, and nobody else does (E2, E3) [WP-LE-E2, WP-LE-E3]', () => {
     assert.deepEqual(mayChangeOnboarders({ byOwner: true }), { allowed: true })
     const permission = mayChangeOnboarders({ byOwner: false })
     assert.equal(permission.allowed || permission.code, 'not-owner')

@@ -89,7 +89,7 @@ describe('ownership', () => {
     assert.deepEqual(grantOnboarder(shared, by(alice, shared), renewed).authorizedOnboarders, [renewed])
   })
 
-  test('an authorized onboarder can neither appoint another nor take the device', () => {
+  test('an authorized onboarder can neither appoint another nor take the device [WP-R17]', () => {
     assert.throws(() => grantOnboarder(shared, by(bob, shared), carol), refused('not-owner'))
     assert.throws(() => revokeOnboarder(shared, by(bob, shared), 'bob'), refused('not-owner'))
     assert.throws(() => transferOwnership(shared, by(bob, shared), { owner: bob }), refused('not-owner'))
@@ -180,7 +180,7 @@ function expectedRefusal(declaration: DeviceInformationDeclaration, attempt: Att
 describe('whoever tries whatever, in whatever order', () => {
   const attempts = fc.array(attempt, { maxLength: 80, size: 'max' })
 
-  test('a device has exactly one owner, and nobody else moves the declaration', () => {
+  test('a device has exactly one owner, and nobody else moves the declaration [WP-LG-1]', () => {
     fc.assert(
       fc.property(attempts, list => {
         const history = [first]

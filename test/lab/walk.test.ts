@@ -6,7 +6,7 @@ import { runWalk } from '../../lab/walk/walk.ts'
 
 /** The short form of `npm run walk`. The oracle holds its copy against the requirements, where they are at hand. */
 describe('a walk over the lifecycle', () => {
-  it('finds nothing unexpected, refuses every pair outside the table and takes every transition', async () => {
+  it('finds nothing unexpected, refuses every pair outside the table and takes every transition [WP-LT-*]', async () => {
     const report = await runWalk({ steps: 50_000, seed: 20261120, storeEvery: 250 })
     assert.deepEqual(report.unexpected, [])
     assert.equal(Object.keys(report.transitions).length, 36)

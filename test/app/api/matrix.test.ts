@@ -44,7 +44,7 @@ describe('the authority matrix', () => {
         )
     })
 
-    test(`${name}, by everybody`, async () => {
+    test(`${name}, by everybody [WP-R01 to WP-R16, WP-LG-8]`, async () => {
       const may = new Set<string>(authority.length === 0 ? roleNames : rolesWith(authority))
       for (const role of roleNames) {
         const [path, { headers, method = 'GET', body = null } = {}] = requestOf(name, inputOf(name))

@@ -58,7 +58,7 @@ describe('the playbook, run', () => {
     assert.deepEqual(report.builds, builds)
   })
 
-  it('passes what is demonstrated, both ways, with evidence, and nothing else', () => {
+  it('passes what is demonstrated, both ways, with evidence, and nothing else [S3.C1, S3.C3, S5.C2, S5.C3, WP-LG-3, WP-M6.04]', () => {
     for (const { id, build, verdict, reason, evidence } of report.capabilities) {
       assert.ok(reason.length > 10, `${build} ${id} has a reason`)
       assert.equal(verdict === 'pass', build === 'brski-wired' && passing.includes(id), `${build} ${id}: ${reason}`)

@@ -195,7 +195,7 @@ describe('no policy overrides', () => {
     )
   }
 
-  test('the trust in a manufacturer', () =>
+  test('the trust in a manufacturer [WP-M6.02]', () =>
     withGate(async gate => {
       await gate.activate(everything)
       await assert.rejects(

@@ -65,7 +65,7 @@ suite('Over real sockets, with a real registrar and a real MASA', () => {
       assert.equal(credential?.serialHex, pledge.status().credential?.serialHex)
     })
 
-    test(`${serial} renews over its credential`, async () => {
+    test(`${serial} renews over its credential [WP-M6.04]`, async () => {
       const pledge = await stage.pledge(serial)
       await watch(pledge.onboard([stage.origin]))
       const before = pledge.status().credential?.serialHex
@@ -157,7 +157,7 @@ suite('Dishonest, over real sockets', () => {
     { kind: 'accomplice', code: 'signature-invalid' },
   ]
   for (const { kind, code } of cases) {
-    test(`a clone with the trick ${kind} is refused as ${code}`, async () => {
+    test(`a clone with the trick ${kind} is refused as ${code} [WP-M6.02]`, async () => {
       const victim = 'F26-000003'
       const maker = makerOf(stage, victim)
       const stolen = (await stage.pledge(victim)).birth

@@ -147,7 +147,7 @@ describe('handing a device over', () => {
       }
     })
 
-    it('with a wipe that was before the device left the network', async () => {
+    it('with a wipe that was before the device left the network [WP-M6.12]', async () => {
       const id = await place('US.OPR')
       const status = await service().advance(id, { to, by, facts: reset })
       assert.equal(states(status), 'done waiting later later')

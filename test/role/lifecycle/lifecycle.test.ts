@@ -21,7 +21,7 @@ describe('the life of a device after its onboarding', () => {
   const take = (id: string, event: LifecycleEvent, facts: LifecycleFacts = {}, reason = '') =>
     scene.lifecycle.step(id, { event, facts, by, ...(reason === '' ? {} : { reason }) })
 
-  it('goes through operation, both kinds of maintenance and back onto the network', async () => {
+  it('goes through operation, both kinds of maintenance and back onto the network [WP-LS-US.*]', async () => {
     const { id, certificate } = await scene.onboard('B1-000001')
     assert.equal((await scene.device(id)).lifecycle, 'US.COM')
     await take(id, 'start-application-onboarding', { applicationIntroduced: true })
@@ -60,7 +60,7 @@ describe('the life of a device after its onboarding', () => {
     assert.equal(event?.hash, execute.hash, 'the timeline names its evidence')
   })
 
-  it('is off the network before the record says that it is decommissioned, and stays off', async () => {
+  it('is off the network before the record says that it is decommissioned, and stays off [WP-LE-E4, WP-LG-3]', async () => {
     const { id, certificate } = await scene.onboard('B1-000002')
     await take(id, 'execute', { applicationInstalled: true })
     await assert.rejects(take(id, 'disconnect-for-decommission'), refusedWith('lifecycle-guard-unmet'))
@@ -83,7 +83,7 @@ describe('the life of a device after its onboarding', () => {
     assert.equal((await scene.device(id)).wiped, undefined)
   })
 
-  it('ends for good when it broke', async () => {
+  it('ends for good when it broke [WP-LE-E5, WP-LG-4]', async () => {
     const { id, certificate } = await scene.onboard('B1-000003')
     await take(id, 'execute', { applicationInstalled: true })
     await take(id, 'break', { functional: false, repairable: false })
@@ -100,7 +100,7 @@ describe('the life of a device after its onboarding', () => {
     assert.deepEqual((await scene.lifecycle.allowed(id)).steps, [])
   })
 
-  it('loses its support, and then goes no more into maintenance', async () => {
+  it('loses its support, and then goes no more into maintenance [WP-LG-7]', async () => {
     const id = await scene.place('X-1', 'US.OPR')
     await scene.lifecycle.step(id, { event: 'support-ended', facts: { supportEnded: true }, by })
     await assert.rejects(
@@ -192,7 +192,7 @@ describe('the life of a device after its onboarding', () => {
   })
 
   describe('attacks', () => {
-    it('a step in the place of another party', async () => {
+    it('a step in the place of another party [WP-LG-8]', async () => {
       const id = await scene.place('Z-1', 'US.OPR')
       const facts = { supportEnded: true }
       const step = scene.lifecycle.step(id, { event: 'support-ended', actor: 'device-manager', facts, by })
@@ -232,7 +232,7 @@ describe('the life of a device after its onboarding', () => {
       await take(gone, 'repurpose-new-owner', { functional: true })
     })
 
-    it('facts that the record disproves, one by one', async () => {
+    it('facts that the record disproves, one by one [WP-LG-8]', async () => {
       const { id } = await scene.onboard('B1-000005')
       await take(id, 'execute', { applicationInstalled: true })
       const lies: LifecycleFacts[] = [
@@ -336,7 +336,7 @@ describe('what time decides', () => {
     assert.equal((await scene.device(id)).lifecycle, 'US.COM')
   })
 
-  it('finds a birth credential that has run out on the shelf, once, and lets nothing follow that needs it', async () => {
+  it('finds a birth credential that has run out on the shelf, once, and lets nothing follow that needs it [WP-LG-2]', async () => {
     const at = scene.home.now.value
     const id = await scene.place('N-2', 'SC.SHL')
     const proven = { certificateHash: '', keyHash: 'k', until: at + minute }

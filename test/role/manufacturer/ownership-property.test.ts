@@ -280,7 +280,7 @@ describe('ownership, whatever happens', () => {
     all = await Promise.all(['alice', 'bob', 'carol', 'dave'].map(party))
   })
 
-  it('has exactly one owner at every moment, and nobody but the owner ever moves it', {
+  it('has exactly one owner at every moment, and nobody but the owner ever moves it [WP-LG-1, WP-M6.09]', {
     timeout: 240_000,
   }, async () => {
     const moved = { accept: 0, race: 0, grant: 0, revoke: 0 }

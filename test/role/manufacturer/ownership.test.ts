@@ -31,7 +31,7 @@ describe('the ownership service of a manufacturer', () => {
   const open = (manifest: Buffer | undefined) =>
     openManifest(manifest ?? Buffer.alloc(0), { anchors: world.factory.manufacturer.masaAnchors, at: new Date(now) })
 
-  it('hands a device over when the owner has offered it and the buyer has accepted', async () => {
+  it('hands a device over when the owner has offered it and the buyer has accepted [WP-LE-E1]', async () => {
     const serial = next()
     const offer = await world.offer(alice, [serial])
     const offered = await world.service.apply(offer.bytes)
@@ -96,7 +96,7 @@ describe('the ownership service of a manufacturer', () => {
     assert.equal((await world.unit(serial)).owner, 'alice')
   })
 
-  it('makes the integrator’s round trip: granted, onboarding, revoked, and gone', async () => {
+  it('makes the integrator’s round trip: granted, onboarding, revoked, and gone [WP-LE-E2, WP-LE-E3, WP-M6.10]', async () => {
     const serial = next()
     const devices = [{ serial, version: 2 }]
     const grant = await world.ask(alice, { action: 'grant', devices, onboarder: carol.card })
@@ -134,7 +134,7 @@ describe('the ownership service of a manufacturer', () => {
     })
   })
 
-  it('keeps every version, signed, so that the chain of owners can be verified from its beginning', async () => {
+  it('keeps every version, signed, so that the chain of owners can be verified from its beginning [WP-M6.10]', async () => {
     const serial = next()
     for (const [from, to] of [
       [alice, bob],

@@ -144,7 +144,7 @@ function refused(code: string, rule?: string) {
 const verdictOf = (decision: AdmissionDecision) => ('code' in decision ? decision.code : decision.verdict)
 
 describe('a recall', () => {
-  test('stops the named device and no other, with a code of its own', () =>
+  test('stops the named device and no other, with a code of its own [WP-M6.16]', () =>
     withScene(async ({ factory, site, bring, admit }) => {
       const { file } = await issueRecall(factory, order({ serials: ['B1-000001'] }))
       const recall = await bring(file)
@@ -198,7 +198,7 @@ describe('a recall', () => {
       assert.deepEqual(await statusOf('B1-000001'), ['issued'])
     }))
 
-  test('revokes the network credentials of those that are in, and the CRL says so', () =>
+  test('revokes the network credentials of those that are in, and the CRL says so [WP-M6.16]', () =>
     withScene(async ({ factory, revocation, bring, enroll, statusOf, site }) => {
       for (const serial of ['B1-000001', 'B1-000001', 'B1-000002', 'B1-000003']) await enroll(serial)
       const { file } = await issueRecall(
