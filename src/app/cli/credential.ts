@@ -4,7 +4,7 @@ import { api } from '../api/contract.ts'
 import { defined } from '../defined.ts'
 import { type Cli, choice, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
-import { deviceNamed } from './device.ts'
+import { deviceNamed } from './device-named.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { facts, moment, table } from './table.ts'
 

@@ -40,6 +40,28 @@ export function onboardCommand(cli: Cli, command: Command): void {
     .action(cli.run<OnboardOptions, [readonly string[]]>(onboard))
 }
 
+/** The device's own way back: what a button on it does. */
+export function resetCommand(cli: Cli, command: Command): void {
+  described(command, {
+    summary: 'be a device: factory reset, so that only the birth credential is left',
+    text:
+      'Forgets every network, credential and key but those of the factory. The site is not told: it learns of it when the ' +
+      'device knocks again, or from `mooring device wiped`.',
+    examples: ['device reset --device devices/CL2-000001'],
+  })
+    .requiredOption('--device <directory>', 'directory of the device')
+    .action(
+      cli.run<Pick<OnboardOptions, 'device' | 'verbose'>, []>(async task => {
+        const pledge = await openDevice(task)
+        await pledge.factoryReset()
+        const { serialNumber, model } = pledge.birth
+        task.answer({ serialNumber, model, reset: true }, () =>
+          harmless(`${model} ${serialNumber} is as its factory made it`),
+        )
+      }),
+    )
+}
+
 /** A device that lives in a directory: its keys, and what it remembers. */
 export async function deviceHousing(directory: string): Promise<Housing> {
   const keys = await openFileKeyStore({ directory: join(directory, 'keys') })
@@ -97,7 +119,7 @@ async function climb(
   return refusal
 }
 
-async function openDevice({ options }: Task<OnboardOptions>): Promise<Pledge> {
+async function openDevice({ options }: Task<Pick<OnboardOptions, 'device' | 'verbose'>>): Promise<Pledge> {
   // Nothing is made where no device is: a mistyped path must not get the directories of one.
   await access(join(options.device, 'memory')).catch(cause => {
     throw new OnboardingError('data-missing', { device: options.device }, { cause })

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { VoucherView } from '../api/contract/voucher.ts'
 import { type Cli, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
-import { deviceNamed } from './device.ts'
+import { deviceNamed } from './device-named.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { moment, table } from './table.ts'
 

@@ -42,7 +42,7 @@ export const deviceErrors = {
   'lifecycle-transition-refused': {
     title: 'Not possible in this state of life',
     cause: 'The lifecycle has no such step from the state that the device is in.',
-    action: 'See the steps that are possible now with `mooring device show`.',
+    action: 'See the steps that are possible now with `mooring device allowed`.',
     status: 409,
   },
   'lifecycle-guard-unmet': {

@@ -17,7 +17,7 @@ import { type Ground, provenFacts, wordsFor } from './fact.ts'
 /** A step as somebody asks for it. */
 export interface StepRequest {
   readonly event: LifecycleEvent
-  /** In whose place; the first that the table names for the step when absent. */
+  /** In whose place; the first that the table names for the step, and that is somebody, when absent. */
   readonly actor?: LifecycleActor
   /** What the one who asks vouches for. */
   readonly facts?: LifecycleFacts
@@ -54,7 +54,7 @@ export function decideStep(device: Device, request: StepRequest, ground: Ground)
   const proven = provenFacts(device, ground)
   const row = possibleMoves(device.lifecycle).find(each => each.event === event)
   requireTruth(device.id, said, proven)
-  const actor = request.actor ?? row?.actors[0] ?? 'device-manager'
+  const actor = request.actor ?? usualActor(row)
   const taken = move(device.lifecycle, event, actor, { ...said, ...proven })
   checkOwner(device, event, ground)
   if (device.handOver !== undefined && device.lifecycle === 'US.DEC' && event !== 'repurpose-new-owner') {
@@ -86,6 +86,11 @@ function requireTruth(device: string, said: LifecycleFacts, proven: LifecycleFac
 function checkOwner({ id, owner }: Device, event: LifecycleEvent, { owners }: Ground): void {
   if (owner === '' || owners.includes(owner) || !ownersOnly.includes(event)) return
   throw new OnboardingError('owner-mismatch', { device: id, owner })
+}
+
+/** Who asks is somebody, and nothing that happens by itself. */
+function usualActor(row: LifecycleTransition | undefined): LifecycleActor {
+  return row?.actors.find(actor => actor !== 'automatic') ?? 'device-manager'
 }
 
 /** The names of all facts that the step's condition looks at. */
