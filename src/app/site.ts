@@ -14,12 +14,13 @@ import { type CallerDirectory, createCallerDirectory } from '../role/authorizati
 import { createPolicyPoint, type PolicyPoint } from '../role/authorization/policy-point.ts'
 import { createPolicyVersions, type PolicyVersions } from '../role/authorization/policy-version.ts'
 import type { ProfileName } from '../role/authorization/profile/profile.ts'
-import { createHandOver, type HandOverService, type OwnershipTransfer } from '../role/lifecycle/hand-over.ts'
+import { createHandOver, type HandOverService } from '../role/lifecycle/hand-over.ts'
 import { createLifecycle, type Lifecycle } from '../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../role/onboarding/authority.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
+import { createHandOverTransfer } from '../role/ownership/hand-over.ts'
 import { createSiteOwnership, type SiteOwnership } from '../role/ownership/site-ownership.ts'
 import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import type { AuthorityService } from './api/service.ts'
@@ -54,8 +55,6 @@ export interface SiteOptions {
   readonly retryAfterSeconds?: number
   /** How long a device may be in onboarding before the attempt counts as failed; 60 when absent. */
   readonly onboardingWindowMinutes?: number
-  /** The way to whoever keeps declarations of owners; without it, handing over waits for people to transfer the device. */
-  readonly ownership?: OwnershipTransfer
   /** The policies that a new site begins with; `home` when absent. */
   readonly profile?: ProfileName
   readonly log: Log
@@ -167,8 +166,17 @@ async function assemble(
   const { owners } = policy
   const onboardingWindow = (options.onboardingWindowMinutes ?? 60) * 60_000
   const lifecycle = createLifecycle({ store, clock, revocation, owners, onboardingWindow })
-  const ownership = options.ownership === undefined ? {} : { ownership: options.ownership }
-  const handOver = createHandOver({ store, clock, lifecycle, owners, ...ownership })
+  const ownership = createSiteOwnership({
+    store,
+    clock,
+    random,
+    owner,
+    root: () => own.authority.root,
+    registrar: () => own.authority.registrar,
+    client: manufacturers,
+  })
+  const transfer = createHandOverTransfer({ store, ownership, owners })
+  const handOver = createHandOver({ store, clock, lifecycle, owners, ownership: transfer })
   let first: Promise<Secret | undefined> | undefined
   const listener = await listen(options, own.credential, endpoints.list)
   const recallWork = startWorker({
@@ -199,15 +207,7 @@ async function assemble(
     }),
     approval: createApproval(store),
     revocation,
-    ownership: createSiteOwnership({
-      store,
-      clock,
-      random,
-      owner,
-      root: () => own.authority.root,
-      registrar: () => own.authority.registrar,
-      client: manufacturers,
-    }),
+    ownership,
     recallWork,
     lifecycle,
     handOver,

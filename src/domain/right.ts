@@ -20,3 +20,11 @@ export function mayOnboardHere(
   if (right !== undefined) return right !== 'none'
   return owner === '' || owners.includes(owner)
 }
+
+/** May a site whose owners go by these ids give the device away, or end its life? Who is only let onboard it may not. */
+export function isOwnedHere(
+  { owner, right }: { readonly owner: string; readonly right?: SiteRight },
+  owners: readonly string[],
+): boolean {
+  return right === undefined ? mayOnboardHere({ owner }, owners) : right === 'owner'
+}

@@ -12,6 +12,7 @@ import {
   possibleMoves,
 } from '../../domain/lifecycle.ts'
 import { lifecycleGuards } from '../../domain/lifecycle-guard.ts'
+import { isOwnedHere, mayOnboardHere } from '../../domain/right.ts'
 import { type Ground, provenFacts, wordsFor } from './fact.ts'
 
 /** A step as somebody asks for it. */
@@ -33,11 +34,10 @@ export interface Decision {
 /** Steps that take a device off the network: its credentials end before the record says that it is off. */
 export const isolating: readonly string[] = ['T23', 'T27', 'T28', 'T29', 'T30', 'T31', 'T32']
 
-/** Steps by which the owner's own network gets or keeps the device: not for one whose declaration names another. */
+/** Steps by which this network gets or keeps the device: not for one that its declaration gives to others. */
+const onboardersOnly: readonly LifecycleEvent[] = ['install-after-onboarding', 'connect', 're-onboard']
+/** Who is only let onboard a device has no say in what becomes of it. */
 const ownersOnly: readonly LifecycleEvent[] = [
-  'install-after-onboarding',
-  'connect',
-  're-onboard',
   'retire',
   'repurpose-same-owner-new-network',
   'repurpose-same-network-new-role',
@@ -83,9 +83,12 @@ function requireTruth(device: string, said: LifecycleFacts, proven: LifecycleFac
   }
 }
 
-function checkOwner({ id, owner }: Device, event: LifecycleEvent, { owners }: Ground): void {
-  if (owner === '' || owners.includes(owner) || !ownersOnly.includes(event)) return
-  throw new OnboardingError('owner-mismatch', { device: id, owner })
+function checkOwner(device: Device, event: LifecycleEvent, { owners }: Ground): void {
+  const { id, owner } = device
+  const foreign =
+    (onboardersOnly.includes(event) && !mayOnboardHere(device, owners)) ||
+    (ownersOnly.includes(event) && !isOwnedHere(device, owners))
+  if (foreign) throw new OnboardingError('owner-mismatch', { device: id, owner })
 }
 
 /** Who asks is somebody, and nothing that happens by itself. */

@@ -1,5 +1,6 @@
 import type { Device } from '../../domain/device.ts'
 import type { LifecycleFact, LifecycleFacts } from '../../domain/lifecycle.ts'
+import { isOwnedHere, mayOnboardHere } from '../../domain/right.ts'
 
 /** What the record is read against. */
 export interface Ground {
@@ -31,14 +32,17 @@ export function provenFacts(device: Device, { owners, credentialInForce, at }: G
 }
 
 /** A declaration names one owner; without one, what people say has to do. */
-function ownership({ owner, lifecycle, handOver }: Device, owners: readonly string[]): LifecycleFacts {
-  const declared = owner !== ''
-  const ours = !declared || owners.includes(owner)
-  const transferred = lifecycle === 'US.DEC' ? handOver?.transferred !== undefined || !ours : ours
+function ownership(device: Device, owners: readonly string[]): LifecycleFacts {
+  const declared = device.owner !== ''
+  const decommissioned = device.lifecycle === 'US.DEC'
+  const ours = isOwnedHere(device, owners)
+  // Whom its owner lets onboard it gets it in the owner's place.
+  const here = mayOnboardHere(device, owners)
+  const transferred = decommissioned ? device.handOver?.transferred !== undefined || !ours : here
   return {
-    networkAuthorized: ours,
+    networkAuthorized: here,
     declarationSupported: declared,
-    ...(declared || (lifecycle === 'US.DEC' && transferred) ? { ownershipTransferred: transferred } : {}),
+    ...(declared || (decommissioned && transferred) ? { ownershipTransferred: transferred } : {}),
   }
 }
 

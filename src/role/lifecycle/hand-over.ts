@@ -3,6 +3,7 @@ import type { HandOver } from '../../domain/device-life.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { LifecycleEvent, LifecycleFacts, LifecycleState } from '../../domain/lifecycle.ts'
 import type { Clock, Store } from '../../domain/port.ts'
+import { isOwnedHere } from '../../domain/right.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
@@ -164,7 +165,7 @@ export function createHandOver(options: HandOverOptions): HandOverService {
       await transferred(by)
       return undefined
     }
-    if (!owners.includes(device.owner)) return `Its declaration names ${device.owner}, and not ${to}.`
+    if (!isOwnedHere(device, owners)) return `Its declaration names ${device.owner}, and not ${to}.`
     if (ownership === undefined) {
       return `Its declaration names ${device.owner}, and no ownership service is wired here: transfer it to ${to} with its manufacturer, and import the new declaration.`
     }
@@ -210,8 +211,9 @@ function requireSame({ id }: Device, { to }: HandOver, asked: string | undefined
   if (asked !== undefined && asked !== to) throw new OnboardingError('hand-over-under-way', { device: id, to })
 }
 
-function requireOurs({ id, owner }: Device, owners: readonly string[]): void {
-  if (owner !== '' && !owners.includes(owner)) throw new OnboardingError('owner-mismatch', { device: id, owner })
+function requireOurs(device: Device, owners: readonly string[]): void {
+  const { id, owner } = device
+  if (!isOwnedHere(device, owners)) throw new OnboardingError('owner-mismatch', { device: id, owner })
 }
 
 /** By the declaration where there is one, and by who vouched for it otherwise. */
