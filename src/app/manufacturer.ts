@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { createFeedClient } from '../adapter/http/feed-client.ts'
 import { listenTls } from '../adapter/http/tls-endpoint.ts'
 import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
 import type { Clock, Endpoint, Log, Random, Store } from '../domain/port.ts'
+import { runNoticeWork } from '../role/factory/feed-notice.ts'
 import { type Manufacturer, setUpManufacturer } from '../role/factory/manufacturer-setup.ts'
+import { createFeed } from '../role/manufacturer/feed.ts'
 import { createMasa } from '../role/manufacturer/masa.ts'
 import { createOwnershipEndpoint } from '../role/manufacturer/ownership-endpoint.ts'
 import { createOwnershipService, type OwnershipService } from '../role/manufacturer/ownership-service.ts'
 import { openRecord } from './record.ts'
+import { startWorker } from './worker.ts'
 
 export interface ManufacturerSiteOptions {
   readonly name: string
@@ -38,6 +42,8 @@ export interface ManufacturerSite {
   readonly manufacturer: Manufacturer
   readonly store: Store
   readonly masa: Endpoint
+  /** Where buyers pull their purchases. */
+  readonly feed: Endpoint
   /** Changes of owner and of authorized onboarders, for requests that came as files. */
   readonly ownership: OwnershipService
   readonly clock: Clock
@@ -92,12 +98,15 @@ async function assemble(
     requestsPerMinute: options.requestsPerMinute ?? 6000,
   })
   const ownership = createOwnershipService({ manufacturer, store, clock, log })
-  const endpoints = [masa, createOwnershipEndpoint(ownership, log)]
+  const feed = createFeed({ store, clock, log, manufacturer: name })
+  const endpoints = [masa, feed, createOwnershipEndpoint(ownership, log)]
+  const client = createFeedClient({ clock })
   const listeners: { close(): Promise<void> }[] = []
   return {
     manufacturer,
     store,
     masa,
+    feed,
     ownership,
     clock,
     random,
@@ -108,9 +117,13 @@ async function assemble(
       const certificateChain = tls.chain.map(({ der }) => der)
       const listener = await listenTls({ ...place, key, certificateChain, endpoints, log })
       listeners.push(listener)
+      // Buyers are told by whoever serves them: a command that makes units ends before they could answer.
+      const work = () => runNoticeWork({ store, clock, random, log, manufacturer, client })
+      listeners.push(startWorker({ name: 'feed-notice', work, every: 5000, log }))
       return { port: listener.port }
     },
     async close() {
+      client.close()
       await Promise.all(listeners.map(listener => listener.close()))
       await store.close()
     },

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { createFeedClient } from '../adapter/http/feed-client.ts'
 import { createMasaClient } from '../adapter/http/masa-client.ts'
 import { listenTls, type TlsListener } from '../adapter/http/tls-endpoint.ts'
 import type { TlsCredential } from '../adapter/http/tls-profile.ts'
@@ -22,6 +23,8 @@ import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
 import { createHandOverTransfer } from '../role/ownership/hand-over.ts'
 import { createSiteOwnership, type SiteOwnership } from '../role/ownership/site-ownership.ts'
+import { createFeedNotice } from '../role/supply-chain/feed-notice.ts'
+import { runFeedWork } from '../role/supply-chain/feed-pull.ts'
 import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import type { AuthorityService } from './api/service.ts'
 import { openRecord } from './record.ts'
@@ -81,6 +84,8 @@ export interface Site {
   readonly recallWork: Worker
   readonly lifecycle: Lifecycle
   readonly handOver: HandOverService
+  /** Pulls the feeds of manufacturers. */
+  readonly feedWork: Worker
   readonly policy: AdmissionPolicy
   readonly policyPoint: PolicyPoint
   readonly policyVersions: PolicyVersions
@@ -178,7 +183,6 @@ async function assemble(
   const transfer = createHandOverTransfer({ store, ownership, owners })
   const handOver = createHandOver({ store, clock, lifecycle, owners, ownership: transfer })
   let first: Promise<Secret | undefined> | undefined
-  const listener = await listen(options, own.credential, endpoints.list)
   const recallWork = startWorker({
     name: 'recall',
     work: () => runRecallWork({ store, clock, log, revocation }),
@@ -187,9 +191,21 @@ async function assemble(
   })
   // It rests on the record alone: what came due while the site was down is found by the first look.
   const timeOuts = startWorker({ name: 'time-outs', work: () => recordTimeOuts(lifecycle, log), every: 60_000, log })
+  const feeds = createFeedClient({ credential: withRoot(own.credential, own.authority), clock })
+  const onRecall = () => recallWork.wake()
+  const feedWork = startWorker({
+    name: 'feed',
+    work: () => runFeedWork({ store, clock, random, log, client: feeds, onRecall }),
+    every: 15_000,
+    log,
+  })
+  const onNotice = () => feedWork.wake()
+  const notice = createFeedNotice({ store, clock, log, owners: policy.owners, onNotice })
+  const listener = await listen(options, own.credential, [...endpoints.list, notice])
   own.onRenewal(credential => {
     listener.setCredential(credential)
     manufacturers.setCredential(credential)
+    feeds.setCredential(withRoot(credential, own.authority))
   })
   return {
     network,
@@ -211,6 +227,7 @@ async function assemble(
     recallWork,
     lifecycle,
     handOver,
+    feedWork,
     policy,
     policyPoint,
     policyVersions,
@@ -235,6 +252,8 @@ async function assemble(
     },
     async close() {
       own.close()
+      feeds.close()
+      await feedWork.close()
       await recallWork.close()
       await timeOuts.close()
       await listener.close()
@@ -248,6 +267,11 @@ async function assemble(
 async function recordTimeOuts(lifecycle: Lifecycle, log: Log): Promise<void> {
   const { failed, expired } = await lifecycle.sweep()
   if (failed + expired > 0) log.info({ failed, expired }, 'time-outs of the lifecycle recorded')
+}
+
+/** A manufacturer knows its buyers by their roots, and so has to see the root. */
+function withRoot({ key }: TlsCredential, { registrar }: SiteAuthority): TlsCredential {
+  return { key, certificateChain: [registrar.certificate, ...registrar.chain].map(({ der }) => der) }
 }
 
 function listen(

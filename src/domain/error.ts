@@ -10,6 +10,7 @@ import { pledgeErrors } from './catalogue/pledge.ts'
 import { policyErrors } from './catalogue/policy.ts'
 import { siteErrors } from './catalogue/site.ts'
 import { storeErrors } from './catalogue/store.ts'
+import { supplyErrors } from './catalogue/supply.ts'
 
 /**
  * The one catalogue of failures a user can meet. CLI, API, console and docs print from here, so that a code means
@@ -27,6 +28,7 @@ export const errorCatalogue = {
   ...policyErrors,
   ...siteErrors,
   ...storeErrors,
+  ...supplyErrors,
 } as const satisfies Record<string, ErrorEntry>
 
 export type { ErrorEntry } from './catalogue/entry.ts'

@@ -43,6 +43,8 @@ export type StreamNoun =
   | 'refusal'
   | 'recall'
   | 'publication'
+  | 'buyer'
+  | 'feed'
   | 'offer'
 
 export function streamName(noun: StreamNoun, key: string): string {

@@ -2,6 +2,7 @@ import type { StoreCondition } from './condition.ts'
 import type { CredentialRecord } from './credential.ts'
 import type { Device } from './device.ts'
 import type { Json, NewEvent, StoredEvent, StreamNoun } from './event.ts'
+import type { FeedBuyer, SubscriptionRecord } from './feed.ts'
 import type {
   BatchRecord,
   FormerDeclarationRecord,
@@ -57,6 +58,8 @@ export interface Tables {
   readonly manifest: Table<ManifestRecord, 'manufacturer'>
   /** Signed files, by their hash. */
   readonly document: Table<DocumentRecord>
+  /** By manufacturer. */
+  readonly subscription: Table<SubscriptionRecord, 'status'>
   readonly recall: Table<RecallRecord, 'manufacturer' | 'status'>
   readonly issuer: Table<IssuerRecord>
   readonly token: Table<AccessToken, 'hash'>
@@ -64,6 +67,7 @@ export interface Tables {
   readonly caller: Table<CertificateCaller, 'authority' | 'identity'>
   readonly unit: Table<UnitRecord, 'model' | 'batch' | 'owner'>
   readonly batch: Table<BatchRecord, 'model'>
+  readonly feedBuyer: Table<FeedBuyer, 'buyer'>
   readonly publication: Table<PublicationRecord, 'buyer' | 'recall'>
   readonly issuedVoucher: Table<IssuedVoucherRecord, 'serial' | 'domain' | 'nonce'>
   readonly formerDeclaration: Table<FormerDeclarationRecord, 'serial'>
@@ -186,6 +190,37 @@ export interface MasaAnswer {
 export interface OwnershipClient {
   /** `request.baseUrl` is that of the MASA, beside which the service stands. */
   requestOwnership(request: MasaRequest): Promise<MasaAnswer>
+}
+
+/** The other party of a feed: who it has to prove to be. */
+export interface FeedServer {
+  readonly name: string
+  /** DER, base64. */
+  readonly anchors: readonly string[]
+  /** It may be at a private or loopback address. */
+  readonly privateAddress: boolean
+}
+
+export interface FeedAnswer {
+  readonly body: Uint8Array
+  readonly etag?: string
+}
+
+/** HTTPS to the other party of a feed. Throws OnboardingError `feed-…`, also for a status that is no success. */
+export interface FeedClient {
+  /** Undefined when nothing changed since `etag`. `limit`: octets of the answer. */
+  get(request: {
+    readonly url: string
+    readonly server: FeedServer
+    readonly etag?: string
+    readonly limit: number
+  }): Promise<FeedAnswer | undefined>
+  post(request: {
+    readonly url: string
+    readonly server: FeedServer
+    readonly body: Uint8Array
+    readonly contentType: string
+  }): Promise<void>
 }
 
 /** A request as a protocol endpoint sees it, free of any HTTP library. */

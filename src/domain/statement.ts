@@ -13,12 +13,14 @@ export type StatedNoun =
   | 'manifest'
   | 'document'
   | 'recall'
+  | 'subscription'
   | 'issuer'
   | 'token'
   | 'caller'
   | 'callerAuthority'
   | 'unit'
   | 'publication'
+  | 'feedBuyer'
   | 'issuedVoucher'
   | 'offer'
   | 'policy'
@@ -118,6 +120,10 @@ const rules: Readonly<Record<string, Rule>> = {
   'offer-accepted': ({ versions }, id) => [merge('offer', id, { state: 'accepted', versions })],
   'offer-revoked': (_body, id) => [merge('offer', id, { state: 'revoked' })],
   'unit-withdrawn': (_body, serial) => [merge('unit', serial, { withdrawn: true })],
+  'feed-subscribed': ({ by: _by, ...terms }, manufacturer) => [set('subscription', manufacturer, terms)],
+  'feed-unsubscribed': (_body, manufacturer) => [merge('subscription', manufacturer, { status: 'removed' })],
+  'buyer-added': ({ by: _by, ...terms }, id) => [set('feedBuyer', id, { noticeUrl: undefined, ...terms })],
+  'buyer-removed': (_body, id) => [merge('feedBuyer', id, { status: 'removed' })],
   published: ({ id, ...terms }) => [
     set('publication', id, terms),
     set('document', terms['document'], { sha256: terms['document'] }),

@@ -111,7 +111,7 @@ interface Inquiry {
   readonly terms: MasaTerms
 }
 
-interface Received extends MasaAnswer {
+export interface Received extends MasaAnswer {
   readonly headers: IncomingHttpHeaders
 }
 
@@ -206,7 +206,8 @@ function send({ agent, limits, request, terms }: Inquiry, url: URL, method: 'GET
   })
 }
 
-async function collect(incoming: IncomingMessage, limit: number): Promise<Received> {
+/** The whole answer, or OnboardingError `masa-answer-invalid`. */
+export async function collect(incoming: IncomingMessage, limit: number): Promise<Received> {
   const { statusCode: status = 0, headers } = incoming
   const invalid = (rule: string) => new OnboardingError('masa-answer-invalid', { rule, status })
   if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw invalid('content-encoding')

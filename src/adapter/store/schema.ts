@@ -52,6 +52,7 @@ const declared = {
   manufacturer: { table: 'manufacturer', key: 'name', columns: [] },
   manifest: { table: 'manifest', key: 'id', columns: ['manufacturer'] },
   document: { table: 'document', key: 'id', columns: [] },
+  subscription: { table: 'subscription', key: 'manufacturer', columns: ['status'] },
   recall: { table: 'recall', key: 'id', columns: ['manufacturer', 'status'], index: [['manufacturer', 'status']] },
   issuer: { table: 'issuer', key: 'name', columns: [] },
   token: { table: 'token', key: 'id', columns: ['hash'], unique: [['hash']] },
@@ -59,6 +60,7 @@ const declared = {
   caller: { table: 'caller', key: 'id', columns: ['authority', 'identity'], index: [['authority', 'identity']] },
   unit: { table: 'unit', key: 'serial', columns: ['model', 'batch', 'owner', 'keyHash'], unique: [['keyHash']] },
   batch: { table: 'batch', key: 'id', columns: ['model'] },
+  feedBuyer: { table: 'feed_buyer', key: 'id', columns: ['buyer'] },
   publication: { table: 'publication', key: 'id', columns: ['buyer', 'recall'] },
   issuedVoucher: {
     table: 'issued_voucher',

@@ -6,6 +6,7 @@ import { callerOperations } from './contract/caller.ts'
 import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
 import { doctorOperations } from './contract/doctor.ts'
+import { feedOperations } from './contract/feed.ts'
 import { lifecycleOperations } from './contract/lifecycle.ts'
 import { manifestOperations } from './contract/manifest.ts'
 import type { Contract, Operation } from './contract/operation.ts'
@@ -25,6 +26,7 @@ export const api = {
   ...trustOperations,
   ...manifestOperations,
   ...ownershipOperations,
+  ...feedOperations,
   ...recallOperations,
   ...voucherOperations,
   ...credentialOperations,

@@ -101,6 +101,21 @@ const recall = {
   work: { state: 'under-way' as const, checked: 4000, of: 10_000, affected: 14, revoked: 0, held: 12, released: 0 },
 }
 
+const feed = {
+  manufacturer: 'fjord',
+  url: 'https://masa.fjord.example/.well-known/mooring/feed',
+  intervalMinutes: 360,
+  treatment: 'revoke' as const,
+  privateAddress: false,
+  addedAt: at,
+  addedBy: by,
+  manifests: 2,
+  recalls: 1,
+  refused: [],
+  pulledAt: at,
+  nextAt: at,
+}
+
 const event = {
   lane: 'main',
   sequence: 42,
@@ -303,6 +318,13 @@ export const examples: {
         ],
       },
     },
+    feedAdd: {
+      body: { url: 'https://masa.fjord.example/.well-known/mooring/feed', treatment: 'revoke' },
+      reply: feed,
+    },
+    feedList: { reply: { items: [feed] } },
+    feedPull: { reply: feed },
+    feedRemove: { reply: { removed: 'fjord' } },
     recallImport: {
       body: { notice: 'eyJ0eXAiOiJkZXZpY2UtcmVjYWxsK2p3cyJ9', treatment: 'hold' },
       reply: { recall, changed: true },

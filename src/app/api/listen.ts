@@ -34,7 +34,7 @@ export async function listenApi(
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
   const { network, owner, port, store, clock, random, log, access, approval, revocation, recallWork } = site
-  const { callers, lifecycle, handOver, siteAuthority, ownership } = site
+  const { callers, lifecycle, handOver, siteAuthority, ownership, feedWork } = site
   return {
     store,
     clock,
@@ -49,6 +49,7 @@ export function apiServices(site: Site): ApiServices {
     recallWork,
     siteAuthority,
     ownership,
+    feedWork,
     site: {
       network,
       owner,

@@ -16,6 +16,7 @@ import { callerHandlers } from './handler/caller.ts'
 import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
 import { doctorHandlers } from './handler/doctor.ts'
+import { feedHandlers } from './handler/feed.ts'
 import { lifecycleHandlers } from './handler/lifecycle.ts'
 import { manifestHandlers } from './handler/manifest.ts'
 import { ownershipHandlers } from './handler/ownership.ts'
@@ -152,6 +153,7 @@ function createHandlers(services: ApiServices): Handlers {
     ...trustHandlers(services),
     ...manifestHandlers(services),
     ...ownershipHandlers(services),
+    ...feedHandlers(services),
     ...recallHandlers(services),
     ...credentialHandlers(services),
     ...authorityHandlers(services),

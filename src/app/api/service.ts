@@ -28,6 +28,8 @@ export interface ApiServices {
   /** What follows the import of a recall. */
   readonly recallWork: { wake(): void }
   readonly siteAuthority: AuthorityService
+  /** Pulls feeds that are due. */
+  readonly feedWork: { wake(): void }
   readonly site: SiteFacts
   /** Where it runs; absent where it has no machine of its own to look at. */
   readonly place?: SitePlace

@@ -20,11 +20,11 @@ interface SelectionOptions extends FactoryOptions {
   readonly serial?: readonly string[]
 }
 
-type SaleOptions = SelectionOptions & { readonly to: string }
+export type SaleOptions = SelectionOptions & { readonly to: string }
 type ManifestOptions = SaleOptions & { readonly out: string }
 type LabelOptions = SelectionOptions & { readonly out: string }
 
-function withSelection(command: Command): Command {
+export function withSelection(command: Command): Command {
   return withFactory(command)
     .option('--batch <name>', 'all units of this batch')
     .option('--serial <serial>', 'this unit; again for each', collected)
@@ -153,7 +153,7 @@ function unitsText(units: readonly ReturnType<typeof unitView>[]): string {
   ])
 }
 
-function selectionOf({ batch, serial }: SelectionOptions): UnitSelection {
+export function selectionOf({ batch, serial }: SelectionOptions): UnitSelection {
   if (batch !== undefined && serial === undefined) return { batch }
   if (batch === undefined && serial !== undefined) return { serials: serial }
   throw new OnboardingError('input-invalid', { field: 'units', rule: 'either --batch or --serial' })
@@ -165,7 +165,7 @@ const Card = z.strictObject({
   domains: z.array(z.base64().max(64)).min(1).max(16),
 })
 
-async function readCard(path: string): Promise<BuyerCard> {
+export async function readCard(path: string): Promise<BuyerCard> {
   try {
     return Card.parse(decodeJson(await readInputFile(path, 0x1_0000)))
   } catch (cause) {

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from './command.ts'
 import { checkCommand } from './factory-check.ts'
+import { feedCommand } from './factory-feed.ts'
 import { initCommand } from './factory-init.ts'
 import { makeCommand } from './factory-make.ts'
 import { recallCommand } from './factory-recall.ts'
@@ -19,6 +20,7 @@ export function factoryCommand(cli: Cli): Command {
   checkCommand(cli, factory.command('check'))
   sellCommand(cli, factory.command('sell'))
   manifestCommand(cli, factory.command('manifest'))
+  factory.addCommand(feedCommand(cli))
   recallCommand(cli, factory.command('recall'))
   labelsCommand(cli, factory.command('labels'))
   listCommand(cli, factory.command('list'))

@@ -15,6 +15,7 @@ import { errorsCommand } from './error.ts'
 import { exitCode, exitCodeOf } from './exit.ts'
 import { factoryCommand } from './factory.ts'
 import { failureJson, failureOf, failureText } from './failure.ts'
+import { feedCommand } from './feed.ts'
 import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
 import { openapiCommand } from './openapi.ts'
@@ -62,6 +63,7 @@ const nouns = [
   siteCommand,
   trustCommand,
   manifestCommand,
+  feedCommand,
   recallCommand,
   deviceCommand,
   approvalCommand,

@@ -3,6 +3,7 @@ import type { PublicationRecord } from '../../domain/manufacture.ts'
 import type { Random, Store } from '../../domain/port.ts'
 import type { RecallReason } from '../../domain/recall.ts'
 import { type RecallNotice, recallLimits, signRecall } from '../supply-chain/recall-notice.ts'
+import { enqueueNotices } from './feed.ts'
 import { publish } from './publication.ts'
 import type { FactoryOffice } from './sale.ts'
 import { unitPages } from './unit-selection.ts'
@@ -71,7 +72,9 @@ async function issue(
   const publication = await store.transaction(async tx => {
     // Two notices of one number would contradict each other at every buyer.
     if ((await tx.publication.count({ recall: name })) !== before) throw new OnboardingError('store-conflict')
-    return publish(tx, { kind: 'recall', buyer: '', recall: name, number, file }, clock)
+    const published = await publish(tx, { kind: 'recall', buyer: '', recall: name, number, file }, clock)
+    await enqueueNotices(tx, published)
+    return published
   })
   return { file, recall: name, number, serials: subject.serials.length, publication }
 }

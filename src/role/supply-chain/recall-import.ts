@@ -3,6 +3,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { Clock, Store, Tables, Tx } from '../../domain/port.ts'
 import type { RecallRecord, RecallTreatment } from '../../domain/recall.ts'
+import type { TrustedManufacturer } from '../../domain/site.ts'
 import { openRecall, type VerifiedRecall } from './recall-notice.ts'
 import { listManufacturers, statementAnchors } from './trust.ts'
 
@@ -16,6 +17,8 @@ export interface RecallImport {
   readonly clock: Clock
   readonly importedBy: string
   readonly treatment: RecallTreatment
+  /** Absent: all that the site trusts. */
+  readonly manufacturers?: readonly TrustedManufacturer[]
 }
 
 /** The id of a recall at a site. */
@@ -35,8 +38,9 @@ export async function importRecall({
   clock,
   importedBy,
   treatment,
+  ...trusted
 }: RecallImport): Promise<{ readonly recall: RecallRecord; readonly changed: boolean }> {
-  const notice = await verifyRecall({ bytes, store, clock })
+  const notice = await verifyRecall({ bytes, store, clock, ...trusted })
   const file = Buffer.from(bytes).toString('base64')
   return store.transaction(async tx => {
     const id = recallId(notice.trustedAs, notice.recall)
@@ -71,8 +75,9 @@ export async function verifyRecall({
   bytes,
   store,
   clock,
-}: Pick<RecallImport, 'bytes' | 'store' | 'clock'>): Promise<VerifiedRecall> {
-  const manufacturers = await listManufacturers(store)
+  ...trusted
+}: Pick<RecallImport, 'bytes' | 'store' | 'clock' | 'manufacturers'>): Promise<VerifiedRecall> {
+  const manufacturers = trusted.manufacturers ?? (await listManufacturers(store))
   const notice = openRecall(bytes, { anchors: statementAnchors(manufacturers), at: new Date(clock()) })
   await store.read(tables => requireOwnName(tables, notice))
   return notice

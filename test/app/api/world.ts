@@ -132,6 +132,7 @@ export async function openWorld(
         },
       },
     }),
+    feedWork: { wake() {} },
     site: {
       network: 'harbour-iot',
       owner: 'harbour',
