@@ -43,7 +43,7 @@ export function createFeedClient(options: FeedClientOptions = {}): HttpsFeedClie
   })
   const ask = async ({ url, server, limit, ...rest }: Asked): Promise<Received> => {
     const target = targetOf(url)
-    const signal = AbortSignal.timeout(connectTime + answerTime + limit / slowest)
+    const signal = AbortSignal.timeout(connectTime + answerTime + Math.ceil(limit / slowest))
     try {
       return await send({ agent, target, terms: termsOf(server), signal, limit, ...rest })
     } catch (error) {
