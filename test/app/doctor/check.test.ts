@@ -6,7 +6,7 @@ import { OnboardingError } from '../../../src/domain/error.ts'
 import { streamName } from '../../../src/domain/event.ts'
 import { trustManufacturer } from '../../../src/role/supply-chain/trust.ts'
 import { certify } from '../../crypto/pki.ts'
-import { breaking, breaks, data, file, openWard, start, statuses, type Ward } from './patient.ts'
+import { breaking, breaks, data, file, openWard, put, start, statuses, type Ward } from './patient.ts'
 import { recordStranger } from './stranger.ts'
 
 const day = 86_400_000
@@ -36,140 +36,6 @@ test('of a sound site nothing is said', async () => {
   } finally {
     await ward.close()
   }
-})
-
-describe('the machine', () => {
-  test('an old Node.js', () =>
-    breaks(
-      'node-version',
-      ({ machine }) => {
-        machine.nodeVersion = '22.11.0'
-      },
-      { status: 'fail', finding: /22\.11\.0 is older/, action: /Install Node/ },
-    ))
-
-  test('a data directory that others can open', () =>
-    breaks('data-directory', ({ machine }) => put(machine, file(data, { kind: 'directory', mode: 0o755 })), {
-      status: 'fail',
-      finding: /Others can reach/,
-      action: /chmod 700 \/var\/lib\/mooring/,
-    }))
-
-  test('a token for the API that others can read', () =>
-    breaks('data-directory', ({ machine }) => put(machine, file(`${data}/access.json`, { mode: 0o644, text: '{}' })), {
-      status: 'fail',
-      finding: /Others can reach/,
-      action: /chmod 600 .*access\.json/,
-    }))
-
-  test('settings that are damaged', () =>
-    breaks('data-directory', ({ machine }) => put(machine, file(`${data}/site.json`, { text: '{"netw' })), {
-      status: 'fail',
-      finding: /site\.json is damaged/,
-      action: /mooring restore/,
-    }))
-
-  test('the key of TLS, open to others', () =>
-    breaks('key-files', ({ machine }) => put(machine, file(`${data}/keys/registrar-1.sealed`, { mode: 0o640 })), {
-      status: 'fail',
-      finding: /private keys/,
-      action: /chmod 600 .*registrar-1\.sealed/,
-    }))
-
-  test('a key that belongs to somebody else', () =>
-    breaks('key-files', ({ machine }) => put(machine, file(`${data}/keys/root.sealed`, { owner: 0 })), {
-      status: 'fail',
-      finding: /private keys/,
-      action: /chown 1000/,
-    }))
-
-  test('a link in the place of a key', () =>
-    breaks('key-files', ({ machine }) => put(machine, file(`${data}/keys/root.sealed`, { kind: 'link' })), {
-      status: 'fail',
-      finding: /private keys/,
-      action: /put the file itself/,
-    }))
-
-  test('a draft that a crash left', () =>
-    breaks(
-      'key-files',
-      ({ machine }) => put(machine, file(`${data}/keys/x.sealed.ab.draft`, { modifiedAt: start - 2 * hour })),
-      { status: 'warn', finding: /broken off/, action: /rm .*\.draft/ },
-    ))
-
-  test('keys without a passphrase', () =>
-    breaks(
-      'key-protection',
-      ({ machine }) => put(machine, file(`${data}/keys/store.key`, { text: '{"protection": "file"}' })),
-      { status: 'warn', finding: /No passphrase/, action: /MOORING_KEY_PASSPHRASE/ },
-    ))
-
-  test('a disk that fills, and one that is full', async () => {
-    for (const [free, status] of [
-      [500e6, 'warn'],
-      [50e6, 'fail'],
-    ] as const) {
-      await breaks(
-        'disk-space',
-        ({ machine }) => {
-          machine.disk = { free, total: 100e9 }
-        },
-        { status, finding: /0 MB of 100 GB|50\.0 MB of 100 GB/, action: /Free disk space/ },
-      )
-    }
-  })
-
-  test('a key that is gone', () =>
-    breaks(
-      'issuer-keys',
-      ({ machine }) => {
-        machine.files.delete(`${data}/keys/issuing-1.sealed`)
-      },
-      { status: 'warn', finding: /issuing-1/, action: /mooring restore/ },
-    ))
-
-  test('no backup, and an old one', async () => {
-    const action = /mooring backup DIRECTORY/
-    await breaks(
-      'backup',
-      ({ machine }) => {
-        machine.files.delete(`${data}/last-backup.json`)
-      },
-      { status: 'warn', finding: /No backup/, action },
-    )
-    const old = { format: 'mooring-last-backup 1', at: start - 9 * day, directory: '/mnt/x' }
-    const text = JSON.stringify(old)
-    const result = await breaking('backup', ({ machine }) => put(machine, file(`${data}/last-backup.json`, { text })), {
-      status: 'warn',
-      finding: /9 days old/,
-      action,
-    })
-    assert.match(result.evidence?.[0] ?? '', /\/mnt\/x/)
-  })
-
-  test('nobody at the onboarding port', () =>
-    breaks(
-      'onboarding-port',
-      ({ machine }) => {
-        const get = machine.get
-        machine.get = async place => {
-          if (!place.path.startsWith('/crl/')) throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
-          return get(place)
-        }
-      },
-      { status: 'fail', finding: /Nobody answers at port 8443/, action: /firewall/ },
-    ))
-
-  test('a stranger at the onboarding port', () =>
-    breaks(
-      'onboarding-port',
-      async ({ machine }) => {
-        const get = machine.get
-        const { certificate } = await certify({ subject: 'stranger' })
-        machine.get = async place => ({ ...(await get(place)), certificate: Buffer.from(certificate.der) })
-      },
-      { status: 'fail', finding: /another certificate/, action: /end it/ },
-    ))
 })
 
 describe('the record', () => {
@@ -589,10 +455,6 @@ describe('a check', () => {
     }
   })
 })
-
-function put(machine: Ward['machine'], changed: ReturnType<typeof file>): void {
-  machine.files.set(changed.path, changed)
-}
 
 function says(ward: Ward, changes: Parameters<Ward['saying']>[0]): void {
   ward.changes.record = ward.saying(changes)

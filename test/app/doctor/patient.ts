@@ -60,6 +60,10 @@ export function file(path: string, changes: Partial<FileFacts & { text: string }
   return { path, kind: 'file', mode: 0o600, owner: user, bytes: 100, modifiedAt: start, ...changes }
 }
 
+export function put(machine: Machine, changed: ReturnType<typeof file>): void {
+  machine.files.set(changed.path, changed)
+}
+
 export async function openWard(): Promise<Ward> {
   let now = start
   const clock = () => now
