@@ -29,6 +29,7 @@ import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import type { AuthorityService } from './api/service.ts'
 import { openRecord } from './record.ts'
 import { openSiteCredential } from './site-credential.ts'
+import { listenStatus } from './status-listener.ts'
 import { startWorker, type Worker } from './worker.ts'
 
 export interface SiteOptions {
@@ -48,6 +49,8 @@ export interface SiteOptions {
   /** Where devices reach the registrar. Port 0 takes a free one. */
   readonly host: string
   readonly port: number
+  /** A second listener, plain HTTP, for revocation lists and OCSP; `url` is how others reach it and stands in credentials. */
+  readonly status?: { readonly host: string; readonly port: number; readonly url: string }
   /** Several processes may listen on one port. */
   readonly reusePort?: boolean
   /** Names and addresses in the registrar's certificate; `host` when absent. */
@@ -165,6 +168,8 @@ async function assemble(
     admission: createAdmission(store, clock, policy, policyPoint),
     policy,
     masa: options.masa?.(own.authority.registrar) ?? manufacturers,
+    keys,
+    ...(options.status === undefined ? {} : { statusUrl: options.status.url }),
   })
   const access = createAccess({ store, clock, random })
   const { revocation } = endpoints
@@ -183,6 +188,7 @@ async function assemble(
   const transfer = createHandOverTransfer({ store, ownership, owners })
   const handOver = createHandOver({ store, clock, lifecycle, owners, ownership: transfer })
   let first: Promise<Secret | undefined> | undefined
+  const statusListener = await listenStatus(options, endpoints.status)
   const recallWork = startWorker({
     name: 'recall',
     work: () => runRecallWork({ store, clock, log, revocation }),
@@ -256,6 +262,7 @@ async function assemble(
       await feedWork.close()
       await recallWork.close()
       await timeOuts.close()
+      await statusListener?.close()
       await listener.close()
       endpoints.close()
       manufacturers.close()

@@ -17,7 +17,7 @@ import {
 import { Name } from './x509/name.ts'
 
 /** RFC 5280 5.3.1, by number; 7 is not used. */
-const reasons = [
+export const revocationReasons = [
   'unspecified',
   'keyCompromise',
   'cACompromise',
@@ -31,7 +31,7 @@ const reasons = [
   'aACompromise',
 ] as const
 
-export type RevocationReason = NonNullable<(typeof reasons)[number]>
+export type RevocationReason = NonNullable<(typeof revocationReasons)[number]>
 
 /** Extensions of a CRL (RFC 5280 5.2); authorityKeyIdentifier is among `extensionKinds`. */
 export const crlExtensionKinds = {
@@ -137,7 +137,7 @@ function readRevoked(entries: readonly Entry[], version2: boolean): Map<string, 
     refuseDuplicates(extensions)
     const serialHex = Buffer.from(userCertificate).toString('hex')
     if (revoked.has(serialHex)) throw new CodecError('duplicate', `serial number ${serialHex} is revoked twice`)
-    const reason = reasons[extensionValue(extensions, reasonCode) ?? 0]
+    const reason = revocationReasons[extensionValue(extensions, reasonCode) ?? 0]
     if (reason === undefined) throw new CodecError('bad-value', 'reason code')
     revoked.set(serialHex, { serialNumber: userCertificate, serialHex, revocationDate, reason, extensions })
   }
@@ -196,7 +196,7 @@ export function encodeTbsCertList(fields: TbsCertListFields): Buffer {
 }
 
 function reasonExtension(reason: RevocationReason): Extension[] {
-  const code = reasons.indexOf(reason)
+  const code = revocationReasons.indexOf(reason)
   if (code < 0) throw new CodecError('bad-value', `no revocation reason ${reason}`)
   return [{ id: reasonCode.id, critical: false, value: encode(enumerated, code) }]
 }

@@ -47,6 +47,8 @@ export interface CredentialPlan {
   /** Identifier of the network, carried in the credential and in the record. */
   readonly network: string
   readonly segment?: string
+  /** `http://host[:port]` where anybody can ask whether the credential is still good; absent: only this site is asked. */
+  readonly statusUrl?: string
 }
 
 /** Whether a credential can be used, and why not. Only `valid` opens anything. */

@@ -12,7 +12,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { siteParty } from '../../role/authorization/access.ts'
 import { listenApi } from '../api/listen.ts'
 import { defined } from '../defined.ts'
-import { openSite, type Site } from '../site.ts'
+import { openSite, type Site, type SiteOptions } from '../site.ts'
 import { version } from '../version.ts'
 import { type Cli, collected, count, described, type StorePlace, storePlace, type Task, withStore } from './command.ts'
 import {
@@ -42,6 +42,8 @@ interface UpOptions extends StorePlace, KeyOptions {
   readonly host?: readonly string[]
   readonly days?: number
   readonly graceDays?: number
+  readonly statusPort?: number
+  readonly statusUrl?: string
   readonly quiet?: boolean
 }
 
@@ -69,6 +71,12 @@ export function upCommand(cli: Cli): Command {
     .option('--api-port <port>', 'port of the API', count(0, 65_535), 8480)
     .option('--days <count>', 'lifetime of network credentials', count(1, 3650))
     .option('--grace-days <count>', 'how long after its end a credential may be renewed in place', count(0, 3650))
+    .option(
+      '--status-port <port>',
+      'port for revocation lists and OCSP, plain HTTP; none when absent',
+      count(1, 65_535),
+    )
+    .option('--status-url <url>', 'how others reach that port, http://HOST[:PORT]; stands in new credentials')
     .option('--quiet', 'log warnings and errors only')
     .action(cli.run<UpOptions, []>(up))
 }
@@ -142,11 +150,25 @@ async function open(
       renewalGraceDays: options.graceDays,
       reusePort: options.reusePort,
     }),
+    ...statusPlace(options),
     host: options.listen ?? anyAddress(),
     port: options.port,
     hosts: options.host ?? usualHosts(options.listen),
     log: openLog({ level: options.quiet === true ? 'warn' : 'info', ...watchedLog(io) }),
   })
+}
+
+/** What stands in a credential stays there for its lifetime: by a name of this machine unless told otherwise. */
+function statusPlace({ statusPort: port, statusUrl, host, listen }: UpOptions): Pick<SiteOptions, 'status'> {
+  if (port === undefined) {
+    if (statusUrl === undefined) return {}
+    throw new OnboardingError('input-invalid', { field: 'status-url', rule: 'needs --status-port' })
+  }
+  const url = URL.parse(statusUrl ?? `http://${inUrl(host?.[0] ?? hostname())}:${port}`)
+  if (url?.protocol !== 'http:' || url.pathname !== '/' || url.username !== '' || url.search !== '') {
+    throw new OnboardingError('input-invalid', { field: 'status-url', rule: 'http://HOST[:PORT]' })
+  }
+  return { status: { host: listen ?? anyAddress(), port, url: url.origin } }
 }
 
 async function serve(task: Task<UpOptions>, site: Site): Promise<void> {

@@ -1,5 +1,6 @@
 import { CodecError } from '../error.ts'
 import type { Codec } from './codec.ts'
+import type { Writer } from './writer.ts'
 
 /** RFC 5280 4.1.2.5: "no well-defined expiration date", 99991231235959Z. */
 export const NO_EXPIRY: Date = new Date(Date.UTC(9999, 11, 31, 23, 59, 59))
@@ -15,18 +16,7 @@ const GENERALIZED_TIME = 0x18
 export const time: Codec<Date> = {
   tags: [UTC_TIME, GENERALIZED_TIME],
   write(w, value) {
-    const year = value.getUTCFullYear()
-    if (!(year >= 1950 && year <= 9999)) throw new CodecError('bad-value', 'time outside 1950 to 9999')
-    const mark = w.mark()
-    w.octet(0x5a)
-    digits(w, value.getUTCSeconds())
-    digits(w, value.getUTCMinutes())
-    digits(w, value.getUTCHours())
-    digits(w, value.getUTCDate())
-    digits(w, value.getUTCMonth() + 1)
-    digits(w, year % 100)
-    if (year >= 2050) digits(w, Math.floor(year / 100))
-    w.close(year >= 2050 ? GENERALIZED_TIME : UTC_TIME, mark)
+    writeTime(w, value, value.getUTCFullYear() >= 2050)
   },
   read(r) {
     const start = r.pos
@@ -36,7 +26,34 @@ export const time: Codec<Date> = {
   },
 }
 
-function digits(w: Parameters<typeof time.write>[0], value: number): void {
+/** GeneralizedTime whatever the year, where a type has no UTCTime (RFC 6960): seconds present, zone Z, no fraction. */
+export const generalizedTime: Codec<Date> = {
+  tags: [GENERALIZED_TIME],
+  write(w, value) {
+    writeTime(w, value, true)
+  },
+  read(r) {
+    const start = r.pos
+    return parse(r.content(GENERALIZED_TIME), 4) ?? r.fail('bad-value', 'malformed time', start)
+  },
+}
+
+function writeTime(w: Writer, value: Date, generalized: boolean): void {
+  const year = value.getUTCFullYear()
+  if (!(year >= 1950 && year <= 9999)) throw new CodecError('bad-value', 'time outside 1950 to 9999')
+  const mark = w.mark()
+  w.octet(0x5a)
+  digits(w, value.getUTCSeconds())
+  digits(w, value.getUTCMinutes())
+  digits(w, value.getUTCHours())
+  digits(w, value.getUTCDate())
+  digits(w, value.getUTCMonth() + 1)
+  digits(w, year % 100)
+  if (generalized) digits(w, Math.floor(year / 100))
+  w.close(generalized ? GENERALIZED_TIME : UTC_TIME, mark)
+}
+
+function digits(w: Writer, value: number): void {
   w.octet(0x30 + (value % 10))
   w.octet(0x30 + Math.floor(value / 10))
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { isPrintable } from '../../codec/der/string.ts'
-import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../../codec/x509/extension.ts'
+import { type Extension, extendedKeyUsageOid, extensionKinds, makeExtension } from '../../codec/x509/extension.ts'
 import { encodeName } from '../../codec/x509/name.ts'
 import { type VerifiedCsr, verifyCsr } from '../../crypto/csr.ts'
 import { type Issuer, type PreparedCertificate, prepareCertificate, signCertificate } from '../../crypto/issue.ts'
@@ -170,7 +170,7 @@ function newRecord(
     issuer: issuing,
     notBefore: new Date(notBefore),
     notAfter: new Date(notAfter),
-    extensions: credentialExtensions,
+    extensions: [...credentialExtensions, ...statusExtensions(plan, issuing.name)],
   })
   return {
     id: prepared.hash,
@@ -192,6 +192,20 @@ function subjectOf({ id, serial }: Device, { network }: CredentialPlan): Buffer 
   // X.520 wants a PrintableString of up to 64; makers write others, and the id names the device in any case.
   const fits = serial.length <= 64 && isPrintable(serial)
   return encodeName({ organizationName: network, commonName: id, serialNumber: fits ? serial : undefined })
+}
+
+/** RFC 5280 sections 4.2.1.13 and 4.2.2.1: where others find out what became of the credential. */
+function statusExtensions({ statusUrl }: CredentialPlan, issuer: string): Extension[] {
+  if (statusUrl === undefined) return []
+  const at = (path: string) => ({ type: 'uniformResourceIdentifier', value: `${statusUrl}${path}` }) as const
+  return [
+    makeExtension(extensionKinds.cRLDistributionPoints, [
+      { distributionPoint: { type: 'fullName', value: [at(`/crl/${issuer}.crl`)] } },
+    ]),
+    makeExtension(extensionKinds.authorityInfoAccess, [
+      { accessMethod: '1.3.6.1.5.5.7.48.1', accessLocation: at('/ocsp') },
+    ]),
+  ]
 }
 
 const credentialExtensions = [

@@ -1,3 +1,4 @@
+import type { KeyStore } from '../../crypto/signer.ts'
 import type { Admission } from '../../domain/admission.ts'
 import type { Clock, Endpoint, Log, MasaClient, Store } from '../../domain/port.ts'
 import type { AdmissionPolicy } from '../authorization/admission.ts'
@@ -9,6 +10,7 @@ import { createEnrollment } from './enrollment.ts'
 import { openManufacturerDirectory } from './manufacturer-directory.ts'
 import { createMasaExchange, type RegistrarCredential } from './masa-exchange.ts'
 import { createCredentialIssuer } from './network-credential.ts'
+import { createOcsp } from './ocsp.ts'
 import { createPresence } from './presence.ts'
 import { createRefusalRecord } from './refusal-record.ts'
 import { createRegistrar } from './registrar.ts'
@@ -17,6 +19,8 @@ import { createRevocation, defaultCrlValidity, type Revocation } from './revocat
 export interface SiteEndpoints {
   /** Registrar, EST, presence and CRL, for one TLS listener. */
   readonly list: readonly Endpoint[]
+  /** Those of them that anybody may ask, over plain HTTP too: what they say is signed. */
+  readonly status: readonly Endpoint[]
   readonly revocation: Revocation
   close(): void
 }
@@ -39,6 +43,10 @@ export function createSiteEndpoints(options: {
   readonly admission: Admission
   readonly policy: AdmissionPolicy
   readonly masa: MasaClient
+  /** For the keys of OCSP responders; without it there are only revocation lists. */
+  readonly keys?: KeyStore
+  /** Stands in credentials, for whoever wants to know what became of them: `http://host[:port]`. */
+  readonly statusUrl?: string
 }): SiteEndpoints {
   const { store, clock, log, admission, policy, masa } = options
   const authority = () => options.authority
@@ -64,7 +72,15 @@ export function createSiteEndpoints(options: {
   const exchange = createMasaExchange({ masa, registrar, clock })
   const refusals = createRefusalRecord(store, clock)
   const limit = createRateLimit({ perMinute: perDeviceMinute, clock })
-  const plan = { kind: 'network', lifetimeDays: policy.credentialLifetimeDays, network } as const
+  const { keys, statusUrl } = options
+  const plan = {
+    kind: 'network',
+    lifetimeDays: policy.credentialLifetimeDays,
+    network,
+    ...(statusUrl === undefined ? {} : { statusUrl }),
+  } as const
+  const ocsp = keys === undefined ? [] : [createOcsp({ store, keys, clock, network, authority })]
+  const status = [revocation.endpoint, ...ocsp]
   return {
     list: [
       createRegistrar({
@@ -94,8 +110,9 @@ export function createSiteEndpoints(options: {
         grace: (policy.renewalGraceDays ?? 0) * 86_400_000,
       }),
       createPresence({ store, clock, log, credentials, refusals, network }),
-      revocation.endpoint,
+      ...status,
     ],
+    status,
     revocation,
     close: () => directory.close(),
   }
