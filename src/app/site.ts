@@ -188,7 +188,6 @@ async function assemble(
   const transfer = createHandOverTransfer({ store, ownership, owners })
   const handOver = createHandOver({ store, clock, lifecycle, owners, ownership: transfer })
   let first: Promise<Secret | undefined> | undefined
-  const statusListener = await listenStatus(options, endpoints.status)
   const recallWork = startWorker({
     name: 'recall',
     work: () => runRecallWork({ store, clock, log, revocation }),
@@ -208,6 +207,10 @@ async function assemble(
   const onNotice = () => feedWork.wake()
   const notice = createFeedNotice({ store, clock, log, owners: policy.owners, onNotice })
   const listener = await listen(options, own.credential, [...endpoints.list, notice])
+  const statusListener = await listenStatus(options, endpoints.status).catch(async (error: unknown) => {
+    await listener.close()
+    throw error
+  })
   own.onRenewal(credential => {
     listener.setCredential(credential)
     manufacturers.setCredential(credential)
