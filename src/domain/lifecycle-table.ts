@@ -68,6 +68,14 @@ export interface StateEntry {
 }
 
 export type LifecycleState = keyof typeof lifecycleStates
+export type SupplyChainState = Extract<LifecycleState, `SC.${string}`>
+
+export const lifecycleStateNames = Object.keys(lifecycleStates) as readonly LifecycleState[]
+
+/** Where a device can be before it is acquired. */
+export const supplyChainStates = lifecycleStateNames.filter(
+  (state): state is SupplyChainState => lifecycleStates[state].phase === 'supply-chain',
+)
 
 /** Who takes a step: the roles of white paper section 5, the parties of section 4.1, and the machine itself. */
 export type LifecycleActor =

@@ -39,7 +39,7 @@ export function instants<N extends string>(times: { readonly [K in N]: number | 
 
 export function deviceView(device: Device): DeviceView {
   const { id, manufacturer, serial, model, lifecycle, rung, standing, owner, mudUrl, credential, refusal } = device
-  const { firstHeardAt, lastHeardAt, connectedAt, recalls } = device
+  const { firstHeardAt, lastHeardAt, connectedAt, recalls, entered, wiped, broken, handOver } = device
   return {
     id,
     manufacturer,
@@ -52,7 +52,9 @@ export function deviceView(device: Device): DeviceView {
     ...(mudUrl === undefined ? {} : { mudUrl }),
     ...(credential === undefined ? {} : { credential }),
     ...(refusal === undefined ? {} : { refusal: refusalView(refusal) }),
-    ...instants({ firstHeardAt, lastHeardAt, connectedAt }),
+    ...instants({ firstHeardAt, lastHeardAt, connectedAt, since: entered?.at, wipedAt: wiped?.at }),
+    ...(broken === undefined ? {} : { broken }),
+    ...(handOver === undefined ? {} : { handOverTo: handOver.to }),
     ...(recalls === undefined ? {} : { recalls: [...recalls] }),
     possible: possibleMoves(lifecycle).map(({ event }) => event),
   }

@@ -1,5 +1,11 @@
 import { Command } from 'commander'
 import { rungs } from '../../domain/evidence.ts'
+import {
+  type LifecycleState,
+  lifecycleStateNames,
+  type SupplyChainState,
+  supplyChainStates,
+} from '../../domain/lifecycle-table.ts'
 import type { EventView } from '../api/contract/audit.ts'
 import type { DeviceView } from '../api/contract/device.ts'
 import { defined } from '../defined.ts'
@@ -11,7 +17,9 @@ import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { onboardCommand, resetCommand } from './onboard.ts'
 import { facts, moment, table } from './table.ts'
 
-type Filter = ListOptions & SiteOptions & Partial<Pick<DeviceView, 'rung' | 'standing' | 'manufacturer' | 'serial'>>
+type Filter = ListOptions &
+  SiteOptions &
+  Partial<Pick<DeviceView, 'rung' | 'standing' | 'manufacturer' | 'serial'>> & { readonly lifecycle?: LifecycleState }
 
 const standings = ['expected', 'waiting', 'approved', 'denied', 'withdrawn'] as const
 
@@ -37,11 +45,12 @@ function listCommand(cli: Cli, command: Command): void {
     .option('--standing <standing>', `only those of this standing: ${standings.join(', ')}`, choice(standings))
     .option('--manufacturer <name>', 'only those of this manufacturer')
     .option('--serial <serial>', 'only those with this serial number')
+    .option('--lifecycle <state>', 'only those in this state of life, as US.OPR', choice(lifecycleStateNames))
     .action(
       cli.run<Filter, []>(async task => {
-        const { rung, standing, manufacturer, serial } = task.options
+        const { rung, standing, manufacturer, serial, lifecycle } = task.options
         const client = await connect(task)
-        const filter = defined({ rung, standing, manufacturer, serial })
+        const filter = defined({ rung, standing, manufacturer, serial, lifecycle })
         const found = await listed(task.options, page => client.deviceList({ query: { ...filter, ...page } }))
         task.answer(found, () => listText(found, devicesText, 'No device yet. `mooring manifest import` brings some.'))
       }),
@@ -80,7 +89,9 @@ export function deviceText(device: DeviceView): string {
     ['model', device.model],
     ['rung', device.rung],
     ['standing', device.standing],
-    ['lifecycle', device.lifecycle],
+    ['lifecycle', `${device.lifecycle}${device.since === undefined ? '' : `, since ${moment(device.since)}`}`],
+    ['condition', conditionOf(device)],
+    ['hand over', device.handOverTo && `to ${device.handOverTo}`],
     ['possible', device.possible.join(', ')],
     ['owner', device.owner],
     ['MUD URL', device.mudUrl],
@@ -91,6 +102,10 @@ export function deviceText(device: DeviceView): string {
     ['refusal', refusal && `${refusal.title} [${refusal.code}], ${moment(refusal.at)}`],
     ['next', refusal?.action],
   ])
+}
+
+function conditionOf({ broken, wipedAt }: DeviceView): string {
+  return [broken ? 'beyond repair' : '', wipedAt === undefined ? '' : 'wiped'].filter(word => word !== '').join(', ')
 }
 
 function historyCommand(cli: Cli, command: Command): void {
@@ -130,19 +145,32 @@ function shortText(value: unknown): string {
   return /^[0-9a-f]{40,}$/.test(value) ? `${value.slice(0, 12)}…` : value
 }
 
+interface ExpectOptions {
+  readonly manufacturer: string
+  readonly serial: string
+  readonly model?: string
+  readonly lifecycle?: SupplyChainState
+}
+
+const stages = supplyChainStates.filter(state => state !== 'SC.SHL').join(', ')
+
 function expectCommand(cli: Cli, command: Command): void {
   described(withSite(command), {
     summary: 'expect one device that is on no manifest',
-    examples: ['device expect --manufacturer fjord --serial CL2-000009'],
+    examples: [
+      'device expect --manufacturer fjord --serial CL2-000009',
+      'device expect --manufacturer fjord --serial CL2-000010 --lifecycle SC.INT',
+    ],
   })
     .requiredOption('--manufacturer <name>', 'as `mooring trust list` shows it')
     .requiredOption('--serial <serial>', 'as it stands on the label')
     .option('--model <model>', 'for the record')
+    .option('--lifecycle <state>', `where its record begins, if not on the shelf: ${stages}`, choice(supplyChainStates))
     .action(
-      cli.run<SiteOptions & { manufacturer: string; serial: string; model?: string }, []>(async task => {
-        const { manufacturer, serial, model } = task.options
+      cli.run<SiteOptions & ExpectOptions, []>(async task => {
+        const { manufacturer, serial, model, lifecycle } = task.options
         const client = await connect(task)
-        const device = await client.deviceExpect({ body: { manufacturer, serial, ...defined({ model }) } })
+        const device = await client.deviceExpect({ body: { manufacturer, serial, ...defined({ model, lifecycle }) } })
         task.answer(device, () => deviceText(device))
       }),
     )

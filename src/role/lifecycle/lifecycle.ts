@@ -7,7 +7,7 @@ import type { Revocation } from '../onboarding/revocation.ts'
 import { type AllowedStep, allowedSteps } from './allowed.ts'
 import { decideStep, isolating, type StepRequest } from './decision.ts'
 import type { Ground } from './fact.ts'
-import { hasCredential, type SweepReport, sweep } from './time-out.ts'
+import { createSweep, hasCredential, type SweepReport } from './time-out.ts'
 import { readTimeline, type TimelinePage } from './timeline.ts'
 
 export interface LifecycleOptions {
@@ -18,6 +18,8 @@ export interface LifecycleOptions {
   readonly owners: readonly string[]
   /** How long a device may be in onboarding without a credential, milliseconds. */
   readonly onboardingWindow: number
+  /** Milliseconds between two looks at birth credentials; an hour when absent. */
+  readonly shelfInterval?: number
 }
 
 /** A step for the record, with the version of the device that the one who asks has seen. */
@@ -113,7 +115,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
           return [{ kind: 'device-wiped', body: { by, at: clock(), ...(reason === '' ? {} : { reason }) } }]
         }),
       ),
-    sweep: () => sweep(options),
+    sweep: createSweep(options),
   }
 }
 

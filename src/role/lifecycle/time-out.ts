@@ -9,6 +9,8 @@ export interface TimeOutOptions {
   readonly clock: Clock
   /** How long a device may be in onboarding without a credential, milliseconds. */
   readonly onboardingWindow: number
+  /** Milliseconds between two looks at birth credentials, an hour when absent: these are years, and many devices. */
+  readonly shelfInterval?: number
 }
 
 export interface SweepReport {
@@ -21,14 +23,29 @@ export interface SweepReport {
 /** Where a device without a birth credential in force cannot go on. */
 const needBirth: readonly LifecycleState[] = ['SC.SHL', 'US.INS', 'US.NLO', 'US.MTD', 'US.DEC']
 
+const hour = 3_600_000
+
+/** A sweep that looks at onboardings each time, and through the shelves once in a while, at the first time among them. */
+export function createSweep(options: TimeOutOptions): () => Promise<SweepReport> {
+  const { clock, shelfInterval = hour } = options
+  let shelves: number | undefined
+  return async () => {
+    const at = clock()
+    const due = shelves === undefined || Math.abs(at - shelves) >= shelfInterval
+    const report = await sweep(options, due ? needBirth : ['US.NLO'])
+    if (due) shelves = at
+    return report
+  }
+}
+
 /**
  * Records what time alone decides. It rests on the record and the clock, so that it may run again at any moment, after a
  * crash, and in several processes: what is on record is not recorded again.
  */
-export async function sweep(options: TimeOutOptions): Promise<SweepReport> {
+async function sweep(options: TimeOutOptions, states: readonly LifecycleState[]): Promise<SweepReport> {
   const { store } = options
   let [failed, expired] = [0, 0]
-  for (const lifecycle of needBirth) {
+  for (const lifecycle of states) {
     for (let after = ''; ; ) {
       const page = await store.read(tables => tables.device.find({ lifecycle }, { after, limit: 500 }))
       for (const device of page) {

@@ -2,6 +2,7 @@ import { decodeCertificate } from '../../codec/x509/certificate.ts'
 import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
 import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
+import type { SupplyChainState } from '../../domain/lifecycle-table.ts'
 import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
 import { rightOf } from '../../domain/right.ts'
@@ -166,10 +167,16 @@ function recordManifest(store: Store, record: ManifestRecord): Promise<ManifestR
  */
 export async function expectDevice(
   store: Store,
-  device: { readonly manufacturer: string; readonly serial: string; readonly model?: string },
+  device: {
+    readonly manufacturer: string
+    readonly serial: string
+    readonly model?: string
+    /** Where its record begins: whoever makes, integrates or rebrands it meets it before the shelf. */
+    readonly lifecycle?: SupplyChainState
+  },
   by: string,
 ): Promise<Device> {
-  const { manufacturer, serial, model = '' } = device
+  const { manufacturer, serial, model = '', lifecycle } = device
   if (!/^[^\p{C}]{1,64}$/u.test(serial) || serial.trim() !== serial) {
     throw new OnboardingError('input-invalid', { field: 'serial', rule: '1 to 64 visible characters' })
   }
@@ -186,6 +193,7 @@ export async function expectDevice(
       source: `by ${by}`,
       owner: '',
       declarationVersion: 0,
+      ...(lifecycle === undefined ? {} : { lifecycle }),
     })
   })
 }

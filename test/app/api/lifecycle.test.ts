@@ -61,6 +61,25 @@ describe('the lifecycle over the API', () => {
     assert.deepEqual([again.status, again.json['code']], [409, 'device-changed'])
   })
 
+  test('a record may begin before the shelf, and nowhere else', async () => {
+    const trusted = { name: 'fjord', anchors: [], masaAnchors: [], quirks: [], addedAt: 0 }
+    const lenience = { masaPrivateAddress: false, ignoreIdevidLifetime: false }
+    await world.services.store.transaction(tx => tx.manufacturer.put({ ...trusted, ...lenience }))
+    const expect = (serial: string, lifecycle?: string) =>
+      ask('deviceExpect', {
+        body: { manufacturer: 'fjord', serial, ...(lifecycle === undefined ? {} : { lifecycle }) },
+      })
+    assert.equal((await expect('E-1', 'SC.INT')).json['lifecycle'], 'SC.INT')
+    assert.equal((await expect('E-1', 'SC.MFG')).json['lifecycle'], 'SC.INT', 'of a known device it changes nothing')
+    assert.equal((await expect('E-2')).json['lifecycle'], 'SC.SHL')
+    assert.equal((await expect('E-3', 'US.OPR')).json['code'], 'input-invalid')
+    const { items } = await world.call('deviceList', { query: { lifecycle: 'SC.INT' } })
+    assert.deepEqual(
+      items.map(({ serial }) => serial),
+      ['E-1'],
+    )
+  })
+
   test('the timeline comes in pages', async () => {
     const id = await place('US.OPR')
     const params = { id }

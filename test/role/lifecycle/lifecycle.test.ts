@@ -14,7 +14,7 @@ const by = 'anna (token/1)'
 describe('the life of a device after its onboarding', () => {
   let scene: LifeScene
   before(async () => {
-    scene = await openLifeScene(7)
+    scene = await openLifeScene(8)
   })
   after(() => scene.close())
 
@@ -98,6 +98,22 @@ describe('the life of a device after its onboarding', () => {
     const knock = await scene.knock('B1-000003')
     assert.match(String(knock.body), /device-retired/)
     assert.deepEqual((await scene.lifecycle.allowed(id)).steps, [])
+  })
+
+  it('is onboarded first, sealed away, and connects from where it is', async () => {
+    const serial = 'B1-000008'
+    const id = await expectUnit(scene.home, serial)
+    await take(id, 'acquire-onboard-first', { birthCredentialExpired: false, sealedAway: true })
+    await assert.rejects(
+      take(id, 'install-after-onboarding', { sealedAway: true }),
+      refusedWith('lifecycle-guard-unmet'),
+    )
+    const { certificate } = await scene.enroll(serial)
+    await take(id, 'install-after-onboarding', { sealedAway: true })
+    assert.equal((await scene.device(id)).lifecycle, 'US.INS')
+    assert.equal((await scene.show(certificate)).status, 200)
+    const { lifecycle, entered } = await scene.device(id)
+    assert.deepEqual([lifecycle, entered?.transition], ['US.COM', 'T15'])
   })
 
   it('loses its support, and then goes no more into maintenance [WP-LG-7]', async () => {
@@ -343,6 +359,12 @@ describe('what time decides', () => {
     await scene.record(id, { kind: 'identity-proven', body: proven })
     assert.deepEqual(await scene.lifecycle.sweep(), { failed: 0, expired: 0 })
     scene.home.now.value += 2 * minute
+    assert.deepEqual(
+      await scene.lifecycle.sweep(),
+      { failed: 0, expired: 0 },
+      'shelves are looked through once an hour',
+    )
+    scene.home.now.value += 60 * minute
     assert.deepEqual(await scene.lifecycle.sweep(), { failed: 0, expired: 1 })
     assert.deepEqual(await scene.lifecycle.sweep(), { failed: 0, expired: 0 })
     const acquire = (await scene.lifecycle.allowed(id)).steps.find(({ event }) => event === 'acquire')

@@ -35,6 +35,8 @@ export interface LifeScene {
     serial: string,
     owner?: string,
   ) => Promise<{ readonly id: string; readonly certificate: Uint8Array }>
+  /** Without showing its new credential to the network. */
+  readonly enroll: (serial: string) => Promise<{ readonly id: string; readonly certificate: Uint8Array }>
   readonly show: (certificate: Uint8Array) => Promise<EndpointReply>
   /** Asks for a voucher with the birth credential. */
   readonly knock: (serial: string) => Promise<EndpointReply>
@@ -68,6 +70,14 @@ export async function openLifeScene(units = 3): Promise<LifeScene> {
       await tx.device.put(next)
       return next
     })
+  async function enroll(serial: string) {
+    const pledge = pledgeOf(home, home.unit(serial))
+    assert.equal((await pledge.post(await pledge.voucherRequest())).status, 200)
+    await pledge.status(brskiPath.voucherStatus, true)
+    const reply = await pledge.enroll(keySigner(generateKey('P-256')))
+    const [der] = decodeCertsOnly(Buffer.from(String(reply.body), 'base64')).certificates
+    return { id: deviceId('acme', serial), certificate: decodeCertificate(der ?? new Uint8Array()).der }
+  }
   return {
     home,
     store,
@@ -76,16 +86,12 @@ export async function openLifeScene(units = 3): Promise<LifeScene> {
     device,
     show,
     record,
+    enroll,
     async onboard(serial, owner = buyer) {
-      const id = await expectUnit(home, serial, owner)
-      const pledge = pledgeOf(home, home.unit(serial))
-      assert.equal((await pledge.post(await pledge.voucherRequest())).status, 200)
-      await pledge.status(brskiPath.voucherStatus, true)
-      const reply = await pledge.enroll(keySigner(generateKey('P-256')))
-      const [der] = decodeCertsOnly(Buffer.from(String(reply.body), 'base64')).certificates
-      const certificate = decodeCertificate(der ?? new Uint8Array()).der
-      assert.equal((await show(certificate)).status, 200)
-      return { id, certificate }
+      await expectUnit(home, serial, owner)
+      const enrolled = await enroll(serial)
+      assert.equal((await show(enrolled.certificate)).status, 200)
+      return enrolled
     },
     async knock(serial) {
       const pledge = pledgeOf(home, home.unit(serial))

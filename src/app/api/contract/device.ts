@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { lifecycleStateNames, supplyChainStates } from '../../../domain/lifecycle-table.ts'
 import { EventView } from './audit.ts'
 import { type Contract, DevicePath, Instant, Name, Page, pageOf, Serial } from './operation.ts'
 
@@ -8,6 +9,10 @@ export const DeviceView = z.object({
   serial: z.string(),
   model: z.string(),
   lifecycle: z.string(),
+  since: Instant.optional().describe('When it came into that state of life'),
+  wipedAt: Instant.optional(),
+  broken: z.boolean().optional().describe('Beyond repair'),
+  handOverTo: z.string().optional().describe('It is being handed over to this owner'),
   rung: z.enum(['expected', 'heard', 'authenticated', 'authorized', 'credentialed', 'connected']),
   standing: z.enum(['expected', 'waiting', 'approved', 'denied', 'withdrawn']),
   owner: z.string(),
@@ -34,6 +39,7 @@ export const deviceOperations = {
       standing: DeviceView.shape.standing.optional(),
       manufacturer: Name.optional(),
       serial: Serial.optional(),
+      lifecycle: z.enum(lifecycleStateNames).optional(),
     }),
     reply: pageOf(DeviceView),
   },
@@ -67,7 +73,15 @@ export const deviceOperations = {
       'device.onboard@own-network(temporary)',
       'onboarding.initiate',
     ],
-    body: z.strictObject({ manufacturer: Name, serial: Serial, model: z.string().max(64).default('') }),
+    body: z.strictObject({
+      manufacturer: Name,
+      serial: Serial,
+      model: z.string().max(64).default(''),
+      lifecycle: z
+        .enum(supplyChainStates)
+        .optional()
+        .describe('Where its record begins; the shelf when absent. Of a device that is known it changes nothing'),
+    }),
     reply: DeviceView,
   },
   deviceWithdraw: {

@@ -21,7 +21,7 @@ export function deviceHandlers({ store, approval, revocation }: ApiServices): Pi
       const events = await store.history(streamName('device', id), Number(after), limit)
       return pageView(events, { view: eventView, key: ({ version }) => String(version), limit })
     },
-    deviceExpect: async ({ body }, { by }) => deviceView(await expectDevice(store, body, by)),
+    deviceExpect: async ({ body }, { by }) => deviceView(await expectDevice(store, defined(body), by)),
     async deviceWithdraw({ params: { id }, body: { reason } }, { by }) {
       // Withdrawn first: no new credential can follow the revocation. Repeated after a crash, it revokes what is left.
       await approval.withdraw(id, by, reason)
