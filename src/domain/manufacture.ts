@@ -74,6 +74,8 @@ export interface IssuedVoucherRecord {
   readonly loggedAt: number
   /** SHA-256 of the pledge's own request within the registrar's, hex; null when there was none. */
   readonly pledgeRequest: string | null
+  /** Version of the declaration by which it was given. */
+  readonly declarationVersion: number
 }
 
 /** A declaration that a newer one has superseded: the signed history of a unit's owners. The newest is in the unit. */

@@ -18,8 +18,8 @@ export interface LeafType<T> {
 }
 
 export interface Leaf<T> {
-  /** SID of the leaf less SID of the root. */
-  readonly delta: number
+  /** SID of the leaf less SID of the root; null for one without a SID, which goes by its name in CBOR, too (RFC 9254). */
+  readonly delta: number | null
   readonly type: LeafType<T>
   readonly since: 'rfc8366' | 'rfc8366bis'
   /** Named by the model but without meaning here: read past and reported. */
@@ -179,6 +179,19 @@ export const assertion: LeafType<Assertion> = {
 
 function assertionOf(value: Json, name: string): Assertion {
   return assertions.find(known => known === value) ?? refuse(name, 'is none of the known values')
+}
+
+/** YANG uint32. */
+export const count: LeafType<number> = {
+  fromJson: countOf,
+  toJson: countOf,
+  fromCbor: countOf,
+  toCbor: countOf,
+}
+
+function countOf(value: Json | Cbor, name: string): number {
+  const fits = typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff
+  return fits ? value : refuse(name, 'is not a count')
 }
 
 /** leaf-list extensions: registered names, or SIDs as numbers in CBOR, which are kept as their digits. */

@@ -29,6 +29,8 @@ export interface VoucherContext {
   /** The kind of pin to take when there are several: that in which the pledge named the registrar. */
   readonly preferredPin?: Pin['type']
   readonly quirks?: readonly Quirk[]
+  /** The newest declaration that the pledge has heard of: what was given by an older one is void. */
+  readonly declarationVersion?: number
 }
 
 /** Whom the voucher tells the pledge to trust. */
@@ -44,7 +46,7 @@ export interface AcceptedVoucher {
 
 /**
  * What a pledge checks of a voucher (RFC 8995 section 5.6.1, RFC 8366 section 5.3). Throws OnboardingError
- * `voucher-invalid` (detail `rule`) or `voucher-expired`.
+ * `voucher-invalid` (detail `rule`), `voucher-expired` or `declaration-stale`.
  */
 export function checkVoucher(artifact: OpenedArtifact<'voucher'>, context: VoucherContext): AcceptedVoucher {
   const voucher = artifact.value
@@ -55,6 +57,7 @@ export function checkVoucher(artifact: OpenedArtifact<'voucher'>, context: Vouch
   if (issuer !== undefined && !same(issuer, idevidIssuer(context.idevid))) throw invalid('idevid-issuer')
   checkAssertion(voucher, context)
   checkExpiry(voucher, context)
+  checkDeclaration(voucher, context)
   const accepted = { voucher, pin: pinOf(voucher, context.preferredPin) }
   checkCountersignatures(
     artifact.signatures.filter(signature => signature !== signer),
@@ -109,6 +112,20 @@ function checkExpiry(voucher: Voucher, { at, clockTrusted }: VoucherContext): vo
   // Turned around, so that a clock that tells no time refuses.
   if (!clockTrusted || expiresOn === undefined || at <= expiresOn) return
   throw new OnboardingError('voucher-expired', { expired: expiresOn.toISOString() })
+}
+
+/**
+ * White paper section 2.7: who may onboard is what the newest declaration says. A voucher with the nonce of this attempt is
+ * new by itself, also from a MASA that names no version; one without could be of any day.
+ */
+function checkDeclaration(voucher: Voucher, { declarationVersion: known }: VoucherContext): void {
+  if (known === undefined) return
+  const version = voucher['mooring-ownership:declaration-version']
+  if (version === undefined) {
+    if (voucher.nonce === undefined) throw invalid('declaration-version')
+  } else if (version < known) {
+    throw new OnboardingError('declaration-stale', { version, known })
+  }
 }
 
 /** RFC 8366bis section 6.3: the preferred kind, else digest, key, certificate. */

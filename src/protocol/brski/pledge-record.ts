@@ -61,6 +61,8 @@ const Record = z.strictObject({
   attempts: z.array(Attempt).max(maxAttempts),
   credential: z.exactOptional(NetworkCredential),
   renewal: z.exactOptional(Enrolment),
+  /** Version of the newest declaration that an accepted voucher has told of. Outlives a factory reset. */
+  declarationVersion: z.exactOptional(z.int().nonnegative()),
 })
 
 type Frozen<T> = T extends Uint8Array
@@ -123,8 +125,15 @@ export function withoutRenewal(record: PledgeRecord): PledgeRecord {
 }
 
 /** The credential takes the place of all that led to it, and of the one before. */
-export function withCredential({ keys }: PledgeRecord, credential: NetworkCredential): PledgeRecord {
-  return { version: 1, keys, attempts: [], credential }
+export function withCredential(record: PledgeRecord, credential: NetworkCredential): PledgeRecord {
+  const { keys, declarationVersion: known } = record
+  return { version: 1, keys, attempts: [], credential, ...(known === undefined ? {} : { declarationVersion: known }) }
+}
+
+/** The record with that version, unless it knows a newer one. */
+export function withDeclaration(record: PledgeRecord, version: number | undefined): PledgeRecord {
+  if (version === undefined || version <= (record.declarationVersion ?? -1)) return record
+  return { ...record, declarationVersion: version }
 }
 
 /** After a credential that ran out. */

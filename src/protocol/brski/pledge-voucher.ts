@@ -7,7 +7,7 @@ import { openVoucherArtifact } from './artifact.ts'
 import { brskiPath, formatOf, mediaTypeOf } from './endpoint.ts'
 import { checkVoucher, verifyPinned } from './pledge-check.ts'
 import { beginEnrolment, resumeEnrolment } from './pledge-enrolment.ts'
-import { type Attempt, withAttempt } from './pledge-record.ts'
+import { type Attempt, withAttempt, withDeclaration } from './pledge-record.ts'
 import { replaceTrack } from './pledge-schedule.ts'
 import {
   attemptOf,
@@ -208,7 +208,7 @@ function receive(state: Requested, reply: HttpReply, moment: Moment): Transition
   const judged = judgeReply(state, reply, moment.at)
   if ('failure' in judged) return decline(state, judged.failure, moment)
   const attempt = { ...state.attempt, voucher: Uint8Array.from(reply.body) }
-  const record = withAttempt(state.base.record, attempt)
+  const record = withDeclaration(withAttempt(state.base.record, attempt), judged.declarationVersion)
   const { candidate, origin, chain } = state
   const base = { ...state.base, record }
   return {
@@ -217,7 +217,9 @@ function receive(state: Requested, reply: HttpReply, moment: Moment): Transition
   }
 }
 
-type Judgement = { readonly effects: readonly Effect[] } | { readonly failure: Failure }
+type Judgement =
+  | { readonly effects: readonly Effect[]; readonly declarationVersion: number | undefined }
+  | { readonly failure: Failure }
 
 function judgeReply(state: Requested, reply: HttpReply, at: number): Judgement {
   const { body } = reply
@@ -232,8 +234,9 @@ function invalid(rule: string): Judgement {
 
 /** RFC 8995 sections 5.6.1 and 5.6.2: the voucher for this request, then the TLS chain for this voucher. */
 function judge(state: Underway & { readonly base: Base }, voucher: Uint8Array, at: number): Judgement {
-  const { profile } = state.base
+  const { profile, record } = state.base
   const { candidate, attempt, chain } = state
+  const { declarationVersion: known } = record
   const quirks = profile.quirks ?? []
   const { clockTrusted, assertions } = profile
   try {
@@ -249,10 +252,14 @@ function judge(state: Underway & { readonly base: Base }, voucher: Uint8Array, a
         preferredPin: 'certificate',
         quirks,
         ...(assertions === undefined ? {} : { assertions }),
+        ...(known === undefined ? {} : { declarationVersion: known }),
       })
       verifyPinned(chain, accepted, { at: new Date(at), clockTrusted })
       const { quirksUsed } = artifact
-      return { effects: quirksUsed.length === 0 ? [] : [report({ type: 'tolerated', candidate, quirks: quirksUsed })] }
+      return {
+        effects: quirksUsed.length === 0 ? [] : [report({ type: 'tolerated', candidate, quirks: quirksUsed })],
+        declarationVersion: accepted.voucher['mooring-ownership:declaration-version'],
+      }
     })
   } catch (cause) {
     const error = coded(cause, voucherFailure)

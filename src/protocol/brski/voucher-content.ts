@@ -110,7 +110,7 @@ const legacy: Record<ArtifactKind, { readonly sid: number; readonly names: Names
 }
 
 const namesByDelta = (structure: Structure): Names =>
-  new Map(Object.entries(structure.leaves).map(([name, { delta }]) => [delta, name]))
+  new Map(Object.entries(structure.leaves).flatMap(([name, { delta }]) => (delta === null ? [] : [[delta, name]])))
 
 const current: Record<ArtifactKind, Names> = {
   request: namesByDelta(structures.request),
@@ -126,12 +126,12 @@ function cborRoot(document: CborMap, structure: Structure, tolerance: Tolerance)
   throw new CodecError('bad-value', `${structure.root} (SID ${structure.sid}) is missing`)
 }
 
-/** By SIDs; keys in ascending order. */
+/** By SIDs in ascending order, then what has none by name. */
 export function encodeCborContent<K extends ArtifactKind>(value: ArtifactValue[K], kind: K): Buffer {
   const structure: Structure = structures[kind]
-  const members = new Map<number, Cbor>()
+  const members = new Map<CborKey, Cbor>()
   for (const [name, leaf, item] of writable(value, structure, 'rfc8366bis')) {
-    members.set(leaf.delta, leaf.type.toCbor(item, name))
+    members.set(leaf.delta ?? name, leaf.type.toCbor(item, name))
   }
   return encodeCbor(new Map([[structure.sid, members]]))
 }

@@ -4,6 +4,7 @@ import {
   binary,
   boolean,
   certificate,
+  count,
   date,
   type Leaf,
   type LeafType,
@@ -47,6 +48,11 @@ function leaf<T>(delta: number, type: LeafType<T>): Leaf<T> & { readonly ignored
 
 function bisLeaf<T>(delta: number, type: LeafType<T>): Leaf<T> & { readonly ignored: false } {
   return { delta, type, since: 'rfc8366bis', ignored: false }
+}
+
+/** An augmentation of ours; readers that do not know it pass over it (RFC 8995 section 5.6.1). */
+function ownLeaf<T>(type: LeafType<T>): Leaf<T> & { readonly ignored: false } {
+  return { delta: null, type, since: 'rfc8366', ignored: false }
 }
 
 /** Valid in the other structure only; RFC 8366bis: any occurrence in a request MUST be ignored. */
@@ -111,6 +117,8 @@ export const Voucher = {
     'est-domain': bisLeaf(13, text),
     'manufacturer-proprietary': bisLeaf(14, binary),
     extensions: bisLeaf(15, texts),
+    /** Version of the device information declaration by which the voucher was given: a device takes no older one. */
+    'mooring-ownership:declaration-version': ownLeaf(count),
   },
 } as const satisfies Structure
 

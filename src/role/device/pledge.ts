@@ -1,6 +1,8 @@
 import { decodeCertificate } from '../../codec/x509/certificate.ts'
 import type { KeyStore } from '../../crypto/signer.ts'
-import type { ErrorCode } from '../../domain/error.ts'
+import type { DeviceInformationDeclaration } from '../../domain/declaration.ts'
+import { openDeclaration } from '../../domain/declaration-cms.ts'
+import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
 import type { Rung } from '../../domain/evidence.ts'
 import type { Clock, Log, Random } from '../../domain/port.ts'
 import {
@@ -15,9 +17,12 @@ import {
 import type { NetworkCredential } from '../../protocol/brski/pledge-record.ts'
 import { type BirthCredential, birthKeyLabel, birthName, readBirth } from './birth.ts'
 import { type Answer, Hands } from './hands.ts'
-import { readMemory } from './memory.ts'
+import { ownershipName, readMark, readMemory, writeMark } from './memory.ts'
 import { type DeviceModel, profileOf } from './model.ts'
 import type { DeviceStore, PledgeTransport, Sleep } from './port.ts'
+
+/** Names in the device store. On real hardware this is where nobody can write back an older value. */
+const keptByReset: readonly string[] = [birthName, ownershipName]
 
 export interface PledgeOptions {
   readonly model: DeviceModel
@@ -102,12 +107,34 @@ export class Pledge {
     }
   }
 
-  /** Forgets every network: what is left is what the factory installed. Throws TypeError while the device is on. */
+  /**
+   * Shows the device a signed declaration, in JWS or CMS, over whatever channel it came: the device remembers the version
+   * for good, and takes no voucher that was given by an older one. Throws OnboardingError `declaration-invalid`, also for
+   * another device's, and `declaration-stale` for one older than it has heard of; TypeError while the device is on.
+   */
+  async heed(declaration: Uint8Array): Promise<DeviceInformationDeclaration> {
+    if (this.#running) throw new TypeError('switch the device off before it is shown a declaration')
+    const { store, clock, model } = this.#options
+    const { anchors, serialNumber } = this.birth
+    const at = model.clockTrusted ? new Date(clock()) : undefined
+    const shown = openDeclaration(declaration, { anchors, ...(at === undefined ? {} : { at }) })
+    const { serial, version } = shown
+    if (serial !== serialNumber) throw new OnboardingError('declaration-invalid', { rule: 'other-device', serial })
+    const known = (await readMark(store)) ?? 0
+    if (version < known) throw new OnboardingError('declaration-stale', { serial, version, known })
+    await writeMark(store, version)
+    return shown
+  }
+
+  /**
+   * Forgets every network: what is left is what the factory installed, and how new a declaration has to be. Throws
+   * TypeError while the device is on.
+   */
   async factoryReset(): Promise<void> {
     if (this.#running) throw new TypeError('switch the device off before a factory reset')
     const { store, keys, log } = this.#options
     // The memory first: a key without memory is swept at power-up, memory without its key would be half a credential.
-    for (const name of await store.list()) if (name !== birthName) await store.remove(name)
+    for (const name of await store.list()) if (!keptByReset.includes(name)) await store.remove(name)
     for (const label of await keys.list()) if (label !== birthKeyLabel) await keys.remove(label)
     this.#state = unpowered(this.#profile)
     this.#rung = 'expected'

@@ -13,6 +13,7 @@ import { domainId, encodeAuditLog } from '../../protocol/brski/audit-log.ts'
 import { acceptedFormats, brskiMediaType, brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
 import { type CheckedRegistrarRequest, checkRegistrarRequest } from '../../protocol/brski/masa-check.ts'
 import { auditLogOf, issuedFor } from './audit-log.ts'
+import { declarationOf } from './ownership-change.ts'
 import { createRateLimit } from './rate-limit.ts'
 
 export interface MasaOptions {
@@ -104,8 +105,9 @@ async function requestVoucher(
   if (checked.nonce === undefined) checkNonceless(options, inquiry, request)
   // Asked and logged in one: a unit that is sold or withdrawn meanwhile is refused.
   const { record, pin } = await options.store.transaction(async tx => {
-    const pin = pinned(inquiry, await inquiredUnit(tx, inquiry))
-    return { pin, record: await logVoucher(tx, inquiry, pin, options.clock()) }
+    const unit = await inquiredUnit(tx, inquiry)
+    const pin = pinned(inquiry, unit)
+    return { pin, record: await logVoucher(tx, inquiry, { pin, unit, at: options.clock() }) }
   })
   const body = await signVoucher(options, inquiry, pin, record)
   const { serial, assertion, domain } = record
@@ -118,13 +120,19 @@ async function requestVoucher(
  * known by for a nonceless one, which has to outlive the registrar (RFC 8995 section 5.5.2, cBRSKI section 8.2).
  */
 function pinned({ checked, domains }: Inquiry, unit: UnitRecord): Certificate {
-  const allowed = domains.findLastIndex(ids => ids.some(id => unit.domains.includes(id)))
+  const nonceless = checked.nonce === undefined
+  const known = (of: readonly string[]) => domains.findLastIndex(ids => ids.some(id => of.includes(id)))
+  // An onboarder's right may end any day, and a voucher without a nonce would outlive it.
+  const allowed = known(nonceless ? declarationOf(unit).owner.domains : unit.domains)
+  if (allowed < 0 && nonceless && known(unit.domains) >= 0) {
+    throw new OnboardingError('nonceless-not-allowed', { serial: unit.serial })
+  }
   if (allowed < 0) throw new OnboardingError('owner-mismatch', { serial: unit.serial, owner: 'somebody else' })
   // Second, as it is the owner's business alone.
   if (unit.withdrawnAt !== undefined) throw new OnboardingError('device-withdrawn', { serial: unit.serial })
   const chain = checked.registrarChain
   // Not above what the owner is known by: a shared root would let its other customers in.
-  const at = checked.nonce === undefined ? allowed : Math.min(1, allowed)
+  const at = nonceless ? allowed : Math.min(1, allowed)
   const certificate = chain[at]
   if (certificate === undefined) throw new OnboardingError('registrar-not-authorized')
   return certificate
@@ -143,7 +151,11 @@ function checkNonceless(options: MasaOptions, inquiry: Inquiry, request: Endpoin
  * RFC 8995 section 5.6: logged before it is signed. The same request finds its own entry again, and so does another request
  * of the same domain about the same request of the pledge: its registrar never got our answer.
  */
-async function logVoucher(tx: Tx, inquiry: Inquiry, pin: Certificate, at: number): Promise<IssuedVoucherRecord> {
+async function logVoucher(
+  tx: Tx,
+  inquiry: Inquiry,
+  { pin, unit, at }: { readonly pin: Certificate; readonly unit: UnitRecord; readonly at: number },
+): Promise<IssuedVoucherRecord> {
   const { id, checked } = inquiry
   const known = await tx.issuedVoucher.get(id)
   if (known !== undefined) return known
@@ -156,6 +168,7 @@ async function logVoucher(tx: Tx, inquiry: Inquiry, pin: Certificate, at: number
     assertion: checked.assertion,
     loggedAt: at,
     pledgeRequest: checked.prior === undefined ? null : sha256(checked.prior.bytes),
+    declarationVersion: unit.declarationVersion,
   }
   const { serial, nonce } = record
   const [seen] = nonce === null ? [] : await tx.issuedVoucher.find({ serial, nonce }, { limit: 1 })
@@ -188,6 +201,7 @@ async function signVoucher(
       'created-on': new Date(record.loggedAt),
       'pinned-domain-cert': pin.der,
       'domain-cert-revocation-checks': false,
+      'mooring-ownership:declaration-version': record.declarationVersion,
       ...(checked.idevidIssuer === undefined ? {} : { 'idevid-issuer': checked.idevidIssuer }),
       ...(checked.nonce === undefined ? { 'expires-on': expiry(options, record, pin) } : { nonce: checked.nonce }),
     },

@@ -66,7 +66,7 @@ test('A device whose process is killed at every step goes on from its files, to 
 
   const { credential } = decodePledgeRecord((await memory.read('memory'))!)
   assert.deepEqual(await keys.list(), ['idevid', credential!.keyLabel])
-  assert.deepEqual((await readdir(places[1])).sort(), ['birth.value', 'memory.value'])
+  assert.deepEqual((await readdir(places[1])).sort(), ['birth.value', 'memory.value', 'ownership.value'])
   const id = (await stage.site.store.read(tables => tables.device.find({ serial })))[0]!.id
   const issued = await stage.site.store.read(tables => tables.credential.find({ device: id }))
   assert.equal(issued.length, 1)
@@ -76,7 +76,7 @@ test('A device whose process is killed at every step goes on from its files, to 
     transport: pledgeTransport(keys),
   })
   await pledge.factoryReset()
-  assert.deepEqual(await readdir(places[1]), ['birth.value'])
+  assert.deepEqual((await readdir(places[1])).sort(), ['birth.value', 'ownership.value'])
   assert.deepEqual(await keys.list(), ['idevid'])
   assert.equal(rungsOf(await watch(pledge.onboard([stage.origin]))).at(-1), 'connected')
 })

@@ -14,6 +14,7 @@ function issued(n: number, domain: string, nonce: string | null): IssuedVoucherR
     nonce,
     assertion: 'logged',
     pledgeRequest: '',
+    declarationVersion: 1,
     loggedAt: n,
   }
 }

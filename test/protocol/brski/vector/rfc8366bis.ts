@@ -112,7 +112,9 @@ test('RFC 8366bis: SIDs', () => {
 
 function tableOf(structure: Structure): Map<number, string> {
   const root = `/${structure.root}`
-  const leaves = Object.entries(structure.leaves).map(([name, { delta }]) => [structure.sid + delta, `${root}/${name}`])
+  const leaves = Object.entries(structure.leaves).flatMap(([name, { delta }]) =>
+    delta === null ? [] : [[structure.sid + delta, `${root}/${name}`]],
+  )
   return new Map([
     [structure.sid - 1, structure.root.split(':')[0]!],
     [structure.sid, root],
