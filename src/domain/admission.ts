@@ -52,6 +52,8 @@ export type AdmissionDecision =
       readonly verdict: 'admit'
       readonly device: string
       readonly plan: CredentialPlan
+      /** The device got a voucher here before: this may be a request that was answered already. */
+      readonly hadVoucher: boolean
       readonly reasons: readonly AdmissionReason[]
     }
   | {

@@ -182,7 +182,8 @@ function decide(
     network: policy.network,
     ...(terms.segment === undefined ? {} : { segment: terms.segment }),
   }
-  return { decision: { verdict: 'admit', device, plan, reasons }, basis, terms }
+  const hadVoucher = known?.voucher !== undefined
+  return { decision: { verdict: 'admit', device, plan, hadVoucher, reasons }, basis, terms }
 }
 
 function knownReasons(known: Device | undefined): AdmissionReason[] {

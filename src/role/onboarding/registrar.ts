@@ -117,7 +117,7 @@ async function answerRequest(
     return { status: 202, headers: { 'retry-after': String(decision.retryAfterSeconds) } }
   }
   if (decision.verdict === 'refuse') throw new OnboardingError(decision.code, { device: decision.device })
-  const recorded = await options.store.read(tables => tables.voucher.get(id))
+  const recorded = decision.hadVoucher ? await options.store.read(tables => tables.voucher.get(id)) : undefined
   if (recorded !== undefined) return voucherReply(recorded)
   try {
     const { bytes, voucher } = await options.exchange.obtain({ birth, artifact, checked, body, format })
