@@ -33,7 +33,8 @@ export function authorityDocument(): string {
     ),
     '',
     '## Operations',
-    'The columns are the roles above by their numbers; + : may call it. 2: two people, where the site wants that.',
+    'The columns are the roles above by their numbers; + : may call it. 2: needs two people where the site wants four eyes,',
+    'of some inputs only when in brackets.',
     '',
     ...matrix(),
   ].join('\n')}\n`
@@ -59,12 +60,21 @@ function bundleRow(bundle: (typeof bundleNames)[number]): string[] {
 
 function matrix(): string[] {
   const cells = Object.entries<Operation>(api).map(([name, operation]) => {
-    const { method, path, authority } = operation
+    const { method, path, authority, fourEyes } = operation
     const may = rolesWith(authority)
     const who = roleNames.map(role => (authority.length === 0 || may.includes(role) ? '+' : ''))
-    return [`\`${name}\``, `${method} \`${path}\``, authority.length === 0 ? 'anybody' : list(authority), ...who]
+    const pair = fourEyes === undefined ? '' : fourEyes === true ? '2' : '(2)'
+    return [`\`${name}\``, `${method} \`${path}\``, needs(authority), pair, ...who]
   })
-  return rows(['operation', '', 'needs one of', ...roleNames.map(role => column[role]!)], cells)
+  return rows(['operation', '', 'needs one of', '', ...roleNames.map(role => column[role]!)], cells)
+}
+
+const deeds = Object.keys(authorities).filter(name => !name.startsWith('view.'))
+
+function needs(authority: readonly string[]): string {
+  if (authority.length === 0) return 'anybody'
+  if (!deeds.every(name => authority.includes(name))) return list(authority)
+  return ['any but the views', ...authority.filter(name => !deeds.includes(name)).map(name => `\`${name}\``)].join(', ')
 }
 
 function list(names: readonly string[]): string {

@@ -12,6 +12,7 @@ import { type Access, createAccess } from '../role/authorization/access.ts'
 import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
 import { type Approval, createApproval } from '../role/authorization/approval.ts'
 import { type CallerDirectory, createCallerDirectory } from '../role/authorization/caller.ts'
+import { type Confirmation, createConfirmation } from '../role/authorization/confirmation.ts'
 import { createPolicyPoint, type PolicyPoint } from '../role/authorization/policy-point.ts'
 import { createPolicyVersions, type PolicyVersions } from '../role/authorization/policy-version.ts'
 import type { ProfileName } from '../role/authorization/profile/profile.ts'
@@ -79,6 +80,7 @@ export interface Site {
   readonly authority: SiteAuthority
   readonly access: Access
   readonly callers: CallerDirectory
+  readonly confirmation: Confirmation
   readonly approval: Approval
   readonly revocation: Revocation
   /** Offers, acceptances and grants, with the site's keys. */
@@ -225,6 +227,7 @@ async function assemble(
       return own.authority
     },
     access,
+    confirmation: createConfirmation({ store, clock, random }),
     callers: createCallerDirectory({
       store,
       clock,

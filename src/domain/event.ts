@@ -31,6 +31,9 @@ export type StreamNoun =
   | 'token'
   | 'caller'
   | 'callerAuthority'
+  | 'safeguard'
+  | 'confirmation'
+  | 'action'
   | 'issuer'
   /** Of a rollover that somebody asked for, by what it made. */
   | 'authority'

@@ -52,6 +52,15 @@ export const stepAuthority: Readonly<Record<LifecycleEvent, readonly Authority[]
   'repurpose-new-owner': ['device.repurpose'],
 }
 
+/** What cannot be taken back, or takes the device away: decommissioning, end of life, another owner. */
+const lasting: readonly LifecycleEvent[] = ['disconnect-for-decommission', 'retire', 'repurpose-new-owner']
+
+/** Of which both people need one where the site wants four eyes; undefined for a step that one person may take. */
+export function lastingStepAuthority(event: unknown): readonly Authority[] | undefined {
+  const found = lasting.find(each => each === event)
+  return found === undefined ? undefined : stepAuthority[found]
+}
+
 /** Who has none of these can take no step at all. */
 export const stepAuthorities: readonly Authority[] = [...new Set(Object.values(stepAuthority).flat())]
 

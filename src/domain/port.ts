@@ -1,4 +1,5 @@
 import type { StoreCondition } from './condition.ts'
+import type { ConfirmationRequest, Safeguard } from './confirmation.ts'
 import type { CredentialRecord } from './credential.ts'
 import type { Device } from './device.ts'
 import type { Json, NewEvent, StoredEvent, StreamNoun } from './event.ts'
@@ -65,6 +66,8 @@ export interface Tables {
   readonly token: Table<AccessToken, 'hash'>
   readonly callerAuthority: Table<CallerAuthority>
   readonly caller: Table<CertificateCaller, 'authority' | 'identity'>
+  readonly safeguard: Table<Safeguard>
+  readonly confirmation: Table<ConfirmationRequest, 'party' | 'status'>
   readonly unit: Table<UnitRecord, 'model' | 'batch' | 'owner'>
   readonly batch: Table<BatchRecord, 'model'>
   readonly feedBuyer: Table<FeedBuyer, 'buyer'>

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { confirmationHash } from './confirmation.ts'
 import type { NewEvent } from './event.ts'
 
 /**
@@ -18,6 +19,8 @@ export type StatedNoun =
   | 'token'
   | 'caller'
   | 'callerAuthority'
+  | 'safeguard'
+  | 'confirmation'
   | 'unit'
   | 'publication'
   | 'feedBuyer'
@@ -99,6 +102,12 @@ const rules: Readonly<Record<string, Rule>> = {
   'caller-admitted': ({ authority, identity, party, roles, expiresAt, madeBy }, id) => [
     set('caller', id, { authority, identity, party, roles, expiresAt, madeBy, removed: false }),
   ],
+  'safeguard-set': ({ on, since }, name) => [set('safeguard', name, { on, since })],
+  'confirmation-requested': (body, id) => [set('confirmation', id, { ...body, status: 'pending' })],
+  'confirmation-expired': (_body, id) => [merge('confirmation', id, { status: 'expired' })],
+  'confirmation-confirmed': (body, id) => [merge('confirmation', id, body)],
+  'confirmation-declined': (body, id) => [merge('confirmation', id, body)],
+  'confirmation-finished': (body, id) => [merge('confirmation', id, body)],
   'caller-removed': (_body, id) => [merge('caller', id, { removed: true })],
   'unit-planned': ({ credential, serialHex, keyHash }, serial) => [
     { supersede: true },
@@ -166,6 +175,11 @@ export function statedView(noun: StatedNoun, record: Members): Members {
   if (noun === 'token') return { ...record, revoked: revokedAt !== undefined }
   // The hash of the text itself: one that was put beside another text does not count.
   if (noun === 'policy') return { ...record, sourceHash: hash('sha256', String(record['source'])) }
+  if (noun === 'confirmation') {
+    // The hash of what is there: an input that was put in place of another does not count.
+    const inputHash = confirmationHash(String(record['operation']), String(record['input']))
+    return { ...record, inputHash }
+  }
   if (noun === 'caller') return { ...record, removed: removedAt !== undefined }
   if (noun === 'callerAuthority') {
     const crlHashes = Array.isArray(crls) ? crls.map(sha256) : undefined

@@ -57,6 +57,13 @@ const declared = {
   issuer: { table: 'issuer', key: 'name', columns: [] },
   token: { table: 'token', key: 'id', columns: ['hash'], unique: [['hash']] },
   callerAuthority: { table: 'caller_authority', key: 'name', columns: [] },
+  safeguard: { table: 'safeguard', key: 'name', columns: [] },
+  confirmation: {
+    table: 'confirmation',
+    key: 'id',
+    columns: ['party', 'status'],
+    index: [['party', 'status'], ['status']],
+  },
   caller: { table: 'caller', key: 'id', columns: ['authority', 'identity'], index: [['authority', 'identity']] },
   unit: { table: 'unit', key: 'serial', columns: ['model', 'batch', 'owner', 'keyHash'], unique: [['keyHash']] },
   batch: { table: 'batch', key: 'id', columns: ['model'] },

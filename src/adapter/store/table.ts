@@ -142,6 +142,8 @@ export function gatedTables(gate: Gate): Tables {
     issuer: new SqlTable(nounSql.issuer, gate),
     token: new SqlTable(nounSql.token, gate),
     callerAuthority: new SqlTable(nounSql.callerAuthority, gate),
+    safeguard: new SqlTable(nounSql.safeguard, gate),
+    confirmation: new SqlTable(nounSql.confirmation, gate),
     caller: new SqlTable(nounSql.caller, gate),
     unit: new SqlTable(nounSql.unit, gate),
     batch: new SqlTable(nounSql.batch, gate),

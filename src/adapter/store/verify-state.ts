@@ -62,6 +62,8 @@ const stated = [
   'token',
   'caller',
   'callerAuthority',
+  'safeguard',
+  'confirmation',
   'unit',
   'publication',
   'feedBuyer',

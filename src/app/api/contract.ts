@@ -3,6 +3,7 @@ import { approvalOperations } from './contract/approval.ts'
 import { auditOperations } from './contract/audit.ts'
 import { authorityOperations } from './contract/authority.ts'
 import { callerOperations } from './contract/caller.ts'
+import { confirmationOperations } from './contract/confirmation.ts'
 import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
 import { doctorOperations } from './contract/doctor.ts'
@@ -35,6 +36,7 @@ export const api = {
   ...tokenOperations,
   ...doctorOperations,
   ...callerOperations,
+  ...confirmationOperations,
 } as const satisfies Contract
 
 /** What a handler or a client's caller hands over, after validation. */

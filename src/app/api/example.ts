@@ -194,6 +194,20 @@ const caller = {
   addedAt: at,
 }
 
+const request = {
+  id: '3f9a0c5b7d1e2f4a6b',
+  operation: 'manufacturerDistrust',
+  input: { params: { name: 'fjord' } },
+  inputHash: hash,
+  askedBy: 'alice-laptop (token/3f9a0c5b7d1e2f4a6b)',
+  party: 'alice',
+  role: 'network-administrator' as const,
+  askedAt: at,
+  expiresAt: '2026-11-21T09:30:00.000Z',
+  status: 'pending' as const,
+}
+const decided = { decidedBy: 'email:bob@harbour.example (caller/5b7d1e2f4a6b3f9a0c)', decidedAt: at }
+
 export const examples: {
   readonly operations: { readonly [N in OperationName]: Example<Api[N]> }
   readonly problem: object
@@ -412,6 +426,11 @@ export const examples: {
         ],
       },
     },
+    requestList: { reply: { items: [request] } },
+    requestConfirm: { reply: { ...request, ...decided, status: 'done', reply: { removed: 'fjord' } } },
+    requestDecline: { reply: { ...request, ...decided, status: 'declined' } },
+    fourEyesShow: { reply: { on: false } },
+    fourEyesSet: { body: { on: true }, reply: { on: true, since: at, by } },
     callerAuthorityList: { reply: { items: [callerAuthority] } },
     callerAuthorityTrust: { body: { anchors: [pem] }, reply: { ...callerAuthority, crls: [] } },
     callerAuthorityDistrust: { reply: { ...callerAuthority, removedAt: at } },

@@ -18,7 +18,8 @@ export function failureProblem(error: unknown, request: { readonly id: string; r
   return { ...problem(new OnboardingError('internal', { id })), instance }
 }
 
-function knownFailure(error: unknown): OnboardingError | undefined {
+/** The failure as a caller may know it; undefined for a fault of ours. */
+export function knownFailure(error: unknown): OnboardingError | undefined {
   // Its detail speaks of our insides.
   if (error instanceof OnboardingError) return error.code === 'internal' ? undefined : error
   if (error instanceof KeyStoreError) return new OnboardingError('key-store-failed', { rule: error.code })

@@ -42,6 +42,7 @@ export function apiServices(site: Site): ApiServices {
     log,
     access,
     callers,
+    confirmation: site.confirmation,
     approval,
     revocation,
     lifecycle,

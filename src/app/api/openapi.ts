@@ -3,6 +3,7 @@ import { type Authority, rolesWith } from '../../domain/authority.ts'
 import { errorCatalogue } from '../../domain/error.ts'
 import { Checkpoint, EventView, Verdict } from './contract/audit.ts'
 import { CallerAuthorityView, CallerView } from './contract/caller.ts'
+import { FourEyesView, RequestView } from './contract/confirmation.ts'
 import { CredentialView } from './contract/credential.ts'
 import { DeviceView } from './contract/device.ts'
 import { ManifestReport, ManifestView } from './contract/manifest.ts'
@@ -25,8 +26,10 @@ const shapes = {
   DeviceView,
   EventView,
   ManifestReport,
+  FourEyesView,
   ManifestView,
   ManufacturerView,
+  RequestView,
   TokenView,
   Verdict,
   VoucherView,

@@ -1,12 +1,9 @@
 import { type Context, Hono } from 'hono'
-import { rolesWith, roleWith } from '../../domain/authority.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import { type Caller, callerText } from '../../domain/site.ts'
-import { defined } from '../defined.ts'
-import { createAuthentication, createIdentify } from './authentication.ts'
 import type { Operation } from './contract/operation.ts'
 import { api, type Input, type OperationName } from './contract.ts'
 import { decodeCursor } from './cursor.ts'
+import { Dispatch } from './dispatch.ts'
 import { createEventStreams, type EventStreams, type StreamLimits } from './event-stream.ts'
 import { failureProblem } from './failure.ts'
 import { approvalHandlers } from './handler/approval.ts'
@@ -24,10 +21,8 @@ import { recallHandlers } from './handler/recall.ts'
 import { siteHandlers } from './handler/site.ts'
 import { tokenHandlers } from './handler/token.ts'
 import { trustHandlers } from './handler/trust.ts'
-import { readInput } from './input.ts'
 import { openapi } from './openapi.ts'
-import { createReadingRecord } from './reading.ts'
-import type { ApiServices, Call, Handlers } from './service.ts'
+import type { ApiServices } from './service.ts'
 
 /** What is known of the connection that a request came on. */
 export interface From {
@@ -90,61 +85,21 @@ export function createApi(services: ApiServices, options: ApiOptions = {}): ApiS
 }
 
 function createService(services: ApiServices, options: ApiOptions, streams: EventStreams) {
-  const handlers = createHandlers(services)
-  const { failuresPerMinute = 20 } = options
-  const authenticate = createAuthentication({ ...services, failuresPerMinute })
-  const identify = createIdentify(services)
-  const recordReading = createReadingRecord(services)
-
-  async function callerOf(operation: Operation, { req, env }: Visited): Promise<Caller | undefined> {
-    if (operation.authority.length === 0) return undefined
-    const caller = await authenticate({ ...credentialOf(req.raw, env), address: env.address })
-    if (roleWith(caller.roles, operation.authority) !== undefined) return caller
-    throw notPermitted(caller, operation)
-  }
-
-  return async (name: OperationName, context: Visited): Promise<Response> => {
-    const operation: Operation = api[name]
-    const { req, env } = context
-    const caller = await callerOf(operation, context)
-    const input = await readInput(operation, req.raw, req.param())
-    if (caller !== undefined) await recordReading(caller, name)
+  const dispatch = new Dispatch(services, options.failuresPerMinute ?? 20, createHandlers(services))
+  return async (name: OperationName, { req, env }: Visited): Promise<Response> => {
+    const visit = { ...env, request: req.raw, params: req.param() }
+    const admitted = await dispatch.admit(name, visit)
     if (name === 'eventList' && wantsStream(req.raw)) {
-      const { query } = input as Input<(typeof api)['eventList']>
-      return streamResponse(streams, req.header('last-event-id') ?? query.cursor, () =>
-        stillPermitted(operation, credentialOf(req.raw, env)),
-      )
+      const { query } = admitted.input as Input<(typeof api)['eventList']>
+      const permitted = () => dispatch.stillPermitted(name, visit)
+      return streamResponse(streams, req.header('last-event-id') ?? query.cursor, permitted)
     }
-    const call: Call = { id: env.id, by: caller === undefined ? '' : callerText(caller), ...defined({ caller }) }
-    // The input was validated against the schemas that its type comes from.
-    const handle = handlers[name] as (input: unknown, call: Call) => Promise<unknown>
-    return jsonResponse(200, JSON.stringify(await handle(input, call)))
-  }
-
-  async function stillPermitted(operation: Operation, credential: ReturnType<typeof credentialOf>): Promise<boolean> {
-    try {
-      const { roles } = await identify(credential)
-      return roleWith(roles, operation.authority) !== undefined
-    } catch (error) {
-      if (error instanceof OnboardingError && error.entry.status < 500) return false
-      throw error
-    }
+    return jsonResponse(200, JSON.stringify(await dispatch.perform(name, env.id, admitted)))
   }
 }
 
-function credentialOf(request: Request, { certificates }: Visit) {
-  return { authorization: request.headers.get('authorization'), certificates: certificates() }
-}
-
-function notPermitted({ roles }: Caller, { authority }: Operation): OnboardingError {
-  return new OnboardingError('not-permitted', {
-    role: roles.join(', '),
-    needed: authority.join(' or '),
-    roles: rolesWith(authority).join(', '),
-  })
-}
-
-function createHandlers(services: ApiServices): Handlers {
+/** All but those of requests that wait: they call the others. */
+function createHandlers(services: ApiServices) {
   return {
     ...siteHandlers(services),
     ...deviceHandlers(services),

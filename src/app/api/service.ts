@@ -4,6 +4,7 @@ import type { Caller } from '../../domain/site.ts'
 import type { Access } from '../../role/authorization/access.ts'
 import type { Approval } from '../../role/authorization/approval.ts'
 import type { CallerDirectory } from '../../role/authorization/caller.ts'
+import type { Confirmation } from '../../role/authorization/confirmation.ts'
 import type { HandOverService } from '../../role/lifecycle/hand-over.ts'
 import type { Lifecycle } from '../../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../../role/onboarding/authority.ts'
@@ -20,6 +21,7 @@ export interface ApiServices {
   readonly log: Log
   readonly access: Access
   readonly callers: CallerDirectory
+  readonly confirmation: Confirmation
   readonly approval: Approval
   readonly revocation: Pick<Revocation, 'revoke'>
   readonly lifecycle: Pick<Lifecycle, 'step' | 'allowed' | 'timeline' | 'wiped'>

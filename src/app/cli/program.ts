@@ -20,6 +20,7 @@ import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
 import { openapiCommand } from './openapi.ts'
 import { recallCommand } from './recall.ts'
+import { fourEyesCommand, requestCommand } from './request.ts'
 import { siteCommand } from './site.ts'
 import { harmlessLines, type Io } from './terminal.ts'
 import { tokenCommand } from './token.ts'
@@ -72,6 +73,8 @@ const nouns = [
   authorityCommand,
   tokenCommand,
   callerCommand,
+  requestCommand,
+  fourEyesCommand,
   auditCommand,
   backupCommand,
   restoreCommand,

@@ -62,4 +62,46 @@ export const accessErrors = {
     action: 'Fetch the newest list of the authority and give that.',
     status: 400,
   },
+  'confirmation-needed': {
+    title: 'A second person must confirm',
+    cause: 'This site wants four eyes for that. Nothing was done yet; the request waits.',
+    action: 'Ask somebody else who may do it for `mooring request confirm`, before the time in the detail.',
+    status: 409,
+  },
+  'confirmation-not-independent': {
+    title: 'Not a second person',
+    cause: 'Who asked and who confirms are of one party, or one let the other in since four eyes are on.',
+    action: 'Have it confirmed by somebody else who was let in by somebody else.',
+    status: 403,
+  },
+  'confirmation-impossible': {
+    title: 'Nobody there who could confirm',
+    cause: 'Four eyes need two parties that may switch them off again, and there are not two.',
+    action: 'Make a token of another party first: `mooring token create` with --party.',
+    status: 409,
+  },
+  'request-decided': {
+    title: 'Request is decided already',
+    cause: 'It was confirmed, declined or done before.',
+    action: 'Look at it with `mooring request list`; ask anew if it is to be done again.',
+    status: 409,
+  },
+  'request-expired': {
+    title: 'Request has run out',
+    cause: 'Nobody decided on it in time.',
+    action: 'Ask for it again.',
+    status: 410,
+  },
+  'request-void': {
+    title: 'Request does not count any more',
+    cause: 'Who asked may not do that any more, or the request is not as it was made.',
+    action: 'Ask for it again, by somebody who may.',
+    status: 409,
+  },
+  'too-many-requests': {
+    title: 'Too many requests wait',
+    cause: 'Of one party as many requests wait for a second person as may.',
+    action: 'Have them confirmed or declined first; `mooring request list` shows them.',
+    status: 409,
+  },
 } as const satisfies Record<string, ErrorEntry>

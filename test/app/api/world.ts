@@ -15,6 +15,7 @@ import type { Log } from '../../../src/domain/port.ts'
 import { createAccess } from '../../../src/role/authorization/access.ts'
 import { createApproval } from '../../../src/role/authorization/approval.ts'
 import { createCallerDirectory } from '../../../src/role/authorization/caller.ts'
+import { createConfirmation } from '../../../src/role/authorization/confirmation.ts'
 import { createHandOver } from '../../../src/role/lifecycle/hand-over.ts'
 import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
@@ -104,6 +105,7 @@ export async function openWorld(
     random: randomBytes,
     log,
     access,
+    confirmation: createConfirmation({ store, clock, random: randomBytes }),
     callers: createCallerDirectory({ store, clock, own: () => [authority.root, authority.issuing.certificate] }),
     approval: createApproval(store),
     revocation,

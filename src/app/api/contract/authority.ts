@@ -61,6 +61,7 @@ export const authorityOperations = {
     summary: 'Make the next issuing CA, or the next root and an issuing CA below it, beside those of today',
     tag: 'authority',
     authority: ['network.own'],
+    fourEyes: true,
     body: z.strictObject({ kind: z.enum(['issuing', 'root']), dryRun: z.boolean().default(false) }),
     reply: RolloverView,
   },

@@ -42,6 +42,7 @@ export const callerOperations = {
     summary: 'Trust an authority for people and organizations; whom of them the site lets in is another step',
     tag: 'caller',
     authority: ['network.own'],
+    fourEyes: true,
     params: ManufacturerPath,
     body: z.strictObject({
       anchors: z.array(z.string().max(20_000)).min(1).max(16).describe('PEM certificates of CAs'),
@@ -55,6 +56,7 @@ export const callerOperations = {
     summary: 'Stop trusting an authority: its certificates open nothing from now on',
     tag: 'caller',
     authority: ['network.own'],
+    fourEyes: true,
     params: ManufacturerPath,
     reply: CallerAuthorityView,
   },

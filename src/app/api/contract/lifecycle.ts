@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { LifecycleActor, LifecycleEvent, LifecycleFact } from '../../../domain/lifecycle.ts'
-import { stepAuthorities } from '../../../domain/lifecycle-authority.ts'
+import { lastingStepAuthority, stepAuthorities } from '../../../domain/lifecycle-authority.ts'
 import { lifecycleFactNames } from '../../../domain/lifecycle-guard.ts'
 import { lifecycleTransitions, type TransitionEntry } from '../../../domain/lifecycle-table.ts'
 import { DeviceView } from './device.ts'
@@ -103,6 +103,7 @@ export const lifecycleOperations = {
     summary: 'Take a step of the lifecycle. Each step asks for an authority of its own',
     tag: 'lifecycle',
     authority: stepAuthorities,
+    fourEyes: ({ body }) => lastingStepAuthority((body as { event?: unknown } | undefined)?.event),
     params: DevicePath,
     body: z.strictObject({
       event: LifecycleEventName,
@@ -129,6 +130,7 @@ export const lifecycleOperations = {
     summary: 'Hand a device over to another owner, or go on with it: decommission, wipe, transfer, repurpose',
     tag: 'lifecycle',
     authority: ['device.repurpose', 'ownership.transfer'],
+    fourEyes: true,
     params: DevicePath,
     body: z.strictObject({ to: Owner.optional(), facts: SaidFacts.default({}), reason: Reason }),
     reply: HandOverView,

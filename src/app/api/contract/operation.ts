@@ -13,6 +13,11 @@ export interface Operation {
    * `npm run authority` writes who may call what into docs/authority.md.
    */
   readonly authority: readonly Authority[]
+  /**
+   * Where the site wants four eyes, a second person must confirm it (`mooring four-eyes`). A function: for some inputs only; it
+   * answers the authorities of which both people need one, or undefined when one person is enough.
+   */
+  readonly fourEyes?: true | ((input: FourEyesInput) => readonly Authority[] | undefined)
   /** One member for each parameter of the path. Like query and body a strict object: unknown members are refused. */
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
@@ -20,6 +25,13 @@ export interface Operation {
   /** Octets of the body; 64 KiB when absent. */
   readonly maxBody?: number
   readonly reply: z.ZodType
+}
+
+/** As validated: parameters of the path, query, body. */
+export interface FourEyesInput {
+  readonly params?: unknown
+  readonly query?: unknown
+  readonly body?: unknown
 }
 
 export type Contract = Readonly<Record<string, Operation>>

@@ -67,6 +67,7 @@ export const ownershipOperations = {
     summary: 'Offer devices to a new owner; the answer holds the secret by which they are accepted, this once',
     tag,
     authority: ['ownership.transfer'],
+    fourEyes: true,
     body: z.strictObject({
       devices: Devices,
       days: z.number().int().min(1).max(90).default(14),

@@ -29,6 +29,7 @@ export const trustOperations = {
     summary: 'Trust a manufacturer, or change how',
     tag: 'trust',
     authority: ['network.policy.write', 'network.own'],
+    fourEyes: true,
     params: ManufacturerPath,
     body: z.strictObject({
       anchors: z.array(z.string().max(20_000)).min(1).max(16).describe('PEM certificates'),
@@ -51,6 +52,7 @@ export const trustOperations = {
     summary: 'Stop trusting a manufacturer; its devices stay in the record',
     tag: 'trust',
     authority: ['network.policy.write', 'network.own'],
+    fourEyes: true,
     params: ManufacturerPath,
     reply: z.object({ removed: z.string() }),
   },

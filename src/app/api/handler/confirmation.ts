@@ -1,0 +1,90 @@
+import { roleWith } from '../../../domain/authority.ts'
+import type { ConfirmationRequest } from '../../../domain/confirmation.ts'
+import { isErrorCode, OnboardingError } from '../../../domain/error.ts'
+import type { RequestView } from '../contract/confirmation.ts'
+import { api } from '../contract.ts'
+import { confirmingAuthority } from '../four-eyes.ts'
+import type { ApiServices, Call, Handlers } from '../service.ts'
+import { instant, instants, pageView } from '../view.ts'
+
+type Names = 'requestList' | 'requestConfirm' | 'requestDecline' | 'fourEyesShow' | 'fourEyesSet'
+
+/** @param run does what a request asks for, without asking a third person */
+export function confirmationHandlers(
+  { store, clock, confirmation }: ApiServices,
+  run: (request: ConfirmationRequest, confirmedBy: Call) => Promise<unknown>,
+): Pick<Handlers, Names> {
+  /** A second click, while the first is at it, must not do it twice. */
+  const underWay = new Set<string>()
+  return {
+    async requestList({ query: { after = '', limit, status } }, { caller }) {
+      const filter = status === undefined ? {} : { status }
+      const found = await store.read(tables => tables.confirmation.find(filter, { after, limit }))
+      const page = pageView(found, { view: request => request, key: ({ id }) => id, limit })
+      const roles = caller?.roles ?? []
+      const all = roleWith(roles, ['view.access']) !== undefined
+      const items = page.items.filter(
+        request =>
+          all || request.party === caller?.party || roleWith(roles, confirmingAuthority(request)) !== undefined,
+      )
+      return { ...page, items: items.map(request => requestView(request, clock())) }
+    },
+    async requestConfirm({ params: { id } }, call) {
+      if (underWay.has(id)) throw new OnboardingError('request-decided', { status: 'confirmed' })
+      underWay.add(id)
+      try {
+        const request = await confirmation.confirm(id, callerOf(call), confirmingAuthority)
+        const reply = await done(request, call)
+        return { ...requestView(await confirmation.finish(id), clock()), ...(isObject(reply) ? { reply } : {}) }
+      } finally {
+        underWay.delete(id)
+      }
+    },
+    requestDecline: async ({ params: { id } }, call) =>
+      requestView(await confirmation.decline(id, callerOf(call), confirmingAuthority), clock()),
+    async fourEyesShow() {
+      const known = await confirmation.safeguard()
+      return known === undefined ? { on: false } : { on: known.on, since: instant(known.since), by: known.by }
+    },
+    async fourEyesSet({ body: { on } }, { by }) {
+      const { since, ...set } = await confirmation.set(on, by, api.fourEyesSet.authority)
+      return { on: set.on, since: instant(since), by: set.by }
+    },
+  }
+
+  /** What cannot be done is told to who confirmed; what failed on our side can be confirmed again. */
+  async function done(request: ConfirmationRequest, call: Call): Promise<unknown> {
+    try {
+      return await run(request, call)
+    } catch (error) {
+      if (error instanceof OnboardingError && error.entry.status < 500) {
+        await confirmation.finish(request.id, error.code)
+      }
+      throw error
+    }
+  }
+}
+
+/** The contract lets nobody in here who does not say who he is. */
+function callerOf({ caller }: Call) {
+  if (caller === undefined) throw new OnboardingError('not-authenticated')
+  return caller
+}
+
+function requestView(request: ConfirmationRequest, at: number): RequestView {
+  const { id, operation, input, inputHash, askedAs, party, role, askedAt, expiresAt, status } = request
+  const { decidedAs, decidedAt, outcome } = request
+  return {
+    ...{ id, operation, input: JSON.parse(input), inputHash, askedBy: askedAs, party, role },
+    askedAt: instant(askedAt),
+    expiresAt: instant(expiresAt),
+    status: status === 'pending' && expiresAt <= at ? 'expired' : status,
+    ...(decidedAs === undefined ? {} : { decidedBy: decidedAs }),
+    ...instants({ decidedAt }),
+    ...(outcome !== undefined && isErrorCode(outcome) ? { outcome } : {}),
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
