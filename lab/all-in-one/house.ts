@@ -7,7 +7,7 @@ import { encodeName } from '../../src/codec/x509/name.ts'
 import { createCsr } from '../../src/crypto/csr.ts'
 import { generateKey } from '../../src/crypto/key.ts'
 import { keySigner } from '../../src/crypto/signer.ts'
-import type { Endpoint, Log, MasaAnswer, MasaClient } from '../../src/domain/port.ts'
+import type { Clock, Endpoint, Log, MasaAnswer, MasaClient } from '../../src/domain/port.ts'
 import { brskiPath } from '../../src/protocol/brski/endpoint.ts'
 import { makeUnits, type UnitPort } from '../../src/role/factory/line.ts'
 import { buyerCard, sellUnits, shipmentManifest } from '../../src/role/factory/sale.ts'
@@ -37,10 +37,10 @@ const trustedAs = 'acme'
 
 export async function openHouse(
   place: HousePlace,
-  options: { readonly port?: number; readonly reusePort?: boolean; readonly log?: Log } = {},
+  options: { readonly port?: number; readonly reusePort?: boolean; readonly log?: Log; readonly clock?: Clock } = {},
 ): Promise<House> {
   const { data, stores } = place
-  const { port = 0, reusePort = false, log = silent } = options
+  const { port = 0, reusePort = false, log = silent, clock = Date.now } = options
   const maker = await openManufacturerSite({
     name: 'Acme',
     data: join(data, 'manufacturer'),
@@ -48,6 +48,7 @@ export async function openHouse(
     masaUrl: 'masa.acme.example',
     requestsPerMinute: Number.MAX_SAFE_INTEGER,
     log,
+    clock,
   })
   try {
     const site = await openSite({
@@ -59,6 +60,7 @@ export async function openHouse(
       port,
       reusePort,
       log,
+      clock,
       masa: registrar => directMasa(maker.masa, registrar),
     })
     return {

@@ -1,5 +1,7 @@
 import type { House } from '../all-in-one/house.ts'
+import { houseSaleJob } from './job/house-sale.ts'
 import { importJob } from './job/import.ts'
+import { recallJob } from './job/recall.ts'
 import { renewalJob } from './job/renewal.ts'
 import type { Ground, Stage } from './place.ts'
 
@@ -34,4 +36,4 @@ export interface Job {
   conclude(house: House, ground: Ground, acknowledged: ReadonlySet<string>): Promise<Findings>
 }
 
-export const jobs: readonly Job[] = [importJob, renewalJob]
+export const jobs: readonly Job[] = [importJob, renewalJob, recallJob, houseSaleJob]

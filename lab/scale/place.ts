@@ -38,7 +38,8 @@ export interface GroundDevice {
 
 export const trustedAs = 'acme'
 export const batch = 'SC'
-const owner = 'owner-1'
+/** Id under which the manufacturer knows the site. */
+export const owner = 'owner-1'
 const atOnce = 64
 
 const manifestFile = 'manifest.jws'
@@ -77,7 +78,9 @@ export async function sell({ site, maker }: House, data: string, count: number, 
   const office = { manufacturer, store, clock, random }
   await sellUnits(office, { batch }, { buyer: card }, progress)
   const anchors = [manufacturer.deviceRoot.der]
-  await trustManufacturer(site, { name: trustedAs, anchors, masaAnchors: [manufacturer.masaRoot.der] }, 'lab')
+  const masaUrl = manufacturer.masa.baseUrl
+  const decision = { name: trustedAs, anchors, masaAnchors: [manufacturer.masaRoot.der], masaUrl }
+  await trustManufacturer(site, decision, 'lab')
   writeFileSync(join(data, manifestFile), await shipmentManifest(office, { batch }, card))
   const devices: GroundDevice[] = []
   for (let after = ''; ; ) {

@@ -88,6 +88,7 @@ class JobRun {
   readonly #options: ScaleOptions
   readonly #acknowledged = new Set<string>()
   readonly #problems: string[] = []
+  #lives = 0
   #lost = 0
   #half = 0
   #verifyFailures = 0
@@ -143,7 +144,7 @@ class JobRun {
   /** A life of the process, until the job is done or `end` of it is. */
   async #live(data: string, end: number): Promise<Life> {
     writeFileSync(join(data, acknowledgedFile), JSON.stringify([...this.#acknowledged]))
-    const child = fork(worker, [this.#job.name, data], {
+    const child = fork(worker, [this.#job.name, data, String(this.#lives++)], {
       execArgv: ['--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
