@@ -13,8 +13,7 @@ import { type AdmissionPolicy, createAdmission } from '../role/authorization/adm
 import { type Approval, createApproval } from '../role/authorization/approval.ts'
 import { type CallerDirectory, createCallerDirectory } from '../role/authorization/caller.ts'
 import { type Confirmation, createConfirmation } from '../role/authorization/confirmation.ts'
-import { createPolicyPoint, type PolicyPoint } from '../role/authorization/policy-point.ts'
-import { createPolicyVersions, type PolicyVersions } from '../role/authorization/policy-version.ts'
+import { createPolicyPoint } from '../role/authorization/policy-point.ts'
 import type { ProfileName } from '../role/authorization/profile/profile.ts'
 import { createHandOver, type HandOverService } from '../role/lifecycle/hand-over.ts'
 import { createLifecycle, type Lifecycle } from '../role/lifecycle/lifecycle.ts'
@@ -30,6 +29,7 @@ import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import type { AuthorityService } from './api/service.ts'
 import { openRecord } from './record.ts'
 import { openSiteCredential } from './site-credential.ts'
+import { openSitePolicies, type SitePolicies } from './site-policy.ts'
 import { listenStatus } from './status-listener.ts'
 import { startWorker, type Worker } from './worker.ts'
 
@@ -92,8 +92,7 @@ export interface Site {
   /** Pulls the feeds of manufacturers. */
   readonly feedWork: Worker
   readonly policy: AdmissionPolicy
-  readonly policyPoint: PolicyPoint
-  readonly policyVersions: PolicyVersions
+  readonly policies: SitePolicies
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -155,9 +154,7 @@ async function assemble(
     renewalGraceDays: options.renewalGraceDays ?? 0,
   }
   const profile = options.profile ?? 'home'
-  const policyPoint = createPolicyPoint({ engine: cedarEngine, log, profile })
-  const policyVersions = createPolicyVersions({ store, clock, point: policyPoint })
-  await policyVersions.establish(profile)
+  const point = createPolicyPoint({ engine: cedarEngine, log, profile })
   // Opens no connection until it is asked.
   const manufacturers = createMasaClient({ credential: own.credential, clock })
   const endpoints = createSiteEndpoints({
@@ -167,7 +164,7 @@ async function assemble(
     get authority() {
       return own.authority
     },
-    admission: createAdmission(store, clock, policy, policyPoint),
+    admission: createAdmission(store, clock, policy, point),
     policy,
     masa: options.masa?.(own.authority.registrar) ?? manufacturers,
     keys,
@@ -189,6 +186,7 @@ async function assemble(
   })
   const transfer = createHandOverTransfer({ store, ownership, owners })
   const handOver = createHandOver({ store, clock, lifecycle, owners, ownership: transfer })
+  const policies = await openSitePolicies({ store, clock, log, point, policy, revocation, profile })
   let first: Promise<Secret | undefined> | undefined
   const recallWork = startWorker({
     name: 'recall',
@@ -241,8 +239,7 @@ async function assemble(
     handOver,
     feedWork,
     policy,
-    policyPoint,
-    policyVersions,
+    policies,
     clock,
     random,
     log,
@@ -267,6 +264,7 @@ async function assemble(
       feeds.close()
       await feedWork.close()
       await recallWork.close()
+      await policies.close()
       await timeOuts.close()
       await statusListener?.close()
       await listener.close()

@@ -75,6 +75,8 @@ export interface PolicySummary {
   readonly id: string
   readonly effect: 'permit' | 'forbid'
   readonly advice?: string
+  /** It ends credentials, too. */
+  readonly revoke?: boolean
   readonly line: number
 }
 

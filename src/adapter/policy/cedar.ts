@@ -40,12 +40,7 @@ function openSet(policies: readonly CompiledPolicy[]): PolicySet {
     return fresh
   }
   return {
-    policies: policies.map(({ id, effect, advice, line }) => ({
-      id,
-      effect,
-      line,
-      ...(advice === undefined ? {} : { advice }),
-    })),
+    policies: policies.map(({ json: _, lifetimeDays: __, ...summary }) => summary),
     decide(question, facts) {
       try {
         cedar ??= open()

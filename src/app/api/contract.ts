@@ -12,6 +12,7 @@ import { lifecycleOperations } from './contract/lifecycle.ts'
 import { manifestOperations } from './contract/manifest.ts'
 import type { Contract, Operation } from './contract/operation.ts'
 import { ownershipOperations } from './contract/ownership.ts'
+import { policyOperations } from './contract/policy.ts'
 import { recallOperations } from './contract/recall.ts'
 import { siteOperations } from './contract/site.ts'
 import { tokenOperations } from './contract/token.ts'
@@ -29,6 +30,7 @@ export const api = {
   ...ownershipOperations,
   ...feedOperations,
   ...recallOperations,
+  ...policyOperations,
   ...voucherOperations,
   ...credentialOperations,
   ...authorityOperations,

@@ -1,10 +1,13 @@
 import type * as z from 'zod'
 import { OnboardingError, problem } from '../../domain/error.ts'
 import type { Api, OperationName } from './contract.ts'
+import { policyExamples } from './example-policy.ts'
 
 /** One example of each operation for the OpenAPI document: an operation without one does not compile. */
 
-type Example<O> = (O extends { readonly body: infer B extends z.ZodType } ? { readonly body: z.input<B> } : unknown) & {
+export type Example<O> = (O extends { readonly body: infer B extends z.ZodType }
+  ? { readonly body: z.input<B> }
+  : unknown) & {
   readonly reply: O extends { readonly reply: infer R extends z.ZodType } ? z.input<R> : never
 }
 
@@ -362,6 +365,7 @@ export const examples: {
     },
     recallList: { reply: { items: [recall] } },
     recallShow: { reply: recall },
+    ...policyExamples,
     voucherList: {
       reply: {
         items: [

@@ -34,7 +34,7 @@ export async function listenApi(
 /** What the API needs of a site. */
 export function apiServices(site: Site): ApiServices {
   const { network, owner, port, store, clock, random, log, access, approval, revocation, recallWork } = site
-  const { callers, lifecycle, handOver, siteAuthority, ownership, feedWork } = site
+  const { callers, lifecycle, handOver, siteAuthority, ownership, feedWork, policies } = site
   return {
     store,
     clock,
@@ -51,6 +51,7 @@ export function apiServices(site: Site): ApiServices {
     siteAuthority,
     ownership,
     feedWork,
+    policies,
     site: {
       network,
       owner,

@@ -17,6 +17,7 @@ import { feedHandlers } from './handler/feed.ts'
 import { lifecycleHandlers } from './handler/lifecycle.ts'
 import { manifestHandlers } from './handler/manifest.ts'
 import { ownershipHandlers } from './handler/ownership.ts'
+import { policyHandlers } from './handler/policy.ts'
 import { recallHandlers } from './handler/recall.ts'
 import { siteHandlers } from './handler/site.ts'
 import { tokenHandlers } from './handler/token.ts'
@@ -110,6 +111,7 @@ function createHandlers(services: ApiServices) {
     ...ownershipHandlers(services),
     ...feedHandlers(services),
     ...recallHandlers(services),
+    ...policyHandlers(services),
     ...credentialHandlers(services),
     ...authorityHandlers(services),
     ...auditHandlers(services),

@@ -3,8 +3,12 @@ import type { Clock, Log, Random, Store } from '../../domain/port.ts'
 import type { Caller } from '../../domain/site.ts'
 import type { Access } from '../../role/authorization/access.ts'
 import type { Approval } from '../../role/authorization/approval.ts'
+import type { Place } from '../../role/authorization/assessment.ts'
 import type { CallerDirectory } from '../../role/authorization/caller.ts'
 import type { Confirmation } from '../../role/authorization/confirmation.ts'
+import type { PolicyPoint } from '../../role/authorization/policy-point.ts'
+import type { PolicyVersions } from '../../role/authorization/policy-version.ts'
+import type { Reconfirmations } from '../../role/authorization/reconfirmation.ts'
 import type { HandOverService } from '../../role/lifecycle/hand-over.ts'
 import type { Lifecycle } from '../../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../../role/onboarding/authority.ts'
@@ -32,6 +36,7 @@ export interface ApiServices {
   readonly siteAuthority: AuthorityService
   /** Pulls feeds that are due. */
   readonly feedWork: { wake(): void }
+  readonly policies: PolicyServices
   readonly site: SiteFacts
   /** Where it runs; absent where it has no machine of its own to look at. */
   readonly place?: SitePlace
@@ -51,6 +56,16 @@ export interface AuthorityService {
   /** @returns the name of what was made */
   roll(kind: RolloverKind, by: string): Promise<string>
   readonly graceDays: number
+}
+
+/** Where policies are kept and asked. */
+export interface PolicyServices {
+  readonly point: PolicyPoint
+  readonly versions: PolicyVersions
+  readonly reconfirmations: Reconfirmations
+  readonly place: Place
+  /** There are devices to be asked about again. */
+  wake(): void
 }
 
 /** What a site says of itself. */

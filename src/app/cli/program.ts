@@ -19,6 +19,7 @@ import { feedCommand } from './feed.ts'
 import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
 import { openapiCommand } from './openapi.ts'
+import { policyCommand } from './policy.ts'
 import { recallCommand } from './recall.ts'
 import { fourEyesCommand, requestCommand } from './request.ts'
 import { siteCommand } from './site.ts'
@@ -66,6 +67,7 @@ const nouns = [
   manifestCommand,
   feedCommand,
   recallCommand,
+  policyCommand,
   deviceCommand,
   approvalCommand,
   voucherCommand,

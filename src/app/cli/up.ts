@@ -10,11 +10,22 @@ import { attributeValues } from '../../codec/x509/name.ts'
 import type { Secret } from '../../crypto/secret.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { siteParty } from '../../role/authorization/access.ts'
+import { type ProfileName, profileNames } from '../../role/authorization/profile/profile.ts'
 import { listenApi } from '../api/listen.ts'
 import { defined } from '../defined.ts'
 import { openSite, type Site, type SiteOptions } from '../site.ts'
 import { version } from '../version.ts'
-import { type Cli, collected, count, described, type StorePlace, storePlace, type Task, withStore } from './command.ts'
+import {
+  type Cli,
+  choice,
+  collected,
+  count,
+  described,
+  type StorePlace,
+  storePlace,
+  type Task,
+  withStore,
+} from './command.ts'
 import {
   dataDirectory,
   readAccessFile,
@@ -44,6 +55,7 @@ interface UpOptions extends StorePlace, KeyOptions {
   readonly graceDays?: number
   readonly statusPort?: number
   readonly statusUrl?: string
+  readonly profile?: ProfileName
   readonly quiet?: boolean
 }
 
@@ -77,6 +89,11 @@ export function upCommand(cli: Cli): Command {
       count(1, 65_535),
     )
     .option('--status-url <url>', 'how others reach that port, http://HOST[:PORT]; stands in new credentials')
+    .option(
+      '--profile <name>',
+      `policies that a new site begins with: ${profileNames.join(', ')}; home when absent`,
+      choice(profileNames),
+    )
     .option('--quiet', 'log warnings and errors only')
     .action(cli.run<UpOptions, []>(up))
 }
@@ -149,6 +166,7 @@ async function open(
       credentialLifetimeDays: options.days,
       renewalGraceDays: options.graceDays,
       reusePort: options.reusePort,
+      profile: options.profile,
     }),
     ...statusPlace(options),
     host: options.listen ?? anyAddress(),

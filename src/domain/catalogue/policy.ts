@@ -33,6 +33,12 @@ export const policyErrors = {
     action: 'Put what single devices have in common into their model, manufacturer or standing, and say it once.',
     status: 413,
   },
+  'policy-drops-devices': {
+    title: 'Devices that are in would be dropped',
+    cause: 'By the version to be activated some devices may not stay, or a policy fails on them.',
+    action: 'Look at them with `mooring policy preview --number`; if that is meant, activate it with --yes.',
+    status: 409,
+  },
   'policy-not-found': {
     title: 'No such version of the policies',
     cause: 'This site has no policies under that number, or none to go back to.',

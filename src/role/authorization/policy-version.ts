@@ -15,7 +15,7 @@ export interface PolicyVersions {
   draft(text: { readonly name: string; readonly source: string; readonly by: string }): Promise<PolicyVersion>
   /** From now on this one decides, in every process. Throws OnboardingError `policy-not-found`. */
   activate(id: string, by: string): Promise<PolicyVersion>
-  /** Activates the one that counted before. Throws OnboardingError `policy-not-found`. */
+  /** Activates the one that counted before, one step at most. Throws OnboardingError `policy-not-found`. */
   rollback(by: string): Promise<PolicyVersion>
   /** Gives a site that has no policies yet its first ones. @returns whether it did */
   establish(profile: ProfileName): Promise<boolean>
@@ -51,10 +51,16 @@ export function createPolicyVersions(options: {
     return { version, state: next }
   }
 
-  async function makeCount(tx: Tx, state: PolicyState, version: PolicyVersion, by: string): Promise<PolicyVersion> {
+  async function makeCount(
+    tx: Tx,
+    state: PolicyState,
+    version: PolicyVersion,
+    { by, back = false }: { readonly by: string; readonly back?: boolean },
+  ): Promise<PolicyVersion> {
     if (state.active === version.id) return version
     const at = clock()
-    const { active: previous } = state
+    // From there is no way back again: the same request twice must not undo itself.
+    const previous = back ? undefined : state.active
     const body = { policy: version.id, sha256: version.sourceHash, by, at }
     const event = { kind: 'policy-activated', body: previous === undefined ? body : { ...body, previous } }
     const { previous: _, ...rest } = state
@@ -80,13 +86,13 @@ export function createPolicyVersions(options: {
         const version = await policyVersion(tx, id)
         // Read again by the program that runs now: it may be another one than the one that took it down.
         point.engine.load(version.source)
-        return makeCount(tx, state, version, by)
+        return makeCount(tx, state, version, { by })
       }),
     rollback: by =>
       store.transaction(async tx => {
         const state = await policyState(tx)
         if (state.previous === undefined) throw new OnboardingError('policy-not-found', { previous: 'none' })
-        return makeCount(tx, state, await policyVersion(tx, state.previous), by)
+        return makeCount(tx, state, await policyVersion(tx, state.previous), { by, back: true })
       }),
     async establish(profile) {
       const known = await store.read(tables => tables.policyState.get(stateName))
@@ -96,7 +102,7 @@ export function createPolicyVersions(options: {
         if (state.active !== undefined) return false
         const source = profiles[profile]
         const made = await record(tx, { name: profile, source, by: 'first start' })
-        await makeCount(tx, made.state, made.version, 'first start')
+        await makeCount(tx, made.state, made.version, { by: 'first start' })
         return true
       })
     },

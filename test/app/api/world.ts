@@ -22,6 +22,7 @@ import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
 import { rollAuthority } from '../../../src/role/onboarding/authority-generation.ts'
 import { createRevocation, defaultCrlValidity } from '../../../src/role/onboarding/revocation.ts'
 import { createSiteOwnership } from '../../../src/role/ownership/site-ownership.ts'
+import { testPolicyServices } from '../../policy.ts'
 import { openTestStore } from '../../store.ts'
 
 export const start = Date.parse('2026-11-20T08:00:00Z')
@@ -112,6 +113,7 @@ export async function openWorld(
     lifecycle,
     handOver: createHandOver({ store, clock, lifecycle, owners }),
     recallWork: { wake() {} },
+    policies: testPolicyServices({ store, clock, revocation }),
     siteAuthority: {
       current: () => authority,
       async roll(kind, by) {

@@ -1,88 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { cedarEngine } from '../../../src/adapter/policy/cedar.ts'
-import type { AdmissionRequest } from '../../../src/domain/admission.ts'
-import { type Device, deviceId, evolveDevice } from '../../../src/domain/device.ts'
+import { type Device, deviceId } from '../../../src/domain/device.ts'
 import type { OnboardingError } from '../../../src/domain/error.ts'
 import { factsHash } from '../../../src/domain/policy.ts'
 import type { Store } from '../../../src/domain/port.ts'
-import { createAdmission } from '../../../src/role/authorization/admission.ts'
-import { createApproval } from '../../../src/role/authorization/approval.ts'
-import { createPolicyPoint, failureSetting } from '../../../src/role/authorization/policy-point.ts'
-import { createPolicyVersions } from '../../../src/role/authorization/policy-version.ts'
+import { failureSetting } from '../../../src/role/authorization/policy-point.ts'
 import { profiles } from '../../../src/role/authorization/profile/profile.ts'
-import { recordingLog } from '../../app/api/world.ts'
-import { openTestStore } from '../../store.ts'
-
-const start = Date.parse('2026-11-20T09:30:00Z')
-const everything = 'permit(principal, action, resource);\n'
-
-/** A site without sockets, that trusts one manufacturer. */
-async function openGate() {
-  let now = start
-  const clock = () => now
-  const opened = await openTestStore({ clock })
-  const { store } = opened
-  const log = recordingLog()
-  const trust = { masaAnchors: [], masaPrivateAddress: false, ignoreIdevidLifetime: false, quirks: [], addedAt: start }
-  const fjord = { name: 'fjord', anchors: [], ...trust }
-  await store.transaction(async tx => {
-    await tx.append('manufacturer/fjord', 0, [{ kind: 'manufacturer-trusted', body: { ...fjord, by: 'test' } }])
-    await tx.manufacturer.put(fjord)
-  })
-  const terms = { network: 'harbour-iot', owners: ['harbour'], credentialLifetimeDays: 365, retryAfterSeconds: 10 }
-  const point = createPolicyPoint({ engine: cedarEngine, log })
-  const versions = createPolicyVersions({ store, clock, point })
-  let attempts = 0
-  return {
-    store,
-    log,
-    versions,
-    opened,
-    terms,
-    clock,
-    admission: createAdmission(store, clock, terms, point),
-    approval: createApproval(store),
-    pass: (time: number) => {
-      now += time
-    },
-    async activate(source: string) {
-      const { id } = await versions.draft({ name: 'test', source, by: 'test' })
-      return versions.activate(id, 'test')
-    },
-    ask(serial: string, over: Partial<AdmissionRequest['identity']> = {}) {
-      const id = String(++attempts)
-      const certificateHash = 'c'.repeat(64)
-      return this.admission.admit({
-        identity: { manufacturer: 'fjord', serial, certificateHash, keyHash: 'a'.repeat(64), ...over },
-        network: { id: 'harbour-iot', protocol: 'brski' },
-        evidence: { attempt: id, transcript: id, address: '192.0.2.7:1' },
-      })
-    },
-  }
-}
-
-async function expected(store: Store, serial: string, owner = ''): Promise<string> {
-  const id = deviceId('fjord', serial)
-  const body = { manufacturer: 'fjord', serial, model: 'Climate 2', source: 'test', owner, declarationVersion: 1 }
-  await store.transaction(async tx => {
-    const device = evolveDevice(undefined, { kind: 'device-expected', body })
-    await tx.append(`device/${id}`, 0, [{ kind: 'device-expected', body }])
-    await tx.device.put(device)
-  })
-  return id
-}
-
-async function withGate(work: (gate: Awaited<ReturnType<typeof openGate>>) => Promise<void>): Promise<void> {
-  const gate = await openGate()
-  try {
-    await work(gate)
-    const { integrity, firstBad } = await gate.store.verify()
-    assert.equal(integrity, 'pass', JSON.stringify(firstBad))
-  } finally {
-    await gate.opened.close()
-  }
-}
+import { everything, expected, type Gate, openGate, withGate } from './gate.ts'
 
 const deviceOf = (store: Store, id: string): Promise<Device | undefined> => store.read(tables => tables.device.get(id))
 
@@ -165,7 +89,7 @@ describe('admission by policy', () => {
 })
 
 describe('no policy overrides', () => {
-  const cases: Readonly<Record<string, (gate: Awaited<ReturnType<typeof openGate>>) => Promise<string>>> = {
+  const cases: Readonly<Record<string, (gate: Gate) => Promise<string>>> = {
     'device-withdrawn': async ({ store, approval }) => {
       await approval.withdraw(await expected(store, 'X', 'harbour'), 'test')
       return 'X'
@@ -235,9 +159,7 @@ describe('a policy that fails', () => {
         await tx.policy.put({ ...version!, source: `${everything} ` })
       })
       // Another process, that has read nothing yet.
-      const point = createPolicyPoint({ engine: cedarEngine, log: gate.log })
-      const fresh = { ...gate, admission: createAdmission(gate.store, gate.clock, gate.terms, point) }
-      const decision = await fresh.ask('A1')
+      const decision = await gate.ask('A1', {}, gate.process())
       assert.deepEqual([decision.verdict, decision.verdict === 'refuse' && decision.code], ['refuse', 'policy-failed'])
       const { integrity, firstBad } = await gate.store.verify()
       assert.equal(integrity, 'fail')

@@ -1,0 +1,255 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
+import type { Device, DeviceEvent } from '../../domain/device.ts'
+import { type Posture, termsOf } from '../../domain/policy.ts'
+import type { Clock, Store, Tx } from '../../domain/port.ts'
+import { recordOnDevice } from '../onboarding/device-record.ts'
+import type { Revocation } from '../onboarding/revocation.ts'
+import { type Assessment, assess, isIn, type Place, recallsOn } from './assessment.ts'
+import type { LoadedPolicies, PolicyFailure, PolicyPoint } from './policy-point.ts'
+
+/** Why devices that are in are asked about again. */
+export type ReconfirmationCause = 'activation' | 'asked' | 'period'
+
+/** How far a sweep has come; a setting, so that after a crash it goes on there. */
+export type Reconfirmation = {
+  readonly state: 'under-way' | 'done'
+  readonly cause: ReconfirmationCause
+  readonly startedAt: number
+  readonly finishedAt?: number
+  /** Id of the last device looked at. */
+  readonly after: string
+  readonly checked: number
+  readonly of: number
+  /** Of those that are in: whose answer or terms are another than before. */
+  readonly changed: number
+  readonly refused: number
+  readonly revoked: number
+  /** A policy failed on them: they are left as they were. */
+  readonly failed: number
+}
+
+export const reconfirmationSetting = 'policy-reconfirmation'
+
+export interface Reconfirmations {
+  /** To be called in the unit of work that changes what decisions rest on; a sweep under way begins again. */
+  begin(tx: Tx, cause: ReconfirmationCause): Promise<void>
+  start(cause: ReconfirmationCause): Promise<Reconfirmation>
+  /** Does what is due: a sweep that was begun, here or by another process, and one in each period. */
+  run(): Promise<void>
+  progress(): Promise<Reconfirmation | undefined>
+  /** Writes down in what state a device is, and decides at once whether it may stay. */
+  statePosture(
+    device: string,
+    statement: { readonly posture: Posture; readonly by: string; readonly reason?: string },
+  ): Promise<Device>
+}
+
+export interface ReconfirmationOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly point: Pick<PolicyPoint, 'active' | 'failed'>
+  readonly place: Place
+  readonly revocation: Pick<Revocation, 'publishWith'>
+  /** Every device that is in is asked about at least so often, milliseconds. */
+  readonly period: number
+  readonly onProgress?: (progress: Reconfirmation) => void
+}
+
+/** Devices in one transaction: bounded, so that onboarding goes on meanwhile. */
+const groupSize = 100
+
+/** SP 1800-36 scenario 4, periodic device reauthorization: the right to stay is confirmed again, or it ends. */
+export function createReconfirmations(options: ReconfirmationOptions): Reconfirmations {
+  const { store, clock, period, onProgress } = options
+
+  async function begin(tx: Tx, cause: ReconfirmationCause): Promise<Reconfirmation> {
+    const none = { after: '', checked: 0, changed: 0, refused: 0, revoked: 0, failed: 0 }
+    const begun = { state: 'under-way', cause, startedAt: clock(), of: await tx.device.count(), ...none } as const
+    await tx.setting.put({ name: reconfirmationSetting, value: begun })
+    return begun
+  }
+
+  const reconfirmations: Reconfirmations = {
+    async begin(tx, cause) {
+      await begin(tx, cause)
+    },
+    start: cause => store.transaction(tx => begin(tx, cause)),
+    async run() {
+      const last = await reconfirmations.progress()
+      const age = clock() - (last?.finishedAt ?? 0)
+      // A clock that was years ahead must not put it off for years.
+      if (last?.state !== 'under-way' && (age >= period || age < 0)) await reconfirmations.start('period')
+      for (;;) {
+        const next = await group(options)
+        if (next === undefined) return
+        onProgress?.(next)
+      }
+    },
+    async progress() {
+      const setting = await store.read(tables => tables.setting.get(reconfirmationSetting))
+      return setting?.value as Reconfirmation | undefined
+    },
+    async statePosture(id, { posture, by, reason }) {
+      const body = reason === undefined || reason === '' ? { posture, by } : { posture, by, reason }
+      const stated = await store.transaction(tx =>
+        recordOnDevice(tx, id, ({ posture: before = 'unknown' }) =>
+          before === posture ? [] : [{ kind: 'posture-stated', body }],
+        ),
+      )
+      if (!isIn(stated)) return stated
+      await publishing(options, [stated], async (tx, policies, record) => {
+        // On other facts than before, so it is on record even when the answer is the same.
+        await reconfirm(tx, stated.id, { ...options, policies, always: true }, record)
+      })
+      return (await store.read(tables => tables.device.get(id))) ?? stated
+    },
+  }
+  return reconfirmations
+}
+
+/** What one group adds. */
+interface Count {
+  changed: number
+  refused: number
+  revoked: number
+  failed: number
+  failure?: PolicyFailure
+}
+
+/** One group and the new place in one unit of work; undefined when nothing is due, or another process was faster. */
+async function group(options: ReconfirmationOptions): Promise<Reconfirmation | undefined> {
+  const { store, clock } = options
+  const found = await store.read(async tables => {
+    const state = (await tables.setting.get(reconfirmationSetting))?.value as Reconfirmation | undefined
+    if (state?.state !== 'under-way') return undefined
+    return { state, devices: await tables.device.find({}, { after: state.after, limit: groupSize }) }
+  })
+  if (found === undefined) return undefined
+  const { state, devices } = found
+  let next: Reconfirmation | undefined
+  await publishing(options, devices.filter(isIn), async (tx, policies, record) => {
+    next = undefined
+    const current = (await tx.setting.get(reconfirmationSetting))?.value as Reconfirmation | undefined
+    if (current?.startedAt !== state.startedAt || current.after !== state.after || current.state === 'done') return
+    for (const device of devices.filter(isIn)) await reconfirm(tx, device.id, { ...options, policies }, record)
+    const last = devices.at(-1)
+    const checked = current.checked + devices.length
+    const ended = devices.length < groupSize
+    next = {
+      ...current,
+      state: ended ? 'done' : 'under-way',
+      after: last?.id ?? current.after,
+      checked,
+      of: Math.max(current.of, checked),
+      changed: current.changed + record.changed,
+      refused: current.refused + record.refused,
+      revoked: current.revoked + record.revoked,
+      failed: current.failed + record.failed,
+      ...(ended ? { finishedAt: clock() } : {}),
+    }
+    await tx.setting.put({ name: reconfirmationSetting, value: next })
+  })
+  return next
+}
+
+/** With a new list of what is revoked only where something will be: a number of it would be wasted. */
+async function publishing(
+  options: ReconfirmationOptions,
+  devices: readonly Device[],
+  work: (tx: Tx, policies: LoadedPolicies, record: Count) => Promise<void>,
+): Promise<void> {
+  const { store, point, revocation } = options
+  const occasion = async (tx: Tx) => {
+    const count: Count = { changed: 0, refused: 0, revoked: 0, failed: 0 }
+    await work(tx, await point.active(tx), count)
+    if (count.failure !== undefined) await point.failed(tx, count.failure)
+  }
+  const revokes = await store.read(async tables => {
+    const policies = await point.active(tables)
+    if (policies.set?.policies.some(({ revoke }) => revoke === true) !== true) return false
+    for (const device of devices) {
+      const { decision } = assess(device, 'stay', {
+        ...options,
+        policies,
+        recalls: await recallsOn(tables, device),
+        at: options.clock(),
+      })
+      if (decision?.revoke === true) return true
+    }
+    return false
+  })
+  if (revokes) await revocation.publishWith(occasion)
+  else await store.transaction(occasion)
+}
+
+async function reconfirm(
+  tx: Tx,
+  id: string,
+  {
+    clock,
+    place,
+    policies,
+    always = false,
+  }: ReconfirmationOptions & { readonly policies: LoadedPolicies; readonly always?: boolean },
+  count: Count,
+): Promise<void> {
+  const at = clock()
+  let ended: readonly CredentialRecord[] = []
+  await recordOnDevice(tx, id, async device => {
+    ended = []
+    if (!isIn(device)) return []
+    const assessed = assess(device, 'stay', { policies, place, recalls: await recallsOn(tx, device), at })
+    const { decision, basis } = assessed
+    // What no policy decides has its own way out.
+    if (decision === undefined || basis === undefined) return []
+    if (decision.failure !== undefined) {
+      count.failed++
+      count.failure = { ...decision.failure, version: policies.version, device: id, question: 'stay', at }
+      return []
+    }
+    if (decision.verdict === 'refuse') count.refused++
+    if (!always && isKnown(device, assessed)) return []
+    count.changed++
+    if (decision.revoke) ended = await credentialsInForce(tx, id)
+    count.revoked += ended.length
+    const verdict = decision.verdict === 'permit' ? 'permit' : 'refuse'
+    const terms = termsOf(decision)
+    const enforcement = enforcementOf(device, assessed)
+    const body = { verdict, basis, terms, revoke: decision.revoke, at } as const
+    return [
+      { kind: 'stay-decided', body: enforcement === undefined ? body : { ...body, enforcement } },
+      ...ended.map(
+        (credential): DeviceEvent => ({
+          kind: 'credential-revoked',
+          body: { credential: credential.id, reason: 'privilegeWithdrawn', by: `policy ${basis.policies.join(', ')}` },
+        }),
+      ),
+    ]
+  })
+  for (const record of ended) await tx.credential.put(revokeCredential(record, { at, reason: 'privilegeWithdrawn' }))
+}
+
+/** The same answer on the same policies is no news. */
+function isKnown({ stay, terms }: Device, { decision, basis }: Assessment): boolean {
+  if (decision === undefined || stay?.version !== basis?.version) return false
+  if (stay?.verdict !== decision.verdict || stay.revoke !== decision.revoke) return false
+  return decision.verdict === 'refuse' || isDeepStrictEqual(terms, termsOf(decision))
+}
+
+async function credentialsInForce(tx: Tx, device: string): Promise<readonly CredentialRecord[]> {
+  const pages = await Promise.all(
+    (['issued', 'held'] as const).map(status => tx.credential.find({ device, status }, { limit: 1000 })),
+  )
+  return pages.flat().filter(({ kind }) => kind !== 'birth')
+}
+
+/** What has to happen in the network, and does not yet: said with the decision, where people look. */
+function enforcementOf(device: Device, { decision }: Assessment): string | undefined {
+  if (decision?.verdict === 'refuse') {
+    return 'connecting and renewal are refused here; closing its port waits for network access'
+  }
+  const segment = decision?.segment
+  if (segment === device.terms?.segment) return undefined
+  return `moving it to ${segment === undefined ? 'no segment' : `segment ${segment}`} waits for network access`
+}
