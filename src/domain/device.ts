@@ -57,6 +57,13 @@ export interface Device extends DeviceLife {
   readonly connectedAt?: number
   /** Ids of the recalls that were found to hit it; never empty. The recalls in force decide, this is their trace. */
   readonly recalls?: readonly string[]
+  /** What an asset system calls it (SCIM); it decides nothing. */
+  readonly provisioning?: {
+    readonly displayName?: string
+    readonly externalId?: string
+    /** It does not list the device any more. */
+    readonly removed?: true
+  }
 }
 
 /** Everything that can happen to a device at a site. Bodies are plain JSON. */
@@ -162,6 +169,15 @@ export type DeviceEvent =
         readonly reason: string
         readonly reference: string
         readonly at: number
+      }
+    }
+  | {
+      readonly kind: 'device-provisioned'
+      readonly body: {
+        readonly displayName?: string
+        readonly externalId?: string
+        readonly removed?: true
+        readonly by: string
       }
     }
   | { readonly kind: 'device-recall-lifted'; readonly body: { readonly recall: string; readonly at: number } }
@@ -297,6 +313,10 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'device-recalled': {
       const { recall } = event.body
       return { ...next, recalls: [...new Set([...(device.recalls ?? []), recall])] }
+    }
+    case 'device-provisioned': {
+      const { by: _, ...provisioning } = event.body
+      return { ...next, provisioning }
     }
     case 'device-recall-lifted': {
       const { recalls = [], ...rest } = next

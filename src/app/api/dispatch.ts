@@ -68,6 +68,13 @@ export class Dispatch {
     }
   }
 
+  /** For another language for the same operations, which reads its input itself: who calls, when he may. */
+  async permit(name: OperationName, visit: Visit): Promise<Caller> {
+    const caller = await this.#callerOf(name, visit)
+    await this.#recordReading(caller, name)
+    return caller
+  }
+
   /** Throws what the operation throws, and OnboardingError `confirmation-needed`. */
   async perform(name: OperationName, id: string, admitted: Admitted): Promise<unknown> {
     try {

@@ -1,5 +1,8 @@
 import { type Context, Hono } from 'hono'
 import { OnboardingError } from '../../domain/error.ts'
+import { scimOperations } from '../scim/operation.ts'
+import { scimRoot } from '../scim/schema.ts'
+import { createScim } from '../scim/server.ts'
 import type { Operation } from './contract/operation.ts'
 import { api, type Input, type OperationName } from './contract.ts'
 import { decodeCursor } from './cursor.ts'
@@ -57,7 +60,16 @@ export function createApi(services: ApiServices, options: ApiOptions = {}): ApiS
   const { random, log } = services
   const streams = createEventStreams({ ...services, limits: options.streams ?? {} })
   const app = new Hono<{ Bindings: Visit }>()
-  const serve = createService(services, options, streams)
+  const dispatch = new Dispatch(services, options.failuresPerMinute ?? 20, createHandlers(services))
+  const serve = createService(dispatch, streams)
+  const scim = createScim(services)
+  app.all(`${scimRoot}/*`, ({ req, env }) =>
+    scim({
+      request: req.raw,
+      id: env.id,
+      operations: scimOperations(dispatch, { ...env, request: req.raw, params: {} }),
+    }),
+  )
   for (const name of Object.keys(api) as OperationName[]) {
     const { method, path } = api[name]
     app.on(method, routeOf(path), context => serve(name, context))
@@ -85,8 +97,7 @@ export function createApi(services: ApiServices, options: ApiOptions = {}): ApiS
   }
 }
 
-function createService(services: ApiServices, options: ApiOptions, streams: EventStreams) {
-  const dispatch = new Dispatch(services, options.failuresPerMinute ?? 20, createHandlers(services))
+function createService(dispatch: Dispatch, streams: EventStreams) {
   return async (name: OperationName, { req, env }: Visited): Promise<Response> => {
     const visit = { ...env, request: req.raw, params: req.param() }
     const admitted = await dispatch.admit(name, visit)
