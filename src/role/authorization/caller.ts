@@ -4,6 +4,7 @@ import { type Certificate, decodeCertificate } from '../../codec/x509/certificat
 import { formatName } from '../../codec/x509/name.ts'
 import { verifyCrl } from '../../crypto/crl.ts'
 import { publicKeyOf } from '../../crypto/key.ts'
+import type { RoleName } from '../../domain/authority.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import { coded, withCodes } from '../../domain/failure.ts'
@@ -17,9 +18,9 @@ import { readableIdentity } from './caller-certificate.ts'
  */
 export interface CallerDirectory {
   /** Trusts an authority, or changes its anchors; the CRLs go. Throws OnboardingError `anchor-invalid`. */
-  trust(request: { name: string; anchors: readonly Uint8Array[]; by: string }): Promise<CallerAuthority>
+  trust(request: { name: string; anchors: readonly Uint8Array[]; by: string } & Assigning): Promise<CallerAuthority>
   /** Its certificates open nothing from now on. Throws OnboardingError `not-found`. */
-  distrust(name: string, by: string): Promise<CallerAuthority>
+  distrust(name: string, by: string, assigning?: Assigning): Promise<CallerAuthority>
   /** The newest CRL of each anchor that has one. Throws OnboardingError `not-found`, `crl-invalid`. */
   giveCrls(request: { name: string; crls: readonly Uint8Array[]; by: string }): Promise<CallerAuthority>
   /** Lets in whoever the authority certifies under this identity. Throws OnboardingError `not-found`, `input-invalid`. */
@@ -28,7 +29,17 @@ export interface CallerDirectory {
   remove(id: string, by: string): Promise<CertificateCaller>
 }
 
-export interface AdmittedCaller extends Pick<CertificateCaller, 'authority' | 'identity' | 'party' | 'roles'> {
+/**
+ * Throws when who asks may not give or take roles: asked of those that somebody has already. Whoever names the CA of an
+ * administrator is one, and who is let in anew as less has lost the rest. Absent: the site itself asks.
+ */
+export interface Assigning {
+  readonly assign?: (roles: readonly RoleName[]) => void
+}
+
+export interface AdmittedCaller
+  extends Pick<CertificateCaller, 'authority' | 'identity' | 'party' | 'roles'>,
+    Assigning {
   readonly lifetimeDays?: number
   readonly by: string
   /** `token/<id>` or `caller/<id>` of whoever lets in. */
@@ -48,7 +59,7 @@ export function createCallerDirectory({
   readonly own: () => readonly Certificate[]
 }): CallerDirectory {
   return {
-    trust({ name, anchors, by }) {
+    trust({ name, anchors, by, assign }) {
       const read = anchors.map(readAnchor)
       if (read.length === 0 || read.length > maxAnchors) {
         throw new OnboardingError('input-invalid', { field: 'anchors', rule: `1 to ${maxAnchors}` })
@@ -60,6 +71,7 @@ export function createCallerDirectory({
         // Two decisions about one CA under two names share no stream: this row lets the second wait for the first.
         await tx.setting.put({ name: 'last-trusted-caller-authority', value: name })
         await refuseShared(tx, name, read)
+        await checkCertified(tx, name, clock(), assign)
         const base = { name, anchors: texts, addedAt: clock(), version: (known?.version ?? 0) + 1 }
         // Whom a CRL has ended does not come back because an anchor was added.
         const crls = known?.crls.filter(text => isFromOneOf(base, text)) ?? []
@@ -70,9 +82,10 @@ export function createCallerDirectory({
         return next
       })
     },
-    distrust: (name, by) =>
+    distrust: (name, by, { assign } = {}) =>
       store.transaction(async tx => {
         const known = await trustedAuthority(tx, name)
+        await checkCertified(tx, name, clock(), assign)
         const next = { ...known, removedAt: clock(), version: known.version + 1 }
         await tx.callerAuthority.put(next)
         await append(tx, 'callerAuthority', name, next.version, 'caller-authority-distrusted', { by })
@@ -88,13 +101,14 @@ export function createCallerDirectory({
         await append(tx, 'callerAuthority', name, next.version, 'caller-crls-given', { crlHashes, by })
         return next
       }),
-    admit({ by, lifetimeDays, identity, roles, ...request }) {
+    admit({ by, assign, lifetimeDays, identity, roles, ...request }) {
       const text = readableIdentity(identity)
       const id = hash('sha256', JSON.stringify([request.authority, text]), 'hex').slice(0, 18)
       return store.transaction(async tx => {
         const known = await tx.caller.get(id)
         await trustedAuthority(tx, request.authority)
         const addedAt = clock()
+        if (known !== undefined && isStanding(known, addedAt)) assign?.(known.roles)
         const expires = lifetimeDays === undefined ? {} : { expiresAt: addedAt + lifetimeDays * 86_400_000 }
         const terms = { ...request, identity: text, roles: [...new Set(roles)], ...expires }
         const next = { id, ...terms, addedAt, version: (known?.version ?? 0) + 1 }
@@ -113,6 +127,22 @@ export function createCallerDirectory({
         await append(tx, 'caller', id, next.version, 'caller-removed', { by })
         return next
       }),
+  }
+}
+
+function isStanding({ removedAt, expiresAt }: CertificateCaller, at: number): boolean {
+  return removedAt === undefined && (expiresAt === undefined || expiresAt > at)
+}
+
+/** Of all that the authority certifies, or would again. */
+async function checkCertified(tx: Tx, authority: string, at: number, assign: Assigning['assign']): Promise<void> {
+  if (assign === undefined) return
+  for (let after = ''; ; ) {
+    const page = await tx.caller.find({ authority }, { after, limit: 1000 })
+    for (const caller of page) if (isStanding(caller, at)) assign(caller.roles)
+    const last = page.at(-1)
+    if (last === undefined || page.length < 1000) return
+    after = last.id
   }
 }
 

@@ -1,10 +1,10 @@
 import { decodeCertificateList } from '../../../codec/crl.ts'
 import { formatName } from '../../../codec/x509/name.ts'
-import { requireAssignable } from '../../../domain/authority.ts'
+import { type RoleName, requireAssignable } from '../../../domain/authority.ts'
 import type { CallerAuthority, CertificateCaller } from '../../../domain/site.ts'
 import { defined } from '../../defined.ts'
 import type { CallerAuthorityView, CallerView } from '../contract/caller.ts'
-import type { ApiServices, Handlers } from '../service.ts'
+import type { ApiServices, Call, Handlers } from '../service.ts'
 import { anchorView, instant, instants, pageView } from '../view.ts'
 import { certificateOf } from './trust.ts'
 
@@ -23,10 +23,12 @@ export function callerHandlers({ store, callers }: ApiServices): Pick<Handlers, 
       const found = await store.read(tables => tables.callerAuthority.find({}, { after, limit }))
       return pageView(found, { view: authorityView, key: ({ name }) => name, limit })
     },
-    async callerAuthorityTrust({ params: { name }, body }, { by }) {
-      return authorityView(await callers.trust({ name, anchors: body.anchors.map(certificateOf), by }))
+    async callerAuthorityTrust({ params: { name }, body }, call) {
+      const anchors = body.anchors.map(certificateOf)
+      return authorityView(await callers.trust({ name, anchors, by: call.by, ...assigning(call) }))
     },
-    callerAuthorityDistrust: async ({ params: { name } }, { by }) => authorityView(await callers.distrust(name, by)),
+    callerAuthorityDistrust: async ({ params: { name } }, call) =>
+      authorityView(await callers.distrust(name, call.by, assigning(call))),
     async callerCrlGive({ params: { name }, body }, { by }) {
       const crls = body.crls.map(text => Buffer.from(text, 'base64'))
       return authorityView(await callers.giveCrls({ name, crls, by }))
@@ -35,9 +37,11 @@ export function callerHandlers({ store, callers }: ApiServices): Pick<Handlers, 
       const found = await store.read(tables => tables.caller.find({}, { after, limit }))
       return pageView(found, { view: callerView, key: ({ id }) => id, limit })
     },
-    async callerAdmit({ body: { lifetimeDays, ...terms } }, { by, caller }) {
-      requireAssignable(caller?.roles ?? [], terms.roles)
-      return callerView(await callers.admit({ ...terms, by, ...defined({ lifetimeDays, madeBy: caller?.id }) }))
+    async callerAdmit({ body: { lifetimeDays, ...terms } }, call) {
+      const { by, caller } = call
+      const { assign } = assigning(call)
+      assign(terms.roles)
+      return callerView(await callers.admit({ ...terms, by, assign, ...defined({ lifetimeDays, madeBy: caller?.id }) }))
     },
     async callerRemove({ params: { id } }, { by, caller }) {
       const known = await store.read(tables => tables.caller.get(id))
@@ -45,6 +49,10 @@ export function callerHandlers({ store, callers }: ApiServices): Pick<Handlers, 
       return callerView(await callers.remove(id, by))
     },
   }
+}
+
+function assigning({ caller }: Call) {
+  return { assign: (roles: readonly RoleName[]) => requireAssignable(caller?.roles ?? [], roles) }
 }
 
 function authorityView({ name, anchors, crls, addedAt, removedAt }: CallerAuthority): CallerAuthorityView {
