@@ -72,7 +72,8 @@ interface ProvenRoot {
 
 /**
  * The root that the caller's chain ends in, of whomever. It counts for nothing until it is that of a buyer: the key of a
- * root is what its card names.
+ * root is what its card names. Below it only a registrar (id-kp-cmcRA) speaks for the buyer: each device of its network has
+ * a certificate for TLS clients, too, and what the buyer buys is none of its business.
  */
 function proveRoot(peer: Peer, at: Date): ProvenRoot {
   const unknown = (rule: string) => new OnboardingError('feed-buyer-unknown', { rule })
@@ -81,7 +82,7 @@ function proveRoot(peer: Peer, at: Date): ProvenRoot {
   if (root === undefined) throw unknown('no-certificate')
   try {
     const anchors = [{ name: 'buyer', certificate: root }]
-    validatePath({ chain, anchors, at, purpose: [extendedKeyUsageOid.clientAuth] })
+    validatePath({ chain, anchors, at, purpose: [extendedKeyUsageOid.cmcRA] })
   } catch (error) {
     if (error instanceof PathError) throw unknown(error.code)
     throw error
