@@ -1,5 +1,6 @@
 import { anchor } from './check/anchor.ts'
 import { backup } from './check/backup.ts'
+import { caller } from './check/caller.ts'
 import { certificates } from './check/certificates.ts'
 import { clock } from './check/clock.ts'
 import { credentialExpiry } from './check/credential-expiry.ts'
@@ -10,6 +11,7 @@ import { deviceRefused } from './check/device-refused.ts'
 import { deviceStuck } from './check/device-stuck.ts'
 import { deviceWaiting } from './check/device-waiting.ts'
 import { diskSpace } from './check/disk-space.ts'
+import { feed } from './check/feed.ts'
 import { growth } from './check/growth.ts'
 import { issuerKeys } from './check/issuer-keys.ts'
 import { keyFiles } from './check/key-files.ts'
@@ -20,6 +22,9 @@ import { nodeVersion } from './check/node-version.ts'
 import { onboardingPort } from './check/onboarding-port.ts'
 import { orphan } from './check/orphan.ts'
 import { outbox } from './check/outbox.ts'
+import { policy } from './check/policy.ts'
+import { recall } from './check/recall.ts'
+import { request } from './check/request.ts'
 import { store } from './check/store.ts'
 import { token } from './check/token.ts'
 import { trust } from './check/trust.ts'
@@ -47,7 +52,12 @@ export const checks: readonly Check[] = [
   crl,
   trust,
   masa,
+  feed,
+  recall,
   token,
+  caller,
+  request,
+  policy,
   deviceWaiting,
   deviceStuck,
   deviceRefused,

@@ -75,8 +75,22 @@ type Row<N extends keyof Tables> = Tables[N] extends { get(key: string): Promise
 
 type Paged<T> = Pick<Table<T, string>, 'find'>
 
+/** Tables that checks go through, with their keys. */
+const keys = {
+  device: 'id',
+  credential: 'id',
+  issuer: 'name',
+  token: 'id',
+  manufacturer: 'name',
+  recall: 'id',
+  subscription: 'manufacturer',
+  callerAuthority: 'name',
+  caller: 'id',
+  confirmation: 'id',
+} as const satisfies { readonly [N in keyof Tables]?: keyof Row<N> }
+
 /** Every row of a table, a page at a time, so that other work gets its turn. */
-export async function* everyRow<N extends 'device' | 'credential' | 'issuer' | 'token' | 'manufacturer'>(
+export async function* everyRow<N extends keyof typeof keys>(
   { record }: ReadablePatient,
   noun: N,
   filter: Readonly<Record<string, string>> = {},
@@ -88,11 +102,6 @@ export async function* everyRow<N extends 'device' | 'credential' | 'issuer' | '
     yield* page
     const last = page.at(-1)
     if (last === undefined || page.length < 500) return
-    after = keyOf(last)
+    after = (last as Readonly<Record<string, unknown>>)[keys[noun]] as string
   }
-}
-
-function keyOf(row: object): string {
-  const { id, name } = row as { readonly id?: string; readonly name?: string }
-  return id ?? name ?? ''
 }
