@@ -18,6 +18,7 @@ import type { ProfileName } from '../role/authorization/profile/profile.ts'
 import { createHandOver, type HandOverService } from '../role/lifecycle/hand-over.ts'
 import { createLifecycle, type Lifecycle } from '../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../role/onboarding/authority.ts'
+import type { DeviceHolds } from '../role/onboarding/device-hold.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
@@ -105,6 +106,7 @@ export interface Site {
   renewRegistrar(): Promise<boolean>
   /** The same certification authority, for those who look at it and roll it over. */
   readonly siteAuthority: AuthorityService
+  readonly holds: DeviceHolds
   onRenewal(listener: (credential: TlsCredential) => void): void
   /**
    * The first administrator's token of a new site, to be shown once; undefined when there has ever been one. It is made when
@@ -233,6 +235,7 @@ async function assemble(
     }),
     approval: createApproval(store),
     revocation,
+    holds: endpoints.holds,
     ownership,
     recallWork,
     lifecycle,

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { Recent } from '../crypto/recent.ts'
+import { evolveHold, type HeldDevice, type HoldEvent } from './device-hold.ts'
 import { type DeviceLife, evolveLife, type LifeEvent, unwiped } from './device-life.ts'
 import type { ErrorCode } from './error.ts'
 import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
@@ -11,7 +12,7 @@ import type { SiteRight } from './right.ts'
 export type Standing = 'expected' | 'waiting' | 'approved' | 'denied' | 'withdrawn'
 
 /** One device of this site: the fold of the events of its stream. */
-export interface Device extends DeviceLife {
+export interface Device extends DeviceLife, HeldDevice {
   readonly id: string
   /** Name of the trusted manufacturer. With `serial` it identifies the device; a certificate does not. */
   readonly manufacturer: string
@@ -194,6 +195,7 @@ export type DeviceEvent =
       readonly kind: 'evidence-recorded'
       readonly body: { readonly attempt: string; readonly transcript: string; readonly items: readonly EvidenceItem[] }
     }
+  | HoldEvent
   | LifeEvent
 
 const deviceIds = new Recent<string>(1024)
@@ -334,6 +336,9 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
       return { ...next, refusal: { code: event.body.code, at: event.body.at } }
     case 'evidence-recorded':
       return next
+    case 'device-held':
+    case 'device-hold-lifted':
+      return evolveHold(next, event)
     default: {
       const lived = evolveLife(next, event)
       return lived.lifecycle !== device.lifecycle && lived.entered?.transition === 'T36' ? withoutTraces(lived) : lived

@@ -3,7 +3,7 @@ import { memoryKeyStore } from '../../src/adapter/key/memory.ts'
 import { type Certificate, decodeCertificate } from '../../src/codec/x509/certificate.ts'
 import { createCsr } from '../../src/crypto/csr.ts'
 import { generateKey } from '../../src/crypto/key.ts'
-import { type KeyStore, keySigner } from '../../src/crypto/signer.ts'
+import { type KeyStore, keySigner, type Signer } from '../../src/crypto/signer.ts'
 import type { CredentialRecord } from '../../src/domain/credential.ts'
 import { deviceId } from '../../src/domain/device.ts'
 import type { EndpointReply, Store } from '../../src/domain/port.ts'
@@ -61,7 +61,7 @@ export class TimeMachine {
   readonly #closings: (() => Promise<void>)[]
   readonly #grace: number
   #manufacturer!: Manufacturer
-  #send!: (request: HttpRequest, client: readonly Uint8Array[]) => Promise<HttpReply>
+  #send!: (request: HttpRequest, client: readonly Uint8Array[], address?: string) => Promise<HttpReply>
   #batches = 0
 
   private constructor(site: Awaited<ReturnType<typeof openTestStore>>, factory: typeof site, grace: number) {
@@ -125,6 +125,7 @@ export class TimeMachine {
       masa: { requestVoucher: masa, requestAuditLog: masa },
     })
     this.revocation = endpoints.revocation
+    this.holds = endpoints.holds
     this.#closings.unshift(async () => endpoints.close())
     await trustManufacturer(
       { store: this.site, clock: siteClock },
@@ -136,8 +137,8 @@ export class TimeMachine {
       },
       'test',
     )
-    this.#send = async ({ method, path, headers, body = new Uint8Array() }, client) => {
-      const peer = testPeer(client, this.authority.registrar.certificate.der)
+    this.#send = async ({ method, path, headers, body = new Uint8Array() }, client, address = '192.0.2.7') => {
+      const peer = { ...testPeer(client, this.authority.registrar.certificate.der), address: `${address}:40000` }
       let reply: EndpointReply | undefined
       for (const endpoint of endpoints.list) reply ??= await endpoint.handle({ method, path, headers, body, peer })
       const { status = 404, headers: fields = {}, body: content = '' } = reply ?? {}
@@ -146,6 +147,7 @@ export class TimeMachine {
   }
 
   revocation!: ReturnType<typeof createSiteEndpoints>['revocation']
+  holds!: ReturnType<typeof createSiteEndpoints>['holds']
 
   /** What runs once a day in a site, and at every start of a manufacturer. */
   async upkeep(): Promise<void> {
@@ -197,7 +199,7 @@ export class TimeMachine {
   }
 
   /** TLS without sockets: the client must hold the key of its certificate; the site shows its chain without the root. */
-  transport(keys: KeyStore): PledgeTransport {
+  transport(keys: KeyStore, address: () => string): PledgeTransport {
     return {
       connect: async ({ certificates, keyLabel }) => {
         const [first] = certificates
@@ -207,7 +209,7 @@ export class TimeMachine {
         const { registrar } = this.authority
         return {
           serverCertificates: [registrar.certificate.der, ...registrar.chain.slice(0, -1).map(({ der }) => der)],
-          request: request => this.#send(request, certificates),
+          request: request => this.#send(request, certificates, address()),
           close() {},
         }
       },
@@ -215,9 +217,9 @@ export class TimeMachine {
   }
 
   /** What the network says to whoever has this certificate and its key. */
-  async presence(certificate: Uint8Array): Promise<number> {
+  async presence(certificate: Uint8Array, address?: string): Promise<number> {
     const request = { method: 'GET', path: presencePath, headers: {} } as const
-    return (await this.#send(request, [certificate])).status
+    return (await this.#send(request, [certificate], address)).status
   }
 
   /** A renewal with a fresh key by whoever has this certificate and its key. */
@@ -285,6 +287,8 @@ export class Traveller {
   readonly progress: Progress[] = []
   /** What its clock is off by. */
   off = 0
+  /** Where it is on the network. */
+  address = '192.0.2.7'
   readonly #machine: TimeMachine
   readonly #housing: Housing
   #power: AbortController | undefined
@@ -297,6 +301,38 @@ export class Traveller {
     this.model = model
     this.serial = serial
     this.id = deviceId('acme', serial)
+  }
+
+  /** A second device with all keys and all memory of this one, as they are now. */
+  async copied(address: string): Promise<Traveller> {
+    const { keys, store } = this.#housing
+    const own = memoryKeyStore()
+    const stolen = new Map<string, Signer>()
+    for (const label of await keys.list()) {
+      const signer = await keys.open(label)
+      if (signer !== undefined) stolen.set(label, signer)
+    }
+    const memory = memoryDeviceStore()
+    for (const name of await store.list()) {
+      const value = await store.read(name)
+      if (value !== undefined) await memory.write(name, value)
+    }
+    const housing: Housing = {
+      store: memory,
+      keys: {
+        ...own,
+        open: async label => stolen.get(label) ?? own.open(label),
+        list: async () => [...stolen.keys(), ...(await own.list())],
+        async remove(label) {
+          stolen.delete(label)
+          await own.remove(label)
+        },
+      },
+    }
+    const clone = new Traveller(this.#machine, this.model, this.serial, housing)
+    clone.address = address
+    this.#machine.devices.push(clone)
+    return clone
   }
 
   get isOn(): boolean {
@@ -335,7 +371,7 @@ export class Traveller {
       model: this.model,
       keys,
       store,
-      transport: machine.transport(keys),
+      transport: machine.transport(keys, () => this.address),
       clock: () => machine.now + this.off,
       random: length => randomBytes(length),
       sleep: this.#sleep,

@@ -6,6 +6,7 @@ import { callerOperations } from './contract/caller.ts'
 import { confirmationOperations } from './contract/confirmation.ts'
 import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
+import { deviceHoldOperations } from './contract/device-hold.ts'
 import { doctorOperations } from './contract/doctor.ts'
 import { feedOperations } from './contract/feed.ts'
 import { lifecycleOperations } from './contract/lifecycle.ts'
@@ -23,6 +24,7 @@ import { voucherOperations } from './contract/voucher.ts'
 export const api = {
   ...siteOperations,
   ...deviceOperations,
+  ...deviceHoldOperations,
   ...lifecycleOperations,
   ...approvalOperations,
   ...trustOperations,

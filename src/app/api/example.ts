@@ -381,6 +381,14 @@ export const examples: {
       },
     },
     credentialList: { reply: { items: [credential] } },
+    deviceReport: {
+      body: { what: 'lost', reason: 'left on the train' },
+      reply: { ...device, rung: 'authenticated', hold: { kind: 'lost', at, by, reason: 'left on the train' } },
+    },
+    deviceResolveClone: {
+      body: { resolution: 'genuine-at', place: '192.0.2.7', minutes: 60 },
+      reply: { ...device, rung: 'authenticated', birthBound: { place: '192.0.2.7', until: at } },
+    },
     authorityShow: {
       reply: {
         roots: [certificate],

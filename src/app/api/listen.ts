@@ -49,6 +49,7 @@ export function apiServices(site: Site): ApiServices {
     handOver,
     recallWork,
     siteAuthority,
+    holds: site.holds,
     ownership,
     feedWork,
     policies,

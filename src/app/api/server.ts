@@ -15,6 +15,7 @@ import { authorityHandlers } from './handler/authority.ts'
 import { callerHandlers } from './handler/caller.ts'
 import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
+import { deviceHoldHandlers } from './handler/device-hold.ts'
 import { doctorHandlers } from './handler/doctor.ts'
 import { feedHandlers } from './handler/feed.ts'
 import { lifecycleHandlers } from './handler/lifecycle.ts'
@@ -115,6 +116,7 @@ function createHandlers(services: ApiServices) {
   return {
     ...siteHandlers(services),
     ...deviceHandlers(services),
+    ...deviceHoldHandlers(services),
     ...lifecycleHandlers(services),
     ...approvalHandlers(services),
     ...trustHandlers(services),

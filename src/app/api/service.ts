@@ -13,6 +13,7 @@ import type { HandOverService } from '../../role/lifecycle/hand-over.ts'
 import type { Lifecycle } from '../../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../../role/onboarding/authority.ts'
 import type { RolloverKind } from '../../role/onboarding/authority-generation.ts'
+import type { DeviceHolds } from '../../role/onboarding/device-hold.ts'
 import type { Revocation } from '../../role/onboarding/revocation.ts'
 import type { SiteOwnership } from '../../role/ownership/site-ownership.ts'
 import type { Api, Input, OperationName, Reply } from './contract.ts'
@@ -34,6 +35,7 @@ export interface ApiServices {
   /** What follows the import of a recall. */
   readonly recallWork: { wake(): void }
   readonly siteAuthority: AuthorityService
+  readonly holds: Pick<DeviceHolds, 'report' | 'resolveClone'>
   /** Pulls feeds that are due. */
   readonly feedWork: { wake(): void }
   readonly policies: PolicyServices

@@ -37,6 +37,16 @@ export function instants<N extends string>(times: { readonly [K in N]: number | 
   return shown
 }
 
+function holdView({ hold, birthBound }: Device): Pick<DeviceView, 'hold' | 'birthBound'> {
+  const places = hold?.places?.map(({ place, at }) => ({ place, at: instant(at) }))
+  return {
+    ...(hold === undefined
+      ? {}
+      : { hold: { ...hold, at: instant(hold.at), ...(places === undefined ? {} : { places }) } as DeviceView['hold'] }),
+    ...(birthBound === undefined ? {} : { birthBound: { place: birthBound.place, until: instant(birthBound.until) } }),
+  }
+}
+
 export function deviceView(device: Device): DeviceView {
   const { id, manufacturer, serial, model, lifecycle, rung, standing, owner, mudUrl, credential, refusal } = device
   const { firstHeardAt, lastHeardAt, connectedAt, recalls, entered, wiped, broken, handOver } = device
@@ -56,6 +66,7 @@ export function deviceView(device: Device): DeviceView {
     ...(broken === undefined ? {} : { broken }),
     ...(handOver === undefined ? {} : { handOverTo: handOver.to }),
     ...(recalls === undefined ? {} : { recalls: [...recalls] }),
+    ...holdView(device),
     possible: possibleMoves(lifecycle).map(({ event }) => event),
   }
 }

@@ -11,6 +11,7 @@ import type { DeviceView } from '../api/contract/device.ts'
 import { defined } from '../defined.ts'
 import { type Cli, choice, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
+import { holdCommands } from './device-hold.ts'
 import { lifeCommands } from './device-life.ts'
 import { deviceNamed } from './device-named.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
@@ -31,6 +32,7 @@ export function deviceCommand(cli: Cli): Command {
   expectCommand(cli, device.command('expect'))
   withdrawCommand(cli, device.command('withdraw'))
   lifeCommands(cli, device)
+  holdCommands(cli, device)
   onboardCommand(cli, device.command('onboard'))
   resetCommand(cli, device.command('reset'))
   return device

@@ -20,6 +20,36 @@ export const deviceErrors = {
     action: 'Do not use it; ask the manufacturer.',
     status: 403,
   },
+  'device-clone-suspected': {
+    title: 'One identity in two places',
+    cause: 'The identity of this device was used by two devices. Both are kept out.',
+    action: 'Find out which one is genuine, and say so with `mooring device resolve-clone`.',
+    status: 403,
+  },
+  'birth-identity-copied': {
+    title: 'Birth identity was copied',
+    cause: 'A copy of the birth identity of this device is about: it counts only where and while a person says so.',
+    action: 'If this is the genuine device, say where it is with `mooring device resolve-clone`.',
+    status: 403,
+  },
+  'device-lost': {
+    title: 'Device was reported lost',
+    cause: 'Somebody reported this device as lost; its credentials are on hold.',
+    action: 'When it is back, `mooring device report DEVICE found` releases them.',
+    status: 403,
+  },
+  'device-broken': {
+    title: 'Device was reported broken',
+    cause: 'Somebody reported this device as broken; its credentials were revoked.',
+    action: 'When it works again, `mooring device report DEVICE repaired` lets it onboard again.',
+    status: 403,
+  },
+  'device-not-held': {
+    title: 'Device is not held for that',
+    cause: 'There is nothing to lift or to resolve.',
+    action: 'See what holds the device with `mooring device show`.',
+    status: 409,
+  },
   'device-recalled': {
     title: 'Device was recalled',
     cause: 'Its manufacturer recalled it, by its serial number or with its whole model.',

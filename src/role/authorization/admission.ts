@@ -153,7 +153,12 @@ function decide(
   const reasons: AdmissionReason[] = [
     { rule: 'manufacturer-trusted', holds: true, note: `birth certificate chains to ${identity.manufacturer}` },
   ]
-  const violation = violated(known, { identity, owners: policy.owners, recalls })
+  const violation = violated(known, {
+    identity,
+    owners: policy.owners,
+    recalls,
+    heard: { address: request.evidence.address, at },
+  })
   if (violation !== undefined) {
     const { rule, code, note } = violation
     return { decision: { verdict: 'refuse', device, code, reasons: [...reasons, { rule, holds: false, note }] } }

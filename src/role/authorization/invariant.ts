@@ -1,5 +1,6 @@
 import type { AdmissionReason, ProvenIdentity } from '../../domain/admission.ts'
 import type { Device } from '../../domain/device.ts'
+import { birthRefusal, holdRefusal } from '../../domain/device-hold.ts'
 import type { ErrorCode } from '../../domain/error.ts'
 import { lifeRefusal } from '../../domain/lifecycle-onboarding.ts'
 import type { RecallRecord } from '../../domain/recall.ts'
@@ -23,6 +24,8 @@ export function violated(
     readonly identity?: Pick<ProvenIdentity, 'keyHash'>
     readonly owners: readonly string[]
     readonly recalls: readonly RecallRecord[]
+    /** Where it asked from, and when; absent when it did not ask. */
+    readonly heard?: { readonly address: string; readonly at: number }
   },
 ): Violation | undefined {
   const { identity, owners, recalls } = facts
@@ -40,6 +43,11 @@ export function violated(
     return { rule: 'recall', code: 'device-recalled', note }
   }
   if (standing === 'withdrawn') return { rule: 'standing', code: 'device-withdrawn', note: 'withdrawn' }
+  const held = known === undefined ? undefined : holdRefusal(known)
+  if (held !== undefined) return { rule: 'standing', code: held, note: `held: ${known?.hold?.kind}` }
+  const { heard } = facts
+  const copied = known && heard && birthRefusal(known, heard.address, heard.at)
+  if (copied !== undefined) return { rule: 'identity-unique', code: copied, note: 'a copy of this identity is about' }
   if (standing === 'denied') return { rule: 'standing', code: 'device-denied', note: 'denied by a person' }
   const over = known === undefined ? undefined : lifeRefusal(known)
   if (over !== undefined) return { rule: 'lifecycle', code: over, note: `the device is in ${known?.lifecycle}` }

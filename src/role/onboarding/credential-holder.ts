@@ -7,6 +7,7 @@ import type { CredentialRecord } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Peer, Store } from '../../domain/port.ts'
 import type { Generation } from './authority.ts'
+import type { CloneWatch } from './clone-watch.ts'
 import { clientCertificate } from './device-identity.ts'
 
 export interface CredentialHolder {
@@ -32,8 +33,9 @@ export function createCredentialCheck(options: {
   readonly clock: Clock
   /** Issuing CAs of this site and their roots, as they are now. */
   readonly generations: () => readonly Pick<Generation, 'certificate' | 'root'>[]
+  readonly watch?: CloneWatch
 }): CredentialCheck {
-  const { store, clock, generations } = options
+  const { store, clock, generations, watch } = options
   // TLS proves the key once a connection, and the path does not change while it lasts; the record is asked each time.
   const proven = new WeakMap<Peer, Certificate | undefined>()
   return {
@@ -47,10 +49,12 @@ export function createCredentialCheck(options: {
       const own = credential?.certificate === encodeBase64(certificate.der)
       const inForce = own && credential?.status === 'issued' && clock() <= credential.notAfter + grace
       if (credential === undefined || !inForce) {
+        if (own && credential !== undefined) await watch?.spent(credential, peer.address)
         const lapsed = credential?.status === 'issued' && clock() > credential.notAfter
         const status = credential !== undefined && own ? (lapsed ? 'expired' : credential.status) : 'unknown'
         throw new OnboardingError('credential-not-in-force', { serialHex, status })
       }
+      await watch?.used(credential, peer.address)
       return { device: credential.device, credential, certificate }
     },
   }

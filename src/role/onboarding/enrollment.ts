@@ -17,7 +17,7 @@ import type { BirthIdentity } from './device-identity.ts'
 import { type CredentialIssuer, openCsr } from './network-credential.ts'
 import type { RefusalRecord } from './refusal-record.ts'
 import { refusalReply } from './registrar.ts'
-import { checkBirthKey, checkOwner, checkStanding, checkStay } from './standing.ts'
+import { checkBirthKey, checkBirthPlace, checkOwner, checkStanding, checkStay } from './standing.ts'
 
 export interface EnrollmentOptions {
   readonly clock: Clock
@@ -126,6 +126,7 @@ async function enroll(options: EnrollmentOptions, request: EndpointRequest): Pro
       checkStanding(device)
       checkOwner(device, options.owners)
       checkVouched(device, at, options.voucherValidity)
+      checkBirthPlace(device, request.peer.address, at)
     },
   })
   return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate] })) }

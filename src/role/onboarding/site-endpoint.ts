@@ -4,7 +4,9 @@ import type { Clock, Endpoint, Log, MasaClient, Store } from '../../domain/port.
 import type { AdmissionPolicy } from '../authorization/admission.ts'
 import { createRateLimit } from '../manufacturer/rate-limit.ts'
 import type { SiteAuthority } from './authority.ts'
+import { createCloneWatch } from './clone-watch.ts'
 import { createCredentialCheck } from './credential-holder.ts'
+import { createDeviceHolds, type DeviceHolds } from './device-hold.ts'
 import { createBirthIdentification } from './device-identity.ts'
 import { createEnrollment } from './enrollment.ts'
 import { openManufacturerDirectory } from './manufacturer-directory.ts'
@@ -22,6 +24,7 @@ export interface SiteEndpoints {
   /** Those of them that anybody may ask, over plain HTTP too: what they say is signed. */
   readonly status: readonly Endpoint[]
   readonly revocation: Revocation
+  readonly holds: DeviceHolds
   close(): void
 }
 
@@ -61,13 +64,19 @@ export function createSiteEndpoints(options: {
       return authority().issuing
     },
   }
-  const credentials = createCredentialCheck({ store, clock, generations: () => authority().generations })
   const issuer = createCredentialIssuer(current)
   const revocation = createRevocation({
     store,
     clock,
     issuers: () => authority().generations.flatMap(generation => generation.issuer ?? []),
     crlValidity: defaultCrlValidity,
+  })
+  const holds = createDeviceHolds({ store, clock, revocation })
+  const credentials = createCredentialCheck({
+    store,
+    clock,
+    generations: () => authority().generations,
+    watch: createCloneWatch({ clock, log, holds }),
   })
   const exchange = createMasaExchange({ masa, registrar, clock })
   const refusals = createRefusalRecord(store, clock)
@@ -114,6 +123,7 @@ export function createSiteEndpoints(options: {
     ],
     status,
     revocation,
+    holds,
     close: () => directory.close(),
   }
 }

@@ -1,5 +1,6 @@
 import type { ProvenIdentity } from '../../domain/admission.ts'
 import type { Device } from '../../domain/device.ts'
+import { birthRefusal, holdRefusal } from '../../domain/device-hold.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { lifeRefusal } from '../../domain/lifecycle-onboarding.ts'
 import { mayOnboardHere } from '../../domain/right.ts'
@@ -9,9 +10,17 @@ export function checkStanding(device: Device): void {
   const { id, standing } = device
   const over = lifeRefusal(device)
   if (over !== undefined) throw new OnboardingError(over, { device: id })
+  const held = holdRefusal(device)
+  if (held !== undefined) throw new OnboardingError(held, { device: id })
   if (standing === 'withdrawn') throw new OnboardingError('device-withdrawn', { device: id })
   if (standing === 'denied') throw new OnboardingError('device-denied', { device: id })
   if (standing === 'waiting') throw new OnboardingError('enroll-before-voucher', { device: id })
+}
+
+/** A birth identity of which there is a copy proves nothing, unless a person has said where the genuine device is. */
+export function checkBirthPlace(device: Device, address: string, at: number): void {
+  const copied = birthRefusal(device, address, at)
+  if (copied !== undefined) throw new OnboardingError(copied, { device: device.id })
 }
 
 /** A device that may not stay by the policies keeps its credential, and it opens nothing. */

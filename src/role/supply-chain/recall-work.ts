@@ -180,6 +180,8 @@ async function recalled(tx: Tx, device: Device, { recall, at, marked }: Facts): 
 async function letGo(tx: Tx, device: Device, { recall, at, marked }: Facts): Promise<Outcome> {
   if (!marked) return { events: [], credentials: [] }
   const events: DeviceEvent[] = [{ kind: 'device-recall-lifted', body: { recall: recall.id, at } }]
+  // Held for another reason, too.
+  if (device.hold !== undefined) return { events, credentials: [] }
   if (device.recalls?.some(each => each !== recall.id)) return { events, credentials: [] }
   const held = await credentialsOf(tx, device, 'held')
   const by = `recall/${recall.id}`

@@ -34,6 +34,8 @@ const byHand: Readonly<Partial<Record<OperationName, readonly string[]>>> = {
   voucherList: readers,
   credentialList: readers,
   credentialRevoke: ['administrator', 'operator'],
+  deviceReport: ['administrator', 'operator'],
+  deviceResolveClone: ['administrator', 'operator'],
   authorityShow: readers,
   authorityRoll: ['administrator'],
   auditVerify: readers,

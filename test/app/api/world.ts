@@ -20,6 +20,7 @@ import { createHandOver } from '../../../src/role/lifecycle/hand-over.ts'
 import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
 import { rollAuthority } from '../../../src/role/onboarding/authority-generation.ts'
+import { createDeviceHolds } from '../../../src/role/onboarding/device-hold.ts'
 import { createRevocation, defaultCrlValidity } from '../../../src/role/onboarding/revocation.ts'
 import { createSiteOwnership } from '../../../src/role/ownership/site-ownership.ts'
 import { testPolicyServices } from '../../policy.ts'
@@ -110,6 +111,7 @@ export async function openWorld(
     callers: createCallerDirectory({ store, clock, own: () => [authority.root, authority.issuing.certificate] }),
     approval: createApproval(store),
     revocation,
+    holds: createDeviceHolds({ store, clock, revocation }),
     lifecycle,
     handOver: createHandOver({ store, clock, lifecycle, owners }),
     recallWork: { wake() {} },

@@ -23,6 +23,20 @@ export const DeviceView = z.object({
   lastHeardAt: Instant.optional(),
   connectedAt: Instant.optional(),
   recalls: z.array(z.string()).optional().describe('Ids of the recalls that hit it'),
+  hold: z
+    .object({
+      kind: z.enum(['clone', 'lost', 'broken']),
+      at: Instant,
+      by: z.string(),
+      reason: z.string().optional(),
+      places: z.array(z.object({ place: z.string(), at: Instant })).optional(),
+    })
+    .optional()
+    .describe('Kept out for now, and why'),
+  birthBound: z
+    .object({ place: z.string(), until: Instant })
+    .optional()
+    .describe('A copy of its birth identity is about: it onboards from here alone, until then'),
   possible: z.array(z.string()).describe('Lifecycle events that the table knows from here'),
 })
 export type DeviceView = z.infer<typeof DeviceView>
