@@ -1,16 +1,14 @@
 import type { Command } from 'commander'
-import * as z from 'zod'
-import { CodecError } from '../../codec/error.ts'
-import { decodeJson } from '../../codec/json.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { UnitRecord } from '../../domain/manufacture.ts'
 import { labelSheet } from '../../role/factory/label.ts'
-import { type BuyerCard, sellUnits, shipmentManifest } from '../../role/factory/sale.ts'
+import { sellUnits, shipmentManifest } from '../../role/factory/sale.ts'
 import { type UnitSelection, unitPages } from '../../role/factory/unit-selection.ts'
 import { defined } from '../defined.ts'
+import { readCard } from './card.ts'
 import { type Cli, collected, described } from './command.ts'
 import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
-import { readInputFile, writeOutputFile } from './file.ts'
+import { writeOutputFile } from './file.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { facts, moment, table } from './table.ts'
 import { progressLine } from './terminal.ts'
@@ -157,19 +155,4 @@ export function selectionOf({ batch, serial }: SelectionOptions): UnitSelection 
   if (batch !== undefined && serial === undefined) return { batch }
   if (batch === undefined && serial !== undefined) return { serials: serial }
   throw new OnboardingError('input-invalid', { field: 'units', rule: 'either --batch or --serial' })
-}
-
-const Card = z.strictObject({
-  id: z.string().min(1).max(200),
-  name: z.string().min(1).max(200),
-  domains: z.array(z.base64().max(64)).min(1).max(16),
-})
-
-export async function readCard(path: string): Promise<BuyerCard> {
-  try {
-    return Card.parse(decodeJson(await readInputFile(path, 0x1_0000)))
-  } catch (cause) {
-    if (!(cause instanceof CodecError || cause instanceof z.ZodError)) throw cause
-    throw new OnboardingError('file-unreadable', { path, reason: 'it is no buyer card' }, { cause })
-  }
 }

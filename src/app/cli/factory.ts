@@ -4,6 +4,7 @@ import { checkCommand } from './factory-check.ts'
 import { feedCommand } from './factory-feed.ts'
 import { initCommand } from './factory-init.ts'
 import { makeCommand } from './factory-make.ts'
+import { answerCommand, historyCommand } from './factory-ownership.ts'
 import { recallCommand } from './factory-recall.ts'
 import { labelsCommand, listCommand, manifestCommand, sellCommand } from './factory-sale.ts'
 
@@ -24,5 +25,7 @@ export function factoryCommand(cli: Cli): Command {
   recallCommand(cli, factory.command('recall'))
   labelsCommand(cli, factory.command('labels'))
   listCommand(cli, factory.command('list'))
+  answerCommand(cli, factory.command('answer'))
+  historyCommand(cli, factory.command('history'))
   return factory
 }

@@ -113,7 +113,8 @@ async function climb(
     refusal = { code: progress.code, candidate: progress.candidate }
     if (progress.code !== last) note(`  refused: ${progress.code} (${harmless(progress.candidate)})`)
     last = progress.code
-    refusedBy.add(progress.candidate)
+    // It may remember a registrar of an earlier try, which nobody named now.
+    if (origins.includes(progress.candidate)) refusedBy.add(progress.candidate)
     if (refusedBy.size === origins.length && options.keepTrying !== true) break
   }
   return refusal

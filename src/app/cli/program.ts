@@ -19,6 +19,7 @@ import { feedCommand } from './feed.ts'
 import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
 import { openapiCommand } from './openapi.ts'
+import { ownershipCommand } from './ownership.ts'
 import { policyCommand } from './policy.ts'
 import { recallCommand } from './recall.ts'
 import { fourEyesCommand, requestCommand } from './request.ts'
@@ -69,6 +70,7 @@ const nouns = [
   recallCommand,
   policyCommand,
   deviceCommand,
+  ownershipCommand,
   approvalCommand,
   voucherCommand,
   credentialCommand,

@@ -177,7 +177,8 @@ async function accept(work: Work, asked: Asked<Of<'accept'>>): Promise<Ownership
 
 async function transfer(work: Work, asked: Asked<Of<'accept'>>, found: FoundOffer): Promise<OfferRecord> {
   const { request, domains, at, hash: change } = asked
-  const { buyer } = request
+  // As the owner wrote it, when the owner named the buyer.
+  const buyer = found.record.buyer ?? request.buyer
   const changes = await transferOf(work, found.record, buyer, at)
   return work.store.transaction(async tx => {
     const current = await tx.offer.get(found.record.id)
