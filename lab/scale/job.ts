@@ -1,6 +1,8 @@
 import type { House } from '../all-in-one/house.ts'
 import { houseSaleJob } from './job/house-sale.ts'
 import { importJob } from './job/import.ts'
+import { policyActivationJob } from './job/policy-activation.ts'
+import { policyPreviewJob } from './job/policy-preview.ts'
 import { recallJob } from './job/recall.ts'
 import { renewalJob } from './job/renewal.ts'
 import type { Ground, Stage } from './place.ts'
@@ -36,4 +38,11 @@ export interface Job {
   conclude(house: House, ground: Ground, acknowledged: ReadonlySet<string>): Promise<Findings>
 }
 
-export const jobs: readonly Job[] = [importJob, renewalJob, recallJob, houseSaleJob]
+export const jobs: readonly Job[] = [
+  importJob,
+  renewalJob,
+  recallJob,
+  policyPreviewJob,
+  policyActivationJob,
+  houseSaleJob,
+]

@@ -79,7 +79,7 @@ describe('whoever holds the work to account', () => {
       assert.deepEqual(await found('recall', 'imported'), [1, 0])
       assert.deepEqual(await found('house-sale', `cleared ${serial}`), [1, 0])
       assert.deepEqual(await found('house-sale', 'told'), [50, 0])
-      for (const job of ['renewals', 'recall', 'house-sale']) {
+      for (const job of ['renewals', 'recall', 'policy-activation', 'house-sale']) {
         const { lost } = await jobOf(job).conclude(house, ground, new Set())
         assert.ok(lost.length > 0, `${job} is not done`)
       }
@@ -90,6 +90,8 @@ describe('whoever holds the work to account', () => {
       })
       assert.deepEqual(await found('renewals'), [0, 1])
       assert.deepEqual(await found('house-sale'), [0, 1])
+      assert.deepEqual(await found('policy-preview'), [0, 1])
+      assert.deepEqual(await found('policy-activation', 'activated'), [1, 1])
       // One unit of the house goes to the buyer alone.
       await house.maker.store.transaction(async tx => {
         const unit = await tx.unit.get(serial)
