@@ -107,6 +107,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'confirmation-expired': (_body, id) => [merge('confirmation', id, { status: 'expired' })],
   'confirmation-confirmed': (body, id) => [merge('confirmation', id, body)],
   'confirmation-declined': (body, id) => [merge('confirmation', id, body)],
+  'confirmation-released': (body, id) => [merge('confirmation', id, body)],
   'confirmation-finished': (body, id) => [merge('confirmation', id, body)],
   'caller-removed': (_body, id) => [merge('caller', id, { removed: true })],
   'unit-planned': ({ credential, serialHex, keyHash }, serial) => [

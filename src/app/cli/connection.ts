@@ -1,11 +1,13 @@
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import type { Command } from 'commander'
+import { type ClientCertificate, certificateFetch } from '../../adapter/http/certificate-fetch.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { type ApiClient, createClient } from '../api/client.ts'
 import { defined } from '../defined.ts'
 import type { Task } from './command.ts'
 import { type AccessFile, dataDirectory, readAccessFile } from './data.ts'
 import { readInputFile } from './file.ts'
+import type { Io } from './terminal.ts'
 
 /** Options of every command that talks to a running site. */
 export interface SiteOptions {
@@ -13,6 +15,8 @@ export interface SiteOptions {
   readonly token?: string
   readonly data?: string
   readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
 }
 
 export function withSite(command: Command): Command {
@@ -22,6 +26,8 @@ export function withSite(command: Command): Command {
     .option('--token <token>', 'API token; better in MOORING_TOKEN, where no process list shows it')
     .option('--data <directory>', 'data directory of the site on this machine (MOORING_DATA)')
     .option('--ca <file>', 'root certificate of the site, when --url is https')
+    .option('--cert <file>', 'your client certificate in place of a token, with those above it, PEM (MOORING_CERT)')
+    .option('--key <file>', 'its private key, PEM (MOORING_CERT_KEY)')
     .optionsGroup('')
 }
 
@@ -32,6 +38,8 @@ export function withSite(command: Command): Command {
  */
 export async function connect({ io, options, note }: Task<SiteOptions>): Promise<ApiClient> {
   const { env } = io
+  const certificate = await clientCertificate(options, env)
+  if (certificate !== undefined) return connectCertified(options, io, certificate)
   const given = { url: options.url ?? env['MOORING_URL'], token: options.token ?? env['MOORING_TOKEN'] }
   const whole = given.url !== undefined && given.token !== undefined
   const data = dataDirectory('site', options.data, io)
@@ -44,9 +52,40 @@ export async function connect({ io, options, note }: Task<SiteOptions>): Promise
   if (token === undefined) throw new OnboardingError('not-authenticated', { url })
   await trustRoot(options, own)
   if (isInClear(url)) note(`The token travels to ${url} in the clear. Use https.`)
-  // A large manifest takes its time, and a person can interrupt.
-  const patience = { timeout: 600_000, signal: io.signal }
-  return createClient({ url, token, ...patience, ...defined({ fetch: io.fetch }) })
+  return createClient({ url, token, ...patience(io), ...defined({ fetch: io.fetch }) })
+}
+
+/** A large manifest takes its time, and a person can interrupt. */
+function patience({ signal }: Io) {
+  return { timeout: 600_000, signal }
+}
+
+/** The certificate and not a token: the site refuses both at once. */
+async function connectCertified(options: SiteOptions, io: Io, certificate: ClientCertificate): Promise<ApiClient> {
+  const local = await readAccessFile(dataDirectory('site', options.data, io))
+  const url = options.url ?? io.env['MOORING_URL'] ?? local?.url
+  if (url === undefined || !url.startsWith('https://')) {
+    throw new OnboardingError('input-invalid', { field: 'url', rule: 'https://…: a certificate is shown in TLS only' })
+  }
+  await trustRoot(options, local?.url === url ? local : undefined)
+  return createClient({ url, ...patience(io), fetch: io.fetch ?? certificateFetch(certificate) })
+}
+
+/** Throws OnboardingError `file-unreadable`, `input-invalid` for one file without the other. */
+async function clientCertificate(options: SiteOptions, env: Io['env']): Promise<ClientCertificate | undefined> {
+  // What stands on the command line counts before what stands in the environment.
+  const usual = options.token === undefined
+  const cert = options.cert ?? (usual ? env['MOORING_CERT'] : undefined)
+  const key = options.key ?? (usual ? env['MOORING_CERT_KEY'] : undefined)
+  if (cert === undefined && key === undefined) return undefined
+  if (cert === undefined || key === undefined) {
+    throw new OnboardingError('input-invalid', { field: 'cert', rule: 'a certificate and its key, both or none' })
+  }
+  if (options.token !== undefined) {
+    throw new OnboardingError('input-invalid', { field: 'token', rule: 'a token or a certificate, not both' })
+  }
+  const [certificates, keys] = await Promise.all([cert, key].map(path => readInputFile(path)))
+  return { cert: certificates!.toString('utf8'), key: keys!.toString('utf8') }
 }
 
 /** Besides the roots that the system trusts. It counts for this process alone. */

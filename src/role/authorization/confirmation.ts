@@ -34,6 +34,8 @@ export interface Confirmation {
   /** A second person says no; or who asked takes it back. Throws as `confirm` does. */
   decline(id: string, caller: Caller, authority: AuthorityOf): Promise<ConfirmationRequest>
   finish(id: string, failure?: string): Promise<ConfirmationRequest>
+  /** It could not be done for a fault of ours: it waits again, for the word of a second person. */
+  release(id: string): Promise<ConfirmationRequest>
 }
 
 export interface Question {
@@ -45,6 +47,8 @@ export interface Question {
 
 export type AuthorityOf = (request: ConfirmationRequest) => readonly Authority[]
 
+/** As long as it takes to do what was confirmed. When its process has died meanwhile, the word may be given again. */
+const lease = 5 * 60_000
 const lifetime = 24 * 3_600_000
 /** That wait for one party. */
 const maxPending = 100
@@ -70,7 +74,7 @@ export function createConfirmation(options: {
         const request = await undecided(tx, id, at)
         await requireAuthority(tx, { request, caller, needed: authority(request), at })
         await requireIndependent(tx, request, caller, at)
-        if (request.status === 'confirmed') return request
+        requireFree(request, at)
         return decide(tx, request, caller, at, 'confirmed')
       }),
     decline: (id, caller, authority) =>
@@ -89,7 +93,18 @@ export function createConfirmation(options: {
         const outcome = failure === undefined ? {} : { outcome: failure }
         return change(tx, { ...request, status, ...outcome }, 'confirmation-finished', { status, ...outcome })
       }),
+    release: id =>
+      store.transaction(async tx => {
+        const request = await known(tx, id)
+        if (request.status !== 'confirmed') return request
+        return change(tx, { ...request, status: 'pending' }, 'confirmation-released', { status: 'pending' })
+      }),
   }
+}
+
+/** Of two who confirm at once, in whatever processes, one does it. */
+function requireFree({ status, decidedAt = 0 }: ConfirmationRequest, at: number): void {
+  if (status === 'confirmed' && at < decidedAt + lease) throw new OnboardingError('request-decided', { status })
 }
 
 async function setSafeguard(

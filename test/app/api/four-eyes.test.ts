@@ -338,11 +338,29 @@ describe('four eyes', () => {
       }
       assert.equal((await confirm()).status, 500)
       broken = false
-      // However late: the word was given in time.
-      pass(2 * day)
+      pass(1000)
       assert.equal((await confirm()).status, 200)
       assert.ok(await trusted(scene))
       server.close()
+    }))
+
+  test('whose process died over it can be confirmed again, a while later and not before', () =>
+    inScene(async scene => {
+      const { tell, bob, asked, services, pass } = scene
+      const id = await asked()
+      const { confirmation, store, clock } = services
+      const [, token] = (await store.read(tables => tables.token.find({}, { limit: 100 })))
+        .filter(({ party }) => party === 'alice' || party === 'bob')
+        .sort((a, b) => (a.party! < b.party! ? -1 : 1))
+      const caller = { id: `token/${token!.id}`, name: 'bob', party: 'bob', roles: ['administrator' as const] }
+      // The word is given, and then nothing is done: the machine stopped.
+      await confirmation.confirm(id, caller, () => ['network.own'])
+      assert.equal((await tell('requestConfirm', { params: { id } }, bob))[1], 'request-decided')
+      pass(day + 1)
+      assert.ok(clock() > start + day)
+      assert.equal((await tell('requestConfirm', { params: { id } }, scene.alice))[1], 'confirmation-not-independent')
+      assert.equal((await tell('requestConfirm', { params: { id } }, bob))[0], 200)
+      assert.ok(await trusted(scene))
     }))
 
   test('a restart forgets nothing', async () => {

@@ -1,8 +1,9 @@
 import { roleWith } from '../../../domain/authority.ts'
 import type { ConfirmationRequest } from '../../../domain/confirmation.ts'
-import { isErrorCode, OnboardingError } from '../../../domain/error.ts'
+import { errorCatalogue, isErrorCode, OnboardingError } from '../../../domain/error.ts'
 import type { RequestView } from '../contract/confirmation.ts'
 import { api } from '../contract.ts'
+import { knownFailure } from '../failure.ts'
 import { confirmingAuthority } from '../four-eyes.ts'
 import type { ApiServices, Call, Handlers } from '../service.ts'
 import { instant, instants, pageView } from '../view.ts'
@@ -14,8 +15,6 @@ export function confirmationHandlers(
   { store, clock, confirmation }: ApiServices,
   run: (request: ConfirmationRequest, confirmedBy: Call) => Promise<unknown>,
 ): Pick<Handlers, Names> {
-  /** A second click, while the first is at it, must not do it twice. */
-  const underWay = new Set<string>()
   return {
     async requestList({ query: { after = '', limit, status } }, { caller }) {
       const filter = status === undefined ? {} : { status }
@@ -30,15 +29,9 @@ export function confirmationHandlers(
       return { ...page, items: items.map(request => requestView(request, clock())) }
     },
     async requestConfirm({ params: { id } }, call) {
-      if (underWay.has(id)) throw new OnboardingError('request-decided', { status: 'confirmed' })
-      underWay.add(id)
-      try {
-        const request = await confirmation.confirm(id, callerOf(call), confirmingAuthority)
-        const reply = await done(request, call)
-        return { ...requestView(await confirmation.finish(id), clock()), ...(isObject(reply) ? { reply } : {}) }
-      } finally {
-        underWay.delete(id)
-      }
+      const request = await confirmation.confirm(id, callerOf(call), confirmingAuthority)
+      const reply = await done(request, call)
+      return { ...requestView(await confirmation.finish(id), clock()), ...(isObject(reply) ? { reply } : {}) }
     },
     requestDecline: async ({ params: { id } }, call) =>
       requestView(await confirmation.decline(id, callerOf(call), confirmingAuthority), clock()),
@@ -57,9 +50,10 @@ export function confirmationHandlers(
     try {
       return await run(request, call)
     } catch (error) {
-      if (error instanceof OnboardingError && error.entry.status < 500) {
-        await confirmation.finish(request.id, error.code)
-      }
+      const code = knownFailure(error)?.code ?? 'internal'
+      // What comes of the record being away is told as it is; the lease of the word runs out by itself then.
+      if (errorCatalogue[code].status < 500) await confirmation.finish(request.id, code)
+      else await confirmation.release(request.id).catch(() => {})
       throw error
     }
   }
