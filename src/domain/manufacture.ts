@@ -1,5 +1,7 @@
 /** The records that a manufacturer keeps: units made, batches, vouchers given. */
 
+import type { LifecycleState, TransitionId } from './lifecycle.ts'
+
 /** One finished device, with its birth certificate in it, as the factory knows it. Never holds the device's private key. */
 export interface UnitRecord {
   /** Unique within the manufacturer. */
@@ -27,6 +29,10 @@ export interface UnitRecord {
   readonly change?: string
   readonly madeAt: number
   readonly withdrawnAt?: number
+  /** Where it is in the supply chain; absent: where it was made (SC.MFG). */
+  readonly lifecycle?: LifecycleState
+  /** The step by which it came there. */
+  readonly movedBy?: TransitionId
   /** Version of the stream `unit/<serial>`. */
   readonly version: number
 }

@@ -118,6 +118,8 @@ const rules: Readonly<Record<string, Rule>> = {
   'unit-made': ({ batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin }, serial) => [
     set('unit', serial, {
       ...{ batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin },
+      lifecycle: undefined,
+      movedBy: undefined,
       withdrawn: false,
     }),
   ],
@@ -129,6 +131,7 @@ const rules: Readonly<Record<string, Rule>> = {
   ],
   'offer-accepted': ({ versions }, id) => [merge('offer', id, { state: 'accepted', versions })],
   'offer-revoked': (_body, id) => [merge('offer', id, { state: 'revoked' })],
+  'unit-moved': ({ to, transition }, serial) => [merge('unit', serial, { lifecycle: to, movedBy: transition })],
   'unit-withdrawn': (_body, serial) => [merge('unit', serial, { withdrawn: true })],
   'feed-subscribed': ({ by: _by, ...terms }, manufacturer) => [set('subscription', manufacturer, terms)],
   'feed-unsubscribed': (_body, manufacturer) => [merge('subscription', manufacturer, { status: 'removed' })],

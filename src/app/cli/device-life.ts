@@ -1,25 +1,16 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { OnboardingError } from '../../domain/error.ts'
-import type { LifecycleEvent, LifecycleFact } from '../../domain/lifecycle.ts'
-import { lifecycleFactNames } from '../../domain/lifecycle-guard.ts'
 import { lifecycleStates } from '../../domain/lifecycle-table.ts'
 import type { DeviceView } from '../api/contract/device.ts'
-import {
-  type AllowedStepView,
-  type HandOverView,
-  LifecycleActorName,
-  LifecycleEventName,
-  type TimelineEntryView,
-} from '../api/contract/lifecycle.ts'
+import { type AllowedStepView, type HandOverView, LifecycleActorName } from '../api/contract/lifecycle.ts'
 import { defined } from '../defined.ts'
 import { type Cli, choice, count, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { deviceNamed } from './device-named.ts'
+import { eventNamed, type FactOptions, timelineText, withFacts } from './life.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { facts, moment, wrapped } from './table.ts'
 import { harmless } from './terminal.ts'
-
-type Facts = Readonly<Partial<Record<LifecycleFact, boolean>>>
 
 /** `mooring device timeline`, `allowed`, `step`, `wiped`, `hand-over`: the life of a device beyond its onboarding. */
 export function lifeCommands(cli: Cli, device: Command): void {
@@ -44,27 +35,6 @@ function timelineCommand(cli: Cli, command: Command): void {
       task.answer(found, () => listText(found, timelineText, 'Nothing yet.'))
     }),
   )
-}
-
-function timelineText(entries: readonly TimelineEntryView[]): string {
-  return entries.flatMap(entryLines).join('\n')
-}
-
-function entryLines(entry: TimelineEntryView): string[] {
-  const { since, state, name, transition, event, actor, by } = entry
-  const head = `${moment(since)}  ${state}  ${name}`
-  if (transition === undefined) return [head]
-  const who = by === undefined ? 'the site' : harmless(by)
-  const rests = restsOn(entry)
-  const text = `${transition} ${event ?? ''}, ${who} for ${actor ?? ''}${rests === '' ? '' : `: ${rests}`}`
-  return [head, ...wrapped(harmless(text), 90).map(line => `    ${line}`)]
-}
-
-function restsOn({ proven, said, reason }: TimelineEntryView): string {
-  const words = (list: Readonly<Record<string, boolean>>) =>
-    Object.entries(list).map(([fact, holds]) => (holds ? fact : `not ${fact}`))
-  const told = words(said).map(word => `${word} (said)`)
-  return [...words(proven), ...told, ...(reason === undefined ? [] : [`“${reason}”`])].join(', ')
 }
 
 function allowedCommand(cli: Cli, command: Command): void {
@@ -96,30 +66,6 @@ function allowedText(device: DeviceView, steps: readonly AllowedStepView[]): str
 function stateLine({ serial, lifecycle }: DeviceView): string {
   const entry = Object.entries(lifecycleStates).find(([id]) => id === lifecycle)?.[1]
   return harmless(`${serial} is ${lifecycle}${entry === undefined ? '' : `: ${entry.name}`}`)
-}
-
-interface FactOptions {
-  readonly fact?: Facts
-  readonly reason?: string
-}
-
-/** `wiped` or `wiped=false`; again for another fact. */
-function readFact(text: string, before: Facts = {}): Facts {
-  const [name, value = 'true', ...more] = text.split('=')
-  const fact = lifecycleFactNames.find(each => each === name)
-  if (fact === undefined) throw new InvalidArgumentError(`One of ${lifecycleFactNames.join(', ')}.`)
-  if (!['true', 'false'].includes(value) || more.length > 0) throw new InvalidArgumentError('FACT or FACT=false.')
-  return { ...before, [fact]: value === 'true' }
-}
-
-function withFacts(command: Command): Command {
-  return command
-    .option(
-      '--fact <fact>',
-      'what you vouch for, as `mooring device allowed` names it; FACT=false for the contrary',
-      readFact,
-    )
-    .option('--reason <text>', 'for the record; to decommission, it is the decision')
 }
 
 function stepCommand(cli: Cli, command: Command): void {
@@ -155,15 +101,6 @@ function stepCommand(cli: Cli, command: Command): void {
 interface StepOptions {
   readonly actor?: (typeof LifecycleActorName.options)[number]
   readonly ifVersion?: number
-}
-
-function eventNamed(text: string): LifecycleEvent {
-  const event = LifecycleEventName.options.find(each => each === text)
-  if (event !== undefined) return event
-  throw new OnboardingError('input-invalid', {
-    field: 'event',
-    rule: `one of ${LifecycleEventName.options.join(', ')}`,
-  })
 }
 
 function wipedCommand(cli: Cli, command: Command): void {

@@ -3,6 +3,7 @@ import type { Cli } from './command.ts'
 import { checkCommand } from './factory-check.ts'
 import { feedCommand } from './factory-feed.ts'
 import { initCommand } from './factory-init.ts'
+import { stepCommand, timelineCommand } from './factory-life.ts'
 import { makeCommand } from './factory-make.ts'
 import { answerCommand, historyCommand } from './factory-ownership.ts'
 import { recallCommand } from './factory-recall.ts'
@@ -27,5 +28,7 @@ export function factoryCommand(cli: Cli): Command {
   listCommand(cli, factory.command('list'))
   answerCommand(cli, factory.command('answer'))
   historyCommand(cli, factory.command('history'))
+  stepCommand(cli, factory.command('step'))
+  timelineCommand(cli, factory.command('timeline'))
   return factory
 }

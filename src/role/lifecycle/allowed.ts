@@ -8,7 +8,8 @@ import {
   possibleMoves,
 } from '../../domain/lifecycle.ts'
 import { lifecycleGuards } from '../../domain/lifecycle-guard.ts'
-import { type Ground, provenFacts, wordsFor } from './fact.ts'
+import { wordsFor } from '../../domain/lifecycle-words.ts'
+import { type Ground, provenFacts } from './fact.ts'
 
 export interface MissingFact {
   readonly fact: LifecycleFact

@@ -1,14 +1,15 @@
 import type { Device } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { LifecycleState } from '../../domain/lifecycle.ts'
+import type { StepRequest } from '../../domain/lifecycle-step.ts'
 import type { Clock, Store, Tables } from '../../domain/port.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
 import type { Revocation } from '../onboarding/revocation.ts'
 import { type AllowedStep, allowedSteps } from './allowed.ts'
-import { decideStep, isolating, type StepRequest } from './decision.ts'
+import { decideStep, isolating } from './decision.ts'
 import type { Ground } from './fact.ts'
 import { createSweep, hasCredential, type SweepReport } from './time-out.ts'
-import { readTimeline, type TimelinePage } from './timeline.ts'
+import { deviceLife, readTimeline, type TimelinePage } from './timeline.ts'
 
 export interface LifecycleOptions {
   readonly store: Store
@@ -102,7 +103,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
       }),
     async timeline(id, page) {
       await store.read(tables => knownDevice(tables, id))
-      return readTimeline(store, id, page)
+      return readTimeline(store, deviceLife(id), page)
     },
     wiped: (id, { by, reason = '' }) =>
       store.transaction(tx =>

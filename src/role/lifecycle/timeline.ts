@@ -33,17 +33,32 @@ export interface TimelinePage {
   readonly next?: number
 }
 
-/** States of a device's life in the order in which it went through them. */
+/** Where a life stands in the ledger. */
+export interface LifeSource {
+  /** Stream of the ledger. */
+  readonly stream: string
+  /** Kind of the events that are steps. */
+  readonly moved: string
+  /** The state in which the record begins, by its first event. */
+  readonly first: (event: StoredEvent) => Pick<TimelineEntry, 'state'> & Partial<TimelineEntry>
+}
+
+export function deviceLife(device: string): LifeSource {
+  const first = ({ body }: StoredEvent) => ({ state: (body['lifecycle'] ?? 'SC.SHL') as LifecycleState })
+  return { stream: streamName('device', device), moved: 'lifecycle-moved', first }
+}
+
+/** States of a life in the order in which it went through them. */
 export async function readTimeline(
   store: Store,
-  device: string,
+  source: LifeSource,
   { after, limit }: { readonly after: number; readonly limit: number },
 ): Promise<TimelinePage> {
   const entries: TimelineEntry[] = []
   for (let from = after; ; ) {
-    const events = await store.history(streamName('device', device), from, 1000)
+    const events = await store.history(source.stream, from, 1000)
     for (const event of events) {
-      const entry = entryOf(event)
+      const entry = entryOf(event, source)
       if (entry === undefined) continue
       if (entries.length === limit) return { entries: closed(entries, entry.since), next: event.version - 1 }
       entries.push(entry)
@@ -54,13 +69,10 @@ export async function readTimeline(
   }
 }
 
-function entryOf(event: StoredEvent): TimelineEntry | undefined {
+function entryOf(event: StoredEvent, { moved, first }: LifeSource): TimelineEntry | undefined {
   const place = { version: event.version, hash: event.hash }
-  if (event.version === 1) {
-    const state = (event.body['lifecycle'] ?? 'SC.SHL') as LifecycleState
-    return { state, since: event.at, proven: {}, said: {}, ...place }
-  }
-  if (event.kind !== 'lifecycle-moved') return undefined
+  if (event.version === 1) return { since: event.at, proven: {}, said: {}, ...first(event), ...place }
+  if (event.kind !== moved) return undefined
   const { transition, from, to, at, proven = {}, said = {}, ...rest } = event.body as unknown as LifecycleMoved['body']
   const name = lifecycleTransitions.find(({ id }) => id === transition)?.event
   return {

@@ -99,6 +99,14 @@ describe('from an empty machine to devices on the network', () => {
       items.map(({ owner }) => owner),
       Array(3).fill('Fjord Sensors'),
     )
+    const release = ['factory', 'step', 'release', '--batch', 'CL2']
+    await refused('lifecycle-guard-unmet', release)
+    assert.equal((await shell.do(...release, '--fact', 'homologationCertified'))['moved'], 3)
+    const life = (await shell.do('factory', 'timeline', 'CL2-000001')) as { items: { state: string }[] }
+    assert.deepEqual(
+      life.items.map(({ state }) => state),
+      ['SC.MFG', 'SC.TRN'],
+    )
   })
 
   test('a site starts, shows its first token once, and lets the CLI of its owner in', async () => {

@@ -42,6 +42,8 @@ describe('every command', () => {
       'factory manifest',
       'factory labels',
       'factory list',
+      'factory step',
+      'factory timeline',
       'masa up',
       'trust add',
       'trust list',

@@ -2,12 +2,11 @@ import { roleWith } from '../../../domain/authority.ts'
 import { OnboardingError } from '../../../domain/error.ts'
 import type { LifecycleEvent } from '../../../domain/lifecycle.ts'
 import { mayStep, stepAuthority } from '../../../domain/lifecycle-authority.ts'
-import { lifecycleStates } from '../../../domain/lifecycle-table.ts'
 import type { HandOverStatus } from '../../../role/lifecycle/hand-over.ts'
-import type { TimelineEntry } from '../../../role/lifecycle/timeline.ts'
 import { defined } from '../../defined.ts'
-import type { HandOverView, TimelineEntryView } from '../contract/lifecycle.ts'
+import type { HandOverView } from '../contract/lifecycle.ts'
 import type { ApiServices, Call, Handlers } from '../service.ts'
+import { timelineView } from '../timeline-view.ts'
 import { deviceView } from '../view.ts'
 
 type Names =
@@ -57,18 +56,6 @@ function requireStep({ caller }: Call, event: LifecycleEvent): void {
   const roles = caller?.roles ?? []
   if (mayStep(roles, event)) return
   throw new OnboardingError('not-permitted', { role: roles.join(', '), needed: stepAuthority[event].join(' or ') })
-}
-
-function timelineView({ since, until, state, proven, said, ...rest }: TimelineEntry): TimelineEntryView {
-  return {
-    state,
-    name: lifecycleStates[state].name,
-    since: new Date(since).toISOString(),
-    ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
-    ...rest,
-    proven: { ...proven },
-    said: { ...said },
-  }
 }
 
 function handOverView({ device, begunAt, steps, ...rest }: HandOverStatus): HandOverView {
