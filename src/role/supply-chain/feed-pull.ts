@@ -27,7 +27,13 @@ const firstPause = 60_000
 /** Refused publications that are kept, and tried again. */
 const maxRefused = 32
 
-/** Pulls every feed that is due, one after the other. */
+/**
+ * One turn of one feed: so many lists, and no further list after so many milliseconds. A feed that never ends, or is slow on
+ * purpose, otherwise keeps the recalls of every other manufacturer away.
+ */
+const turn = { lists: 20, time: 60_000, pause: 1000 } as const
+
+/** Pulls every feed that is due, one after the other; who has more to say goes on after the others. */
 export async function runFeedWork(work: FeedWork): Promise<void> {
   for (;;) {
     const [item] = await work.store.claim(feedTopic, 1)
@@ -43,16 +49,17 @@ async function outcome(work: FeedWork, { body }: OutboxItem): Promise<'done' | {
   const subscription = await work.store.read(tables => tables.subscription.get(manufacturer))
   // Other terms brought an order of their own.
   if (subscription?.status !== 'active' || subscription.version !== version) return 'done'
-  const failure = await attempt(work, subscription)
+  const { failure, more = false } = await attempt(work, subscription)
   const times = failure === undefined ? 0 : (subscription.state.failure?.times ?? 0) + 1
-  const nextAt = work.clock() + jittered(pauseAfter(times, subscription.interval), work.random)
+  const pause = more ? turn.pause : jittered(pauseAfter(times, subscription.interval), work.random)
+  const nextAt = work.clock() + pause
   await update(work, subscription, ({ failure: _, progress: __, ...state }) => ({
     ...state,
     pulledAt: work.clock(),
-    ...(once && state.nextAt !== undefined ? {} : { nextAt }),
+    ...(once && !more && state.nextAt !== undefined ? {} : { nextAt }),
     ...(failure === undefined ? {} : { failure: failureOf(failure, work.clock(), times) }),
   }))
-  return once ? 'done' : { retryAt: nextAt }
+  return once && !more ? 'done' : { retryAt: nextAt }
 }
 
 function pauseAfter(times: number, interval: number): number {
@@ -74,38 +81,52 @@ function failureOf(
   return { code, at, reason, times }
 }
 
-async function attempt(work: FeedWork, subscription: SubscriptionRecord): Promise<OnboardingError | undefined> {
+interface Turn {
+  readonly failure?: OnboardingError
+  /** There is more to read. */
+  readonly more?: boolean
+}
+
+async function attempt(work: FeedWork, subscription: SubscriptionRecord): Promise<Turn> {
   try {
-    await pull(work, subscription)
-    return undefined
+    return { more: await pull(work, subscription) }
   } catch (error) {
     const known = error instanceof OnboardingError ? error : new OnboardingError('internal', {}, { cause: error })
     work.log.warn(
       { manufacturer: subscription.manufacturer, code: known.code, ...known.detail, error },
       'feed not pulled',
     )
-    return known
+    return { failure: known }
   }
 }
 
-/** Everything that is new. Where it stands is on record after each publication, so that a crash repeats one at most. */
-async function pull(work: FeedWork, subscription: SubscriptionRecord): Promise<void> {
+/**
+ * What is new, as far as one turn goes. Where it stands is on record after each publication, so that a crash repeats one at
+ * most. @returns whether there is more
+ */
+async function pull(work: FeedWork, subscription: SubscriptionRecord): Promise<boolean> {
   const { manufacturer, url } = subscription
   const trusted = await work.store.read(tables => tables.manufacturer.get(manufacturer))
   if (trusted === undefined) throw new OnboardingError('not-found', { manufacturer })
   const server = serverOf(trusted, subscription)
   const from = { work, subscription, trusted, server }
-  for (const { publication } of subscription.state.refused) await take(from, publication)
-  for (let { cursor } = subscription.state, more = true; more; ) {
+  const until = work.clock() + turn.time
+  for (const { publication } of subscription.state.refused) {
+    if (work.clock() <= until) await take(from, publication)
+  }
+  let { cursor } = subscription.state
+  for (let lists = 0; ; ) {
     const options = { url: `${url}/after/${cursor}`, server, etag: `"${cursor}"`, limit: feedLimits.list }
     const answer = await work.client.get(options)
-    if (answer === undefined) return
+    if (answer === undefined) return false
     const list = listOf(answer.body, cursor)
     for (const item of list.items) {
       await take(from, item)
       cursor = item.id
+      if (work.clock() > until) return true
     }
-    more = list.more
+    if (!list.more) return false
+    if (++lists === turn.lists) return true
   }
 }
 

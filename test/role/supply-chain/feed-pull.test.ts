@@ -209,6 +209,43 @@ describe('pulling a feed', () => {
       assert.equal(await site.read(tables => tables.manifest.count()), 1)
     }))
 
+  test('that never ends holds up no other, and no shutdown', () =>
+    withScene(async ({ site, feed, pull }) => {
+      let asked = 0
+      const liar = async ({ url }: Parameters<FeedClient['get']>[0]) => {
+        if (++asked > 10_000) throw new Error('it is still being read')
+        const [, what, id] = /\/(after|file)\/(\d+)$/.exec(url)!
+        if (what === 'file') throw new OnboardingError('feed-refused', { status: 404 })
+        const next = String(Number(id) + 1).padStart(12, '0')
+        const items = [{ id: next, kind: 'recall', sha256: '0'.repeat(64), bytes: 1 }]
+        const list = { version: 1, manufacturer: 'Acme', buyer: 'site-1', items, more: true }
+        return { body: Buffer.from(encodeCanonicalJson(list)) }
+      }
+      const honest = feed.get.bind(feed)
+      feed.get = asking => (asking.url.includes('bolt') ? honest(asking) : liar(asking))
+      const other = await openFactory({ name: 'Bolt' })
+      const { deviceRoot, masaRoot } = other.manufacturer
+      const bolt = { name: 'bolt', anchors: [deviceRoot.der], masaAnchors: [masaRoot.der] }
+      await trustManufacturer({ store: site, clock: () => now }, bolt, 'r')
+      const url = 'https://masa.bolt.example/feed'
+      const terms = {
+        manufacturer: 'bolt',
+        url,
+        interval: 3_600_000,
+        treatment: 'hold',
+        privateAddress: false,
+      } as const
+      await subscribe({ store: site, clock: () => now }, terms, 'anna')
+      await makeUnits(other.order({ batch: 'B7', count: 1 }))
+      feed.add('recall', (await issueRecall(other, { reason: 'safety', batches: ['B7'] })).file)
+      const { state } = await pull()
+      assert.equal(await site.read(tables => tables.recall.count({ manufacturer: 'bolt' })), 1)
+      assert.ok(asked < 1000, `${asked} questions in one go`)
+      assert.ok(state.cursor > feedStart && state.nextAt! > now, 'it goes on from there, later')
+      assert.ok(state.refused.length <= 32)
+      await other.opened.close()
+    }))
+
   test('ends with the subscription', () =>
     withScene(async ({ feed, pull, site, time }) => {
       await unsubscribe(site, 'acme', 'anna')
