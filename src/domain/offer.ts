@@ -59,6 +59,13 @@ export function judgeAcceptance(
   return 'now'
 }
 
+/** What the record says of an offer that is made: all that decides who may accept it. */
+export function offeredBody(offer: OfferRecord) {
+  const { manufacturer, seller, sellerDomains, serials, secretHash, expiresAt, madeAt, buyer } = offer
+  const terms = { manufacturer, seller, sellerDomains, serials, secretHash, expiresAt, madeAt }
+  return buyer === undefined ? terms : { ...terms, buyer: { id: buyer.id, name: buyer.name, domains: buyer.domains } }
+}
+
 /** By id and keys: what people call themselves may be written in several ways. */
 export function sameParty(a: Party, b: Party): boolean {
   const [left, right] = [new Set(a.domains), new Set(b.domains)]

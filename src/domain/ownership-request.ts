@@ -51,6 +51,11 @@ const head = {
   id: z.string().regex(/^[0-9a-f]{32}$/),
   /** As in the declarations. */
   manufacturer: Text,
+  /**
+   * SHA-256 of the SubjectPublicKeyInfo of what the requester trusts the manufacturer's statements by: two of one name are
+   * two, and a request to one is worth nothing at the other.
+   */
+  roots: z.array(Hash).min(1).max(16).readonly(),
   /** Milliseconds since 1970. */
   at: Time,
 }

@@ -127,9 +127,9 @@ const rules: Readonly<Record<string, Rule>> = {
   'onboarder-granted': declared,
   'onboarder-revoked': declared,
   'ownership-offered': ({ by: _by, ...body }, id) => [
-    set('offer', id, { ...body, state: 'open', versions: undefined }),
+    set('offer', id, { buyer: undefined, ...body, state: 'open', versions: undefined, acceptedBy: undefined }),
   ],
-  'offer-accepted': ({ versions }, id) => [merge('offer', id, { state: 'accepted', versions })],
+  'offer-accepted': ({ versions, acceptedBy }, id) => [merge('offer', id, { state: 'accepted', versions, acceptedBy })],
   'offer-revoked': (_body, id) => [merge('offer', id, { state: 'revoked' })],
   'unit-moved': ({ to, transition }, serial) => [merge('unit', serial, { lifecycle: to, movedBy: transition })],
   'unit-withdrawn': (_body, serial) => [merge('unit', serial, { withdrawn: true })],

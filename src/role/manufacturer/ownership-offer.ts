@@ -1,8 +1,12 @@
 import type { Party } from '../../domain/declaration.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
-import type { OfferRecord } from '../../domain/offer.ts'
-import type { OpenedOwnershipRequest, OwnershipOffer } from '../../domain/ownership-request.ts'
+import { type OfferRecord, offeredBody } from '../../domain/offer.ts'
+import {
+  type OpenedOwnershipRequest,
+  type OwnershipOffer,
+  openOwnershipRequest,
+} from '../../domain/ownership-request.ts'
 import type { Tx } from '../../domain/port.ts'
 import type { SignedChange } from './ownership-change.ts'
 
@@ -34,10 +38,29 @@ export function newOffer(
   }
 }
 
+/**
+ * The offer as its owner signed it: a record into which somebody has written another secret or buyer gives nobody a device.
+ * Throws OnboardingError `offer-not-found`.
+ */
+export function signedOffer(record: OfferRecord): OpenedOwnershipRequest<OwnershipOffer> {
+  const opened = openOwnershipRequest(Buffer.from(record.request))
+  const { request } = opened
+  if (request.action !== 'offer' || opened.hash !== record.id) {
+    throw new OnboardingError('offer-not-found', { offer: record.id })
+  }
+  return { ...opened, request }
+}
+
+/** Its terms are those that were signed; what has become of it is the record's to say. */
+export function asSigned(record: OfferRecord): OfferRecord {
+  const { buyer: _, ...known } = record
+  const { buyer, secretHash, expiresAt, devices } = signedOffer(record).request
+  const serials = devices.map(({ serial }) => serial)
+  return { ...known, secretHash, expiresAt, serials, ...(buyer === undefined ? {} : { buyer }) }
+}
+
 function offeredEvent(offer: OfferRecord) {
-  const { manufacturer, seller, sellerDomains, serials, secretHash, expiresAt, madeAt } = offer
-  const body = { manufacturer, seller, sellerDomains, serials, secretHash, expiresAt, madeAt }
-  return { kind: 'ownership-offered', body } as const
+  return { kind: 'ownership-offered', body: offeredBody(offer) } as const
 }
 
 /** The offer as it is on record, made with this when there is none. */
@@ -57,7 +80,9 @@ export async function closeOffer(
   accepted: { readonly by: Party; readonly change: string },
 ): Promise<OfferRecord> {
   const versions = changes.map(({ next }) => next.version)
-  const event = { kind: 'offer-accepted', body: { versions, by: accepted.by.id, change: accepted.change } } as const
+  const { id, name, domains } = accepted.by
+  const body = { versions, by: id, acceptedBy: { id, name, domains }, change: accepted.change }
+  const event = { kind: 'offer-accepted', body } as const
   return put(tx, { record, isNew }, event, { state: 'accepted', acceptedBy: accepted.by, versions })
 }
 

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { OnboardingError } from '../../domain/error.ts'
 import type { LifecycleState } from '../../domain/lifecycle.ts'
 import { mayTransferOwnership } from '../../domain/lifecycle.ts'
@@ -23,7 +24,15 @@ import {
   unitOf,
   unitsOf,
 } from './ownership-change.ts'
-import { closeOffer, type FoundOffer, newOffer, recordOffer, revokeOffer } from './ownership-offer.ts'
+import {
+  asSigned,
+  closeOffer,
+  type FoundOffer,
+  newOffer,
+  recordOffer,
+  revokeOffer,
+  signedOffer,
+} from './ownership-offer.ts'
 import { createRateLimit } from './rate-limit.ts'
 
 export interface OwnershipServiceOptions {
@@ -68,7 +77,7 @@ export function createOwnershipService(options: OwnershipServiceOptions): Owners
   return {
     async apply(bytes) {
       const at = clock()
-      const asked = authenticate(bytes, manufacturer.name, at)
+      const asked = authenticate(bytes, manufacturer, at)
       limit(asked.domains.at(-1) ?? '')
       const answer = await perform(work, asked)
       log.info({ action: asked.request.action, request: asked.hash }, 'ownership request granted')
@@ -84,13 +93,20 @@ const skew = 600_000
  * Whose request it is: a registrar's (id-kp-cmcRA), since every device of a domain has a certificate of it, too, and must
  * not give itself away. The keys count, not what certificates say of them.
  */
-function authenticate(bytes: Uint8Array, manufacturer: string, at: number): Asked {
+function authenticate(bytes: Uint8Array, manufacturer: Manufacturer, at: number): Asked {
   const opened = openOwnershipRequest(bytes)
   const { request } = opened
   const refused = (rule: string) => new OnboardingError('ownership-request-invalid', { rule })
-  if (request.manufacturer !== manufacturer) throw refused('other-manufacturer')
+  // The name is what anybody may call himself, who then could carry on what his own customers ask of him.
+  const meant = rootsOf(manufacturer).some(root => request.roots.includes(root))
+  if (request.manufacturer !== manufacturer.name || !meant) throw refused('other-manufacturer')
   if (request.at > at + skew) throw refused('from-the-future')
   return { ...opened, domains: provenDomains(opened, at), at }
+}
+
+/** By what a site may have come to trust this manufacturer's statements. */
+function rootsOf({ masaRoot, manifest }: Manufacturer): readonly string[] {
+  return [masaRoot, ...manifest.chain].map(({ spkiDer }) => hash('sha256', spkiDer))
 }
 
 function provenDomains({ chain }: OpenedOwnershipRequest, at: number): readonly string[] {
@@ -183,8 +199,9 @@ async function transfer(work: Work, asked: Asked<Of<'accept'>>, found: FoundOffe
   return work.store.transaction(async tx => {
     const current = await tx.offer.get(found.record.id)
     // Another acceptance, or a revocation, was faster: it has decided.
-    if (current !== undefined && judgeAcceptance(current, request, domains, at) === 'again') return current
-    const open = { record: current ?? found.record, isNew: current === undefined }
+    const known = current === undefined ? undefined : asSigned(current)
+    if (known !== undefined && judgeAcceptance(known, request, domains, at) === 'again') return known
+    const open = { record: known ?? found.record, isNew: known === undefined }
     const closed = await closeOffer(tx, open, changes, { by: buyer, change })
     await applyChanges(tx, changes, { kind: 'ownership-transferred', change })
     return closed
@@ -198,9 +215,9 @@ async function findOffer(
   at: number,
 ): Promise<FoundOffer> {
   const record = await work.store.read(tables => tables.offer.get(id))
-  if (record !== undefined) return { record, isNew: false }
+  if (record !== undefined) return { record: asSigned(record), isNew: false }
   if (offered === undefined) throw new OnboardingError('offer-not-found', { offer: id })
-  const asked = authenticate(Buffer.from(offered), work.manufacturer.name, at)
+  const asked = authenticate(Buffer.from(offered), work.manufacturer, at)
   if (asked.request.action !== 'offer' || asked.hash !== id) throw new OnboardingError('offer-not-found', { offer: id })
   const offer = { ...asked, request: asked.request }
   return { record: newOffer(offer, await checkOffer(work, offer)), isNew: true }
@@ -216,11 +233,8 @@ async function transferOf(
   buyer: Of<'accept'>['buyer'],
   at: number,
 ): Promise<readonly SignedChange[]> {
-  const opened = openOwnershipRequest(Buffer.from(record.request))
+  const opened = signedOffer(record)
   const { request } = opened
-  if (request.action !== 'offer' || opened.hash !== record.id) {
-    throw new OnboardingError('offer-not-found', { offer: record.id })
-  }
   const by = provenDomains(opened, record.madeAt)
   const versions = new Map(request.devices.map(({ serial, version }) => [serial, version]))
   const units = await unitsOf(store, record.serials)

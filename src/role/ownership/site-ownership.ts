@@ -15,7 +15,7 @@ import type { Clock, OwnershipClient, Random, Store } from '../../domain/port.ts
 import { masaBaseUrl } from '../../protocol/brski/endpoint.ts'
 import type { RegistrarCredential } from '../onboarding/masa-exchange.ts'
 import { type ImportReport, importManifest } from '../supply-chain/import.ts'
-import { listManufacturers } from '../supply-chain/trust.ts'
+import { listManufacturers, statementAnchors } from '../supply-chain/trust.ts'
 import { type ReceivedAnswer, readAnswer, sendRequest } from './exchange.ts'
 import { encodeOfferFile, encodeOfferLink, type OfferDocument, readOfferDocument } from './offer-document.ts'
 import {
@@ -92,7 +92,7 @@ export interface SiteOwnership {
   take(answer: Uint8Array, by: string): Promise<{ readonly offer?: OfferRecord; readonly report?: ImportReport }>
 }
 
-type Bare<T> = T extends unknown ? Omit<T, 'id' | 'manufacturer' | 'at'> : never
+type Bare<T> = T extends unknown ? Omit<T, 'id' | 'manufacturer' | 'roots' | 'at'> : never
 type Wish = Bare<OwnershipRequest>
 
 const day = 86_400_000
@@ -104,14 +104,15 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
   const card = (): Party => ({ id: owner, name: owner, domains: [...domainIds(options.root())] })
   const hex = (bytes: number) => Buffer.from(random(bytes)).toString('hex')
 
-  function sign(statedName: string, wish: Wish): Promise<Buffer> {
+  function sign({ statedName, manufacturer }: OwnershipPlace, wish: Wish): Promise<Buffer> {
     const { certificate, chain, signer } = options.registrar()
-    const request = { ...wish, id: hex(16), manufacturer: statedName, at: clock() } as OwnershipRequest
+    const roots = statementAnchors([manufacturer]).map(anchor => hash('sha256', anchor.certificate.spkiDer))
+    const request = { ...wish, id: hex(16), manufacturer: statedName, roots, at: clock() } as OwnershipRequest
     return signOwnershipRequest(request, { signer, chain: [certificate, ...chain] })
   }
 
   async function run(place: OwnershipPlace, wish: Wish, errand: Errand): Promise<Requested> {
-    const request = await sign(place.statedName, wish)
+    const request = await sign(place, wish)
     return errand.send === false ? { request, sent: false } : submit(place, request, errand.by)
   }
 
@@ -154,7 +155,7 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
       const secret = hex(secretBytes)
       const terms = { secretHash: secretHashOf(secret), expiresAt: clock() + days * day }
       const named = buyer === undefined ? {} : { buyer }
-      const request = await sign(place.statedName, { action: 'offer', devices: stated, ...terms, ...named })
+      const request = await sign(place, { action: 'offer', devices: stated, ...terms, ...named })
       const id = hash('sha256', decodeJws(request).payload)
       const record: OfferRecord = {
         id,

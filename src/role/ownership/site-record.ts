@@ -2,7 +2,7 @@ import type { Device } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import { mayTransferOwnership } from '../../domain/lifecycle.ts'
-import type { OfferRecord } from '../../domain/offer.ts'
+import { type OfferRecord, offeredBody } from '../../domain/offer.ts'
 import type { Store, Tables, Tx } from '../../domain/port.ts'
 import { mayOnboardHere } from '../../domain/right.ts'
 import type { ManifestRecord, TrustedManufacturer } from '../../domain/site.ts'
@@ -90,8 +90,7 @@ export function requireOwner(device: Device, owners: readonly string[]): void {
 export async function recordOwnOffer(tx: Tx, offer: OfferRecord, by: string): Promise<OfferRecord> {
   const known = await tx.offer.get(offer.id)
   if (known !== undefined) return known
-  const { manufacturer, seller, sellerDomains, serials, secretHash, expiresAt, madeAt } = offer
-  const body = { manufacturer, seller, sellerDomains, serials, secretHash, expiresAt, madeAt, by }
+  const body = { ...offeredBody(offer), by }
   await tx.append(streamName('offer', offer.id), 0, [{ kind: 'ownership-offered', body }])
   await tx.offer.insert(offer)
   return offer

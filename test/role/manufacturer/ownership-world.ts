@@ -29,7 +29,7 @@ export async function party(id: string): Promise<TestParty> {
   return { id, card: buyerCard({ id, name: `House of ${id}`, certificates: [root.certificate] }), root, registrar }
 }
 
-type Bare<T> = T extends unknown ? Omit<T, 'id' | 'manufacturer' | 'at'> : never
+type Bare<T> = T extends unknown ? Omit<T, 'id' | 'manufacturer' | 'roots' | 'at'> : never
 export type Wish = Bare<OwnershipRequest>
 
 export interface OwnershipWorld {
@@ -71,7 +71,8 @@ export async function openOwnershipWorld(
   const declared = async (serial: string) =>
     decodeDeclaration(decodeJws(Buffer.from((await unit(serial)).declaration)).payload)
   const ask: OwnershipWorld['ask'] = ({ registrar, root }, wish, head = {}) => {
-    const common = { id: randomBytes(16).toString('hex'), manufacturer: 'Acme', at: time.now }
+    const roots = [hash('sha256', manufacturer.masaRoot.spkiDer)]
+    const common = { id: randomBytes(16).toString('hex'), manufacturer: 'Acme', roots, at: time.now }
     const request = { ...common, ...wish, ...head } as OwnershipRequest
     return signOwnershipRequest(request, {
       signer: registrar.signer,
