@@ -53,7 +53,7 @@ async function outcome(work: FeedWork, { body }: OutboxItem): Promise<'done' | {
   const times = failure === undefined ? 0 : (subscription.state.failure?.times ?? 0) + 1
   const pause = more ? turn.pause : jittered(pauseAfter(times, subscription.interval), work.random)
   const nextAt = work.clock() + pause
-  await update(work, subscription, ({ failure: _, progress: __, ...state }) => ({
+  await update(work, subscription, ({ failure: _failure, progress: _progress, ...state }) => ({
     ...state,
     pulledAt: work.clock(),
     ...(once && !more && state.nextAt !== undefined ? {} : { nextAt }),
@@ -171,7 +171,7 @@ async function take(from: From, item: FeedItem): Promise<void> {
       'publication of a feed refused',
     )
   }
-  await update(work, subscription, ({ progress: _, ...state }) => settled(state, item, refused))
+  await update(work, subscription, ({ progress: _progress, ...state }) => settled(state, item, refused))
 }
 
 function isPassing({ code }: OnboardingError): boolean {
