@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { Recent } from '../crypto/recent.ts'
+import type { ComponentVerdict, Difference, StatedComponents } from './component.ts'
 import { evolveHold, type HeldDevice, type HoldEvent } from './device-hold.ts'
 import { type DeviceLife, evolveLife, type LifeEvent, unwiped } from './device-life.ts'
 import type { ErrorCode } from './error.ts'
@@ -58,6 +59,10 @@ export interface Device extends DeviceLife, HeldDevice {
   readonly connectedAt?: number
   /** Ids of the recalls that were found to hit it; never empty. The recalls in force decide, this is their trace. */
   readonly recalls?: readonly string[]
+  /** Snapshot of the components that its factory measured, when a manifest says. */
+  readonly expectedComponents?: string
+  /** What it last stated itself. */
+  readonly components?: StatedComponents
   /** What an asset system calls it (SCIM); it decides nothing. */
   readonly provisioning?: {
     readonly displayName?: string
@@ -84,6 +89,8 @@ export type DeviceEvent =
         /** SHA-256 of the birth key, hex, when a manifest names it. */
         readonly keyHash?: string
         readonly mudUrl?: string
+        /** Snapshot of its components, when a manifest names it. */
+        readonly components?: string
         /** Where the device stood when its keeper met it, if not on the shelf: integrators and makers meet it earlier. */
         readonly lifecycle?: LifecycleState
       }
@@ -173,6 +180,16 @@ export type DeviceEvent =
       }
     }
   | {
+      readonly kind: 'components-stated'
+      readonly body: {
+        readonly snapshot: string
+        readonly expected: string
+        readonly verdict: ComponentVerdict
+        readonly differences: readonly Difference[]
+        readonly at: number
+      }
+    }
+  | {
       readonly kind: 'device-provisioned'
       readonly body: {
         readonly displayName?: string
@@ -217,7 +234,7 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
   const next = { ...device, version: device.version + 1 }
   switch (event.kind) {
     case 'device-expected': {
-      const { model, owner, declarationVersion, right, keyHash, mudUrl } = event.body
+      const { model, owner, declarationVersion, right, keyHash, mudUrl, components } = event.body
       const standing = device.standing === 'waiting' ? 'expected' : device.standing
       // A manifest written before a transfer must not bring the former owner back.
       const before = device.standing === 'waiting' ? unawaited(next) : next
@@ -231,6 +248,7 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
         standing,
         ...(keyHash === undefined ? {} : { expectedKeyHash: keyHash }),
         ...(mudUrl === undefined ? {} : { mudUrl }),
+        ...(components === undefined ? {} : { expectedComponents: components }),
       }
     }
     case 'device-heard': {
@@ -315,6 +333,10 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'device-recalled': {
       const { recall } = event.body
       return { ...next, recalls: [...new Set([...(device.recalls ?? []), recall])] }
+    }
+    case 'components-stated': {
+      const { snapshot: stated, verdict, differences, at } = event.body
+      return { ...next, components: { stated, verdict, at, differences: differences.length } }
     }
     case 'device-provisioned': {
       const { by: _, ...provisioning } = event.body

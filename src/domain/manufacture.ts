@@ -1,3 +1,4 @@
+import type { ComponentList } from './component.ts'
 /** The records that a manufacturer keeps: units made, batches, vouchers given. */
 
 import type { LifecycleState, TransitionId } from './lifecycle.ts'
@@ -59,6 +60,8 @@ export interface BatchRecord {
   readonly count: number
   /** Units that have stored their IDevID, as of the last group. */
   readonly made: number
+  /** What its units are made of, as the factory measured it. */
+  readonly components?: ComponentList
   readonly startedAt: number
   readonly finishedAt?: number
 }

@@ -28,6 +28,8 @@ export interface ManifestRecord {
   readonly manufacturer: string
   /** What the manufacturer calls itself. */
   readonly statedName?: string
+  /** Snapshots of the lists of components in it; each is the key of a document. */
+  readonly components?: readonly string[]
   /** Base URL of its MASA, beside which its ownership service stands. */
   readonly masaUrl?: string
   readonly devices: number

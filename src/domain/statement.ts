@@ -79,7 +79,10 @@ const rules: Readonly<Record<string, Rule>> = {
     set('manufacturer', name, { masaUrl: undefined, ...terms }),
   ],
   'manufacturer-distrusted': (_body, name) => [set('manufacturer', name)],
-  'manifest-imported': (body, id) => [set('manifest', id, body)],
+  'manifest-imported': (body, id) => [
+    set('manifest', id, body),
+    ...[body['components'] ?? []].flat().map(key => set('document', key, { sha256: key })),
+  ],
   // A notice stays when another takes its place.
   'recall-imported': ({ by: _by, ...terms }, id) => [
     set('recall', id, terms),

@@ -44,6 +44,7 @@ const device = {
   firstHeardAt: at,
   lastHeardAt: at,
   connectedAt: at,
+  components: { verdict: 'match' as const, at, differences: 0 },
   possible: ['start-application-onboarding', 'execute'],
 }
 

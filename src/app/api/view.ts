@@ -67,8 +67,19 @@ export function deviceView(device: Device): DeviceView {
     ...(handOver === undefined ? {} : { handOverTo: handOver.to }),
     ...(recalls === undefined ? {} : { recalls: [...recalls] }),
     ...holdView(device),
+    components: componentsView(device),
     possible: possibleMoves(lifecycle).map(({ event }) => event),
   }
+}
+
+/** What is absent is said, too. */
+function componentsView({ components, expectedComponents }: Device): DeviceView['components'] {
+  if (components === undefined) {
+    return { verdict: expectedComponents === undefined ? 'not-declared' : 'not-stated', differences: 0 }
+  }
+  const { verdict, at, differences } = components
+  const code = verdict === 'differ' ? { code: 'components-differ' } : {}
+  return { verdict, ...code, at: instant(at), differences }
 }
 
 function refusalView({ code, at }: NonNullable<Device['refusal']>) {

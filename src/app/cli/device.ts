@@ -82,6 +82,18 @@ function showCommand(cli: Cli, command: Command): void {
   )
 }
 
+function componentsText({ verdict, code, differences }: NonNullable<DeviceView['components']>): string {
+  const texts = {
+    match: 'as its factory built them in (its own word)',
+    differ: `not what its factory built in: ${differences} differ [${code}]`,
+    changed: 'changed since it first came in: an update, or not',
+    'no-reference': 'stated; its factory said nothing',
+    'not-stated': 'not stated yet',
+    'not-declared': 'neither its factory nor the device said anything',
+  }
+  return texts[verdict]
+}
+
 export function deviceText(device: DeviceView): string {
   const { refusal } = device
   return facts([
@@ -101,6 +113,7 @@ export function deviceText(device: DeviceView): string {
     ['first heard', moment(device.firstHeardAt)],
     ['last heard', moment(device.lastHeardAt)],
     ['connected', moment(device.connectedAt)],
+    ['components', device.components && componentsText(device.components)],
     ['refusal', refusal && `${refusal.title} [${refusal.code}], ${moment(refusal.at)}`],
     ['next', refusal?.action],
   ])

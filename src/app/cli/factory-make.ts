@@ -2,9 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { CodecError } from '../../codec/error.ts'
 import { decodePemBlock, encodePem } from '../../codec/pem.ts'
+import { type ComponentList, decodeComponents } from '../../domain/component.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { UnitRecord } from '../../domain/manufacture.ts'
+import { installComponents } from '../../role/device/component-statement.ts'
 import { simulatedUnit } from '../../role/device/unit.ts'
 import type { Model } from '../../role/factory/idevid.ts'
 import { keyStoreUnits } from '../../role/factory/key-store-port.ts'
@@ -13,7 +16,7 @@ import { defined } from '../defined.ts'
 import { type Cli, count, described, type Task } from './command.ts'
 import { exitCode } from './exit.ts'
 import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
-import { isDer, writeOutputFile } from './file.ts'
+import { isDer, readInputFile, writeOutputFile } from './file.ts'
 import { openKeys } from './key-option.ts'
 import { deviceHousing, modelNamed } from './onboard.ts'
 import { facts, table } from './table.ts'
@@ -32,6 +35,7 @@ interface MakeOptions extends FactoryOptions {
   readonly lineToken?: string
   readonly linePinFile?: string
   readonly certificates?: string
+  readonly components?: string
 }
 
 export function makeCommand(cli: Cli, command: Command): void {
@@ -53,6 +57,7 @@ export function makeCommand(cli: Cli, command: Command): void {
     .option('--mud-url <url>', 'where the MUD file of the product is')
     .option('--hardware-type <oid>', 'object identifier of the hardware')
     .option('--serial-prefix <text>', 'before the number in serial numbers; the name of the batch when absent')
+    .option('--components <file>', 'what the units are made of: {"components": [{"name", "version", "hash"}]}')
     .option('--csrs <directory>', 'certificate requests of the units')
     .option('--simulate <directory>', 'make devices that live in directories below it')
     .option('--line-token <label>', 'make the keys in this PKCS#11 token of the line, each under its serial number')
@@ -65,15 +70,16 @@ export function makeCommand(cli: Cli, command: Command): void {
 async function make(task: Task<MakeOptions>): Promise<number> {
   const { io, options } = task
   const { model: name, batch, count: units, mudUrl, hardwareType, serialPrefix } = options
+  const components = options.components === undefined ? undefined : await readComponents(options.components)
   const progress = progressLine(io.stderr)
   const { batch: record, refused } = await inFactory(task, async ({ site: { manufacturer, store, clock } }) => {
     // After the factory is there: a mistyped one must not leave the directories of a line.
-    const { close, ...line } = await openLine(options, io)
+    const { close, ...line } = await openLine(options, io, components)
     const model: Model = { name, ...defined({ mudUrl, hardwareType }) }
     const order = { manufacturer, store, clock, ...line, batch, model, count: units, signal: io.signal }
     const show = (step: BatchProgress) => progress.show(`${batch}: ${step.batch.made} of ${units}`)
     try {
-      return await makeUnits({ ...order, ...defined({ serialPrefix }) }, show)
+      return await makeUnits({ ...order, ...defined({ serialPrefix, components }) }, show)
     } finally {
       progress.end()
       close()
@@ -104,22 +110,48 @@ interface LineEnd {
   readonly close: () => void
 }
 
-async function openLine(options: MakeOptions, io: Pick<Io, 'env'>): Promise<LineEnd> {
+/** Throws OnboardingError `file-unreadable`. */
+async function readComponents(path: string): Promise<ComponentList> {
+  try {
+    return decodeComponents(await readInputFile(path, 0x4000))
+  } catch (cause) {
+    if (!(cause instanceof CodecError)) throw cause
+    throw new OnboardingError('file-unreadable', { path, reason: cause.message }, { cause })
+  }
+}
+
+async function openLine(
+  options: MakeOptions,
+  io: Pick<Io, 'env'>,
+  components: ComponentList | undefined,
+): Promise<LineEnd> {
   const { csrs, simulate, lineToken } = options
   if ([csrs, simulate, lineToken].filter(each => each !== undefined).length !== 1) {
     throw new OnboardingError('input-invalid', { field: 'line', rule: 'one of --csrs, --simulate and --line-token' })
   }
   if (csrs !== undefined) return { port: csrDirectory(csrs), keyOrigin: 'device', close() {} }
-  if (simulate !== undefined) return simulatedLine(options.model, simulate)
+  if (simulate !== undefined) return simulatedLine(options.model, simulate, components)
   return tokenLine(options, io)
 }
 
-async function simulatedLine(model: string, directory: string): Promise<LineEnd> {
+async function simulatedLine(
+  model: string,
+  directory: string,
+  components: ComponentList | undefined,
+): Promise<LineEnd> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const port = simulatedUnit(modelNamed(model), async serial => {
+  const housing = async (serial: string) => {
     await mkdir(join(directory, serial), { recursive: true, mode: 0o700 })
     return deviceHousing(join(directory, serial))
-  })
+  }
+  const unit = simulatedUnit(modelNamed(model), housing)
+  const port: UnitPort = {
+    csr: (...asked) => unit.csr(...asked),
+    async install(serial, ...rest) {
+      if (components !== undefined) await installComponents((await housing(serial)).store, components)
+      await unit.install(serial, ...rest)
+    },
+  }
   return { port, keyOrigin: 'simulated', close() {} }
 }
 

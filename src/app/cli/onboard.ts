@@ -78,12 +78,26 @@ async function onboard(task: Task<OnboardOptions>, registrars: readonly string[]
   const refusal = await climb(pledge, origins, task, AbortSignal.any([io.signal, timeout]))
   const status = pledge.status()
   if (status.state === 'connected') {
-    task.answer(status, () => statusText(status))
+    const components = await stated(pledge, task)
+    task.answer({ ...status, ...(components === undefined ? {} : { components }) }, () => statusText(status))
     return exitCode.done
   }
   if (io.signal.aborted) return exitCode.interrupted
   const { code, candidate } = refusal ?? { code: 'registrar-unreachable', candidate: origins.join(' ') }
   throw new OnboardingError(code, { device: serialNumber, registrar: candidate, rung: status.rung })
+}
+
+/** A device that is in stays in when the network does not want to hear what it is made of. */
+async function stated(pledge: Pledge, { note }: Task<OnboardOptions>): Promise<string | undefined> {
+  try {
+    const verdict = await pledge.stateComponents()
+    if (verdict !== undefined) note(`  components stated (simulated: read from its directory): ${verdict}`)
+    return verdict
+  } catch (error) {
+    if (!(error instanceof OnboardingError)) throw error
+    note(`  components not stated: ${error.code}`)
+    return 'not-stated'
+  }
 }
 
 interface LastRefusal {

@@ -39,6 +39,13 @@ export const supplyErrors = {
     action: 'Add the buyer with `mooring factory feed add`; a site shows its registrar’s certificate with its root.',
     status: 403,
   },
+  'components-differ': {
+    title: 'Device is not made of what its factory built in',
+    cause: 'What the device stated when it first came in differs from the list that its manufacturer signed.',
+    action:
+      'See what differs with `mooring device history`, ask the manufacturer, and say what you found with `mooring policy posture`.',
+    status: 409,
+  },
   'notice-invalid': {
     title: 'Notice not valid',
     cause: 'It is not signed by a manufacturer with a subscription here, was altered, is for another site, or too old.',
@@ -48,7 +55,7 @@ export const supplyErrors = {
   'notice-replayed': {
     title: 'Notice was heard before',
     cause: 'The same notice came a second time.',
-    action: 'Nothing is needed: the first one led to a pull.',
+    action: 'Wait: the first one led to a pull. Ask the manufacturer if many come.',
     status: 409,
   },
 } as const satisfies Record<string, ErrorEntry>

@@ -82,14 +82,22 @@ export function enrolled(state: Enrolled, input: Input): Transition {
  * one (RFC 7030 section 3.6.1). Its chain, or undefined.
  */
 export function authenticate(base: Base, sent: readonly Uint8Array[], at: number): Certificate[] | undefined {
-  const { anchors, intermediates, registrar } = credentialIn(base)
+  return isServerOfDomain(credentialIn(base), sent, { at, clockTrusted: base.profile.clockTrusted })
+}
+
+/** The same for whoever has the credential and no machine. */
+export function isServerOfDomain(
+  { anchors, intermediates, registrar }: Pick<NetworkCredential, 'anchors' | 'intermediates' | 'registrar'>,
+  sent: readonly Uint8Array[],
+  { at, clockTrusted }: { readonly at: number; readonly clockTrusted: boolean },
+): Certificate[] | undefined {
   try {
     const chain = sent.slice(0, 10).map(decodeCertificate)
     const [server] = chain
     if (server === undefined) return undefined
     const domain = domainOf(anchors.map(decodeCertificate), intermediates.map(decodeCertificate))
     const same = Buffer.compare(server.der, registrar) === 0
-    const context = { at: new Date(at), clockTrusted: base.profile.clockTrusted }
+    const context = { at: new Date(at), clockTrusted }
     validateInDomain(chain, domain, context, same ? undefined : [extendedKeyUsageOid.cmcRA])
     return chain
   } catch (error) {

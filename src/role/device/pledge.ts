@@ -16,13 +16,14 @@ import {
 } from '../../protocol/brski/pledge.ts'
 import type { NetworkCredential } from '../../protocol/brski/pledge-record.ts'
 import { type BirthCredential, birthKeyLabel, birthName, readBirth } from './birth.ts'
+import { componentName, stateComponents } from './component-statement.ts'
 import { type Answer, Hands } from './hands.ts'
 import { ownershipName, readMark, readMemory, writeMark } from './memory.ts'
 import { type DeviceModel, profileOf } from './model.ts'
 import type { DeviceStore, PledgeTransport, Sleep } from './port.ts'
 
 /** Names in the device store. On real hardware this is where nobody can write back an older value. */
-const keptByReset: readonly string[] = [birthName, ownershipName]
+const keptByReset: readonly string[] = [birthName, ownershipName, componentName]
 
 export interface PledgeOptions {
   readonly model: DeviceModel
@@ -124,6 +125,11 @@ export class Pledge {
     if (version < known) throw new OnboardingError('declaration-stale', { serial, version, known })
     await writeMark(store, version)
     return shown
+  }
+
+  /** States what it is made of to its network. Undefined for a device without a list of its parts. Throws OnboardingError. */
+  stateComponents(): ReturnType<typeof stateComponents> {
+    return stateComponents(this.#options)
   }
 
   /**

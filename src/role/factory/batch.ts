@@ -1,3 +1,4 @@
+import { type ComponentList, componentSnapshot } from '../../domain/component.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { type NewEvent, streamName } from '../../domain/event.ts'
 import type { BatchRecord, UnitRecord } from '../../domain/manufacture.ts'
@@ -13,6 +14,8 @@ export interface BatchTerms {
   readonly keyOrigin: UnitRecord['keyOrigin']
   /** Before the running number in serial numbers; the name of the batch when absent. No two batches share one. */
   readonly serialPrefix?: string
+  /** What the units are made of, as the factory measured it. */
+  readonly components?: ComponentList
 }
 
 const maxCount = 1_000_000
@@ -40,7 +43,8 @@ export async function openBatch(store: Store, clock: Clock, terms: BatchTerms): 
     if (known !== undefined) return known
     if (claimed !== undefined) throw new OnboardingError('serial-prefix-taken', { prefix: serialPrefix })
     const { batch: id, model, count } = terms
-    const begun: BatchRecord = { id, model: model.name, count, made: 0, startedAt: clock() }
+    const made = terms.components === undefined ? {} : { components: terms.components }
+    const begun: BatchRecord = { id, model: model.name, count, made: 0, ...made, startedAt: clock() }
     // First: two lines that begin a batch at once conflict here, and the second finds what the first wrote.
     await tx.append(stream, 0, [started])
     await tx.setting.insert(claim)
@@ -77,9 +81,11 @@ export async function recordProgress(
   return finished
 }
 
-function startedEvent({ batch, model, count, keyOrigin, serialPrefix = batch }: BatchTerms): NewEvent {
+function startedEvent({ batch, model, count, keyOrigin, serialPrefix = batch, components }: BatchTerms): NewEvent {
   const { name: product, mudUrl = '', hardwareType = '' } = model
-  return { kind: 'batch-started', body: { model: product, mudUrl, hardwareType, count, keyOrigin, serialPrefix } }
+  const made = components === undefined ? '' : componentSnapshot(components)
+  const body = { model: product, mudUrl, hardwareType, count, keyOrigin, serialPrefix, components: made }
+  return { kind: 'batch-started', body }
 }
 
 function checkTerms({ batch, model, count, serialPrefix = batch }: BatchTerms): void {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { decodeJws } from '../../codec/jws.ts'
 import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
+import type { ComponentList } from '../../domain/component.ts'
 import { decodeDeclaration, type Party } from '../../domain/declaration.ts'
 import { signDeclaration } from '../../domain/declaration-jws.ts'
 import { OnboardingError } from '../../domain/error.ts'
@@ -160,20 +161,42 @@ export function manifestHead(
 }
 
 async function* soldUnits(store: Store, selection: UnitSelection, buyer: BuyerCard): AsyncGenerator<ManifestUnit> {
+  const parts = batchComponents(store)
   for await (const page of unitPages(store, selection)) {
     for (const unit of page) {
-      const { serial, owner } = unit
+      const { serial, owner, batch } = unit
       if (owner !== buyer.id) throw new OnboardingError('not-owner', { serial, owner })
-      yield manifestUnit(unit)
+      yield manifestUnit(unit, await parts(batch))
     }
   }
 }
 
-export function manifestUnit({ serial, model, keyHash, idevid, declaration }: UnitRecord): ManifestUnit {
+/** What the units of a batch are made of; asked once for each. */
+export function batchComponents(store: Store): (batch: string) => Promise<ComponentList | undefined> {
+  const known = new Map<string, ComponentList | undefined>()
+  return async batch => {
+    if (!known.has(batch)) known.set(batch, (await store.read(tables => tables.batch.get(batch)))?.components)
+    return known.get(batch)
+  }
+}
+
+export function manifestUnit(
+  { serial, model, keyHash, idevid, declaration }: UnitRecord,
+  components: ComponentList | undefined,
+): ManifestUnit {
   const certificate = Buffer.from(idevid, 'base64')
   const { mudUrl } = decodeCertificate(certificate)
   const certificateHash = hash('sha256', certificate)
-  return { serial, model, keyHash, certificateHash, declaration, ...(mudUrl === undefined ? {} : { mudUrl }) }
+  const intent = mudUrl === undefined ? {} : { mudUrl }
+  return {
+    serial,
+    model,
+    keyHash,
+    certificateHash,
+    declaration,
+    ...intent,
+    ...(components === undefined ? {} : { components }),
+  }
 }
 
 /** For good: no voucher from now on, whoever asks. */

@@ -4,7 +4,7 @@ import type { UnitRecord } from '../../domain/manufacture.ts'
 import type { OfferRecord } from '../../domain/offer.ts'
 import type { Clock, Store } from '../../domain/port.ts'
 import type { Manufacturer } from '../factory/manufacturer-setup.ts'
-import { formerDeclarationId, manifestHead, manifestUnit } from '../factory/sale.ts'
+import { batchComponents, formerDeclarationId, manifestHead, manifestUnit } from '../factory/sale.ts'
 import { signManifest } from '../supply-chain/manifest.ts'
 import { declarationOf, unitsOf } from './ownership-change.ts'
 
@@ -69,12 +69,14 @@ export async function unitAnswer(
   return { manifest: await manifestOf(source, units, declarationOf(first).owner, request) }
 }
 
-function manifestOf(
-  { manufacturer, clock }: AnswerSource,
+async function manifestOf(
+  { manufacturer, store, clock }: AnswerSource,
   units: readonly UnitRecord[],
   buyer: Party,
   request: string,
 ): Promise<Buffer> {
   const head = manifestHead(manufacturer, { id: request.slice(0, 32), issuedAt: clock(), buyer })
-  return signManifest(head, units.map(manifestUnit), manufacturer.manifest)
+  const parts = batchComponents(store)
+  const made = await Promise.all(units.map(async unit => manifestUnit(unit, await parts(unit.batch))))
+  return signManifest(head, made, manufacturer.manifest)
 }

@@ -3,6 +3,7 @@ import type { Admission } from '../../domain/admission.ts'
 import type { Clock, Endpoint, Log, MasaClient, Store } from '../../domain/port.ts'
 import type { AdmissionPolicy } from '../authorization/admission.ts'
 import { createRateLimit } from '../manufacturer/rate-limit.ts'
+import { createComponentReport } from '../supply-chain/component-report.ts'
 import type { SiteAuthority } from './authority.ts'
 import { createCloneWatch } from './clone-watch.ts'
 import { createCredentialCheck } from './credential-holder.ts'
@@ -119,6 +120,7 @@ export function createSiteEndpoints(options: {
         grace: (policy.renewalGraceDays ?? 0) * 86_400_000,
       }),
       createPresence({ store, clock, log, credentials, refusals, network }),
+      createComponentReport({ store, clock, log, credentials, refusals, limit }),
       ...status,
     ],
     status,

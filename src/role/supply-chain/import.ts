@@ -1,4 +1,5 @@
 import { decodeCertificate } from '../../codec/x509/certificate.ts'
+import { type ComponentList, componentSnapshot, encodeComponents } from '../../domain/component.ts'
 import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
 import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
@@ -60,15 +61,21 @@ export async function importManifest(
     })
     onProgress(first + group.length, manifest.units.length)
   }
-  const record = await recordManifest(store, {
-    id: manifest.hash,
-    manufacturer: manifest.trustedAs,
-    statedName: manifest.manufacturer,
-    masaUrl: manifest.masaUrl,
-    devices: manifest.units.length,
-    importedAt: clock(),
-    importedBy,
-  })
+  const lists = componentLists(manifest)
+  const record = await recordManifest(
+    store,
+    {
+      id: manifest.hash,
+      manufacturer: manifest.trustedAs,
+      statedName: manifest.manufacturer,
+      masaUrl: manifest.masaUrl,
+      devices: manifest.units.length,
+      importedAt: clock(),
+      importedBy,
+      ...(lists.size === 0 ? {} : { components: [...lists.keys()].sort() }),
+    },
+    lists,
+  )
   return { manifest: record, ...counts, refused }
 }
 
@@ -98,7 +105,7 @@ async function expectUnit(
   own: readonly string[] | undefined,
 ): Promise<Outcome> {
   const known = await tx.device.get(deviceId(trustedAs, unit.serial))
-  const { serial, model, keyHash, mudUrl, declared } = unit
+  const { serial, model, keyHash, mudUrl, declared, components } = unit
   const refusal = known === undefined ? undefined : refusalOf(known, unit)
   if (refusal !== undefined) return refusal
   const right = own === undefined ? undefined : rightOf(declared, own)
@@ -115,6 +122,7 @@ async function expectUnit(
     ...(right === undefined ? {} : { right }),
     ...(onboarders.length === 0 ? {} : { onboarders }),
     ...(mudUrl === undefined ? {} : { mudUrl }),
+    ...(components === undefined ? {} : { components: componentSnapshot(components) }),
   })
   return known === undefined ? 'new' : 'updated'
 }
@@ -128,13 +136,14 @@ function refusalOf(known: Device, { declared, keyHash }: Unit): ErrorCode | unde
   return forked ? 'declaration-invalid' : undefined
 }
 
-function isCurrent(known: Device, { declared, model, keyHash, mudUrl }: Unit): boolean {
+function isCurrent(known: Device, { declared, model, keyHash, mudUrl, components }: Unit): boolean {
   return (
     known.standing !== 'waiting' &&
     known.declarationVersion === declared.version &&
     known.model === model &&
     known.expectedKeyHash === keyHash &&
-    (mudUrl === undefined || known.mudUrl === mudUrl)
+    (mudUrl === undefined || known.mudUrl === mudUrl) &&
+    (components === undefined || known.expectedComponents === componentSnapshot(components))
   )
 }
 
@@ -150,13 +159,25 @@ async function expect(
   return device
 }
 
+/** By snapshot. */
+function componentLists({ units }: VerifiedManifest): ReadonlyMap<string, ComponentList> {
+  const seen = new Set<ComponentList>()
+  for (const { components } of units) if (components !== undefined) seen.add(components)
+  return new Map([...seen].map(list => [componentSnapshot(list), list]))
+}
+
 /** Written last: a manifest on record is one that was imported to its end. */
-function recordManifest(store: Store, record: ManifestRecord): Promise<ManifestRecord> {
+function recordManifest(
+  store: Store,
+  record: ManifestRecord,
+  lists: ReadonlyMap<string, ComponentList>,
+): Promise<ManifestRecord> {
   return store.transaction(async tx => {
     const known = await tx.manifest.get(record.id)
     if (known !== undefined) return known
     await tx.append(streamName('manifest', record.id), 0, [{ kind: 'manifest-imported', body: { ...record } }])
     await tx.manifest.insert(record)
+    for (const [id, list] of lists) await tx.document.put({ id, file: encodeComponents(list).toString('base64') })
     return record
   })
 }

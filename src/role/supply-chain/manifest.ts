@@ -10,6 +10,7 @@ import { CryptoError } from '../../crypto/error.ts'
 import { signJws } from '../../crypto/jws.ts'
 import type { Signer } from '../../crypto/signer.ts'
 import type { TrustAnchor } from '../../crypto/trust.ts'
+import { ComponentList, componentSnapshot } from '../../domain/component.ts'
 import type { DeviceInformationDeclaration, Party } from '../../domain/declaration.ts'
 import { declarationReader, openSigned, validateSigner } from '../../domain/declaration-jws.ts'
 import { OnboardingError } from '../../domain/error.ts'
@@ -25,7 +26,7 @@ export const manifestType = 'device-manifest+jws'
 
 export const manifestLimits = { bytes: 50 * 0x10_0000, units: 100_000 } as const
 
-const headLimits = { size: 0x4_0000, depth: 6, count: 2000 }
+const headLimits = { size: 0x4_0000, depth: 6, count: 4000 }
 const lineLimits = { size: 0x4000, depth: 3, count: 20 }
 
 const Text = z.string().min(1).max(200)
@@ -48,6 +49,8 @@ const Head = z.strictObject({
   masaAnchors: Certificates,
   /** Protected headers of the declarations, which thousands share; lines refer to them by number. */
   declarationHeaders: z.array(Base64Url.max(40_000)).max(16),
+  /** What units are made of; lines refer to them by number, too. */
+  componentLists: z.array(ComponentList).max(8).default([]),
   units: z.strictObject({ count: z.int().nonnegative(), sha256: Hash }),
 })
 
@@ -58,6 +61,7 @@ const Line = z.strictObject({
   keyHash: Hash,
   certificateHash: Hash,
   mudUrl: z.string().max(255).optional(),
+  components: z.int().nonnegative().optional(),
   /** Number of the protected header, payload and signature of the declaration's JWS. */
   declaration: z.tuple([z.int().nonnegative(), Base64Url, Base64Url]),
 })
@@ -71,6 +75,8 @@ export interface ManifestUnit {
   readonly keyHash: string
   readonly certificateHash: string
   readonly mudUrl?: string
+  /** What it is made of, as the factory measured it. */
+  readonly components?: ComponentList
   /** JWS in General JSON Serialization. */
   readonly declaration: string
 }
@@ -103,10 +109,11 @@ export async function signManifest(
   by: { readonly signer: Signer; readonly chain: readonly Certificate[] },
 ): Promise<Buffer> {
   const headers: string[] = []
+  const parts = new Map<string, ComponentList>()
   const lines: Buffer[] = []
   let bytes = 0
   for await (const unit of units) {
-    const line = Buffer.from(`${encodeCanonicalJson(lineOf(unit, headers))}\n`)
+    const line = Buffer.from(`${encodeCanonicalJson(lineOf(unit, headers, parts))}\n`)
     lines.push(line)
     bytes += line.length
     if (lines.length > manifestLimits.units) throw tooLarge(lines.length, 'units')
@@ -117,6 +124,7 @@ export async function signManifest(
     version: 1,
     ...head,
     declarationHeaders: headers,
+    ...(parts.size === 0 ? {} : { componentLists: [...parts.values()] }),
     units: { count: lines.length, sha256: hash('sha256', body) },
   }
   const parsed = Head.safeParse(value)
@@ -132,12 +140,23 @@ export async function signManifest(
   return manifest
 }
 
-/** Adds the protected header of the declaration to `headers` when it is a new one. */
-function lineOf({ declaration, ...unit }: ManifestUnit, headers: string[]): Line {
+/** Adds the protected header of the declaration to `headers`, and the components to `parts`, when they are new ones. */
+function lineOf(
+  { declaration, components, ...unit }: ManifestUnit,
+  headers: string[],
+  parts: Map<string, ComponentList>,
+): Line {
   const { payloadText, signatures } = decodeJws(Buffer.from(declaration))
   const { protectedText, signature } = signatures[0]!
   if (!headers.includes(protectedText)) headers.push(protectedText)
-  return { ...unit, declaration: [headers.indexOf(protectedText), payloadText, encodeBase64Url(signature)] }
+  const made = components === undefined ? {} : { components: numberOf(components, parts) }
+  return { ...unit, ...made, declaration: [headers.indexOf(protectedText), payloadText, encodeBase64Url(signature)] }
+}
+
+function numberOf(components: ComponentList, parts: Map<string, ComponentList>): number {
+  const snapshot = componentSnapshot(components)
+  parts.set(snapshot, components)
+  return [...parts.keys()].indexOf(snapshot)
 }
 
 const failure = { malformed: 'manifest-invalid', signature: 'manifest-invalid', path: 'manifest-invalid' } as const
@@ -171,11 +190,17 @@ async function open(bytes: Buffer, trust: Trust): Promise<VerifiedManifest> {
     other => other.name !== anchor.name && Buffer.compare(other.certificate.spkiDer, spkiDer) === 0,
   )
   if (shared) throw new OnboardingError('manifest-invalid', { rule: 'ambiguous-anchor', manufacturer: anchor.name })
-  const { version: _, declarationHeaders, units, ...head } = parse(Head, decodeJsonObject(signed.payload, headLimits))
+  const {
+    version: _,
+    declarationHeaders,
+    componentLists,
+    units,
+    ...head
+  } = parse(Head, decodeJsonObject(signed.payload, headLimits))
   if (units.count > manifestLimits.units) throw tooLarge(units.count, 'units')
   const body = bytes.subarray(end + 1)
   if (hash('sha256', body) !== units.sha256) throw new CryptoError('bad-signature', 'the units are not the signed ones')
-  const reader = lineReader(head.manufacturer, declarationHeaders, trust)
+  const reader = lineReader(head.manufacturer, { headers: declarationHeaders, componentLists }, trust)
   const read: VerifiedManifest['units'][number][] = []
   for (let at = 0; at < body.length; ) {
     const next = body.indexOf(0x0a, at)
@@ -190,11 +215,16 @@ async function open(bytes: Buffer, trust: Trust): Promise<VerifiedManifest> {
 }
 
 /** Reads one line after the other; knows what came before, so that nothing comes twice. */
-function lineReader(manufacturer: string, headers: readonly string[], trust: Trust) {
+function lineReader(
+  manufacturer: string,
+  shared: { readonly headers: readonly string[]; readonly componentLists: readonly ComponentList[] },
+  trust: Trust,
+) {
+  const { headers, componentLists } = shared
   const openDeclaration = declarationReader(trust)
   const seen = new Set<string>()
   return (bytes: Uint8Array): VerifiedManifest['units'][number] => {
-    const { declaration, mudUrl, ...unit } = parse(Line, decodeJsonObject(bytes, lineLimits))
+    const { declaration, mudUrl, components: made, ...unit } = parse(Line, decodeJsonObject(bytes, lineLimits))
     for (const value of [`serial ${unit.serial}`, `key ${unit.keyHash}`, `certificate ${unit.certificateHash}`]) {
       if (seen.has(value)) throw new CodecError('duplicate', `${value} is there twice`)
       seen.add(value)
@@ -211,7 +241,14 @@ function lineReader(manufacturer: string, headers: readonly string[], trust: Tru
     const same =
       declared.manufacturer === manufacturer && declared.serial === unit.serial && declared.model === unit.model
     if (!same) throw new CryptoError('bad-signature', `the declaration of ${unit.serial} is about another device`)
-    return { ...unit, ...(mudUrl === undefined ? {} : { mudUrl }), declared }
+    const components = made === undefined ? undefined : componentLists[made]
+    if (made !== undefined && components === undefined) throw new CodecError('bad-value', `no components ${made}`)
+    return {
+      ...unit,
+      ...(mudUrl === undefined ? {} : { mudUrl }),
+      ...(components === undefined ? {} : { components }),
+      declared,
+    }
   }
 }
 

@@ -37,6 +37,15 @@ export const DeviceView = z.object({
     .object({ place: z.string(), until: Instant })
     .optional()
     .describe('A copy of its birth identity is about: it onboards from here alone, until then'),
+  components: z
+    .object({
+      verdict: z.enum(['match', 'differ', 'changed', 'no-reference', 'not-stated', 'not-declared']),
+      code: z.string().optional(),
+      at: Instant.optional(),
+      differences: z.number().int(),
+    })
+    .optional()
+    .describe('What the device states of its parts, against the list of its factory; its own word, not attested'),
   possible: z.array(z.string()).describe('Lifecycle events that the table knows from here'),
 })
 export type DeviceView = z.infer<typeof DeviceView>
