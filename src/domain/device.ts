@@ -361,7 +361,12 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'device-held':
     case 'device-hold-lifted':
       return evolveHold(next, event)
-    default: {
+    case 'birth-credential-expired':
+    case 'device-wiped':
+    case 'hand-over-begun':
+    case 'hand-over-ended':
+    case 'hand-over-transferred':
+    case 'lifecycle-moved': {
       const lived = evolveLife(next, event)
       return lived.lifecycle !== device.lifecycle && lived.entered?.transition === 'T36' ? withoutTraces(lived) : lived
     }

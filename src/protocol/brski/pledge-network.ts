@@ -149,8 +149,9 @@ function disown(base: Base, moment: Moment, first: readonly Effect[]): Transitio
   return backToBirth(base, moment, [...first, report({ type: 'disowned', denials: base.denials ?? 0 })])
 }
 
-function withoutDenials({ denials: _, ...base }: Base): Base {
-  return base
+function withoutDenials(base: Base): Base {
+  const { denials: _, ...rest } = base
+  return rest
 }
 
 export function hasExpired(base: Base, at: number): boolean {
