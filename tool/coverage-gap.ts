@@ -13,7 +13,6 @@ export const coverageGaps: Readonly<Record<string, string>> = {
   'WP-M6.14': 'needs flows that are enforced, which come with network access',
   'WP-M6.13': 'a MUD URL is taken from the birth certificate or the signed manifest; nothing yet compares the two',
   'WP-M6.15': 'decided otherwise: a device renews in place while its credential is good, in operation, too',
-  'WP-R18': 'roles belong to parties, and no test yet runs one installation with three organizations',
   'S3.C4': 'application-layer onboarding is not there yet',
 }
 
@@ -22,5 +21,6 @@ export const coverageLimits: Readonly<Record<string, string>> = {
   'S3.C2': 'the ports of a network close with network access; until then the playbook calls it simulated',
   'WP-LG-3': 'the devices are virtual and hold no data of users',
   'WP-LG-4': 'that a device was destroyed is the word of people; a device that comes back is refused and recorded',
+  'WP-R18': 'of the application company only the steps in the record; onboarding an application comes later',
   'WP-R17': 'asking the owner for it is left to people',
 }
