@@ -374,6 +374,38 @@ describe('devices', () => {
       { status: 'warn', finding: /1 device waiting/, action: /mooring approval list/ },
     ))
 
+  test('about which a policy cannot be evaluated, or which may not stay', async () => {
+    const failure = {
+      version: '000002',
+      policy: 'sum',
+      message: 'integer overflow',
+      device: 'd',
+      question: 'admit',
+      at: start,
+    }
+    await breaks(
+      'policy',
+      ({ store }) => store.transaction(tx => tx.setting.put({ name: 'policy-failure', value: failure })),
+      { status: 'fail', finding: /Policy sum of version 2 could not be evaluated/, action: /mooring policy rollback/ },
+    )
+    const sweep = { cause: 'period', startedAt: start - 7 * hour, after: '', checked: 3, of: 9, changed: 0, refused: 2 }
+    const value = { ...sweep, revoked: 0, failed: 0 }
+    await breaks(
+      'policy',
+      ({ store }) =>
+        store.transaction(tx => tx.setting.put({ name: 'policy-reconfirmation', value: { ...value, state: 'done' } })),
+      { status: 'warn', finding: /2 devices may not stay/, action: /mooring policy explain/ },
+    )
+    await breaks(
+      'policy',
+      ({ store }) =>
+        store.transaction(tx =>
+          tx.setting.put({ name: 'policy-reconfirmation', value: { ...value, state: 'under-way' } }),
+        ),
+      { status: 'warn', finding: /is at 3 of 9 devices/, action: /log of the site/ },
+    )
+  })
+
   test('stuck in onboarding', () =>
     breaks(
       'device-stuck',
