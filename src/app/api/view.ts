@@ -50,6 +50,7 @@ function holdView({ hold, birthBound }: Device): Pick<DeviceView, 'hold' | 'birt
 export function deviceView(device: Device): DeviceView {
   const { id, manufacturer, serial, model, lifecycle, rung, standing, owner, mudUrl, credential, refusal } = device
   const { firstHeardAt, lastHeardAt, connectedAt, recalls, entered, wiped, broken, handOver } = device
+  const { awaits, posture } = device
   return {
     id,
     manufacturer,
@@ -68,6 +69,9 @@ export function deviceView(device: Device): DeviceView {
     ...(recalls === undefined ? {} : { recalls: [...recalls] }),
     ...holdView(device),
     components: componentsView(device),
+    ...(awaits === undefined ? {} : { awaits }),
+    ...(posture === undefined ? {} : { posture }),
+    ...policyMembers(device),
     possible: possibleMoves(lifecycle).map(({ event }) => event),
   }
 }
@@ -80,6 +84,17 @@ function componentsView({ components, expectedComponents }: Device): DeviceView[
   const { verdict, at, differences } = components
   const code = verdict === 'differ' ? { code: 'components-differ' } : {}
   return { verdict, ...code, at: instant(at), differences }
+}
+
+/** What the policies say of it. */
+function policyMembers({ terms, stay }: Device): Pick<DeviceView, 'segment' | 'services' | 'stay'> {
+  const granted = terms === undefined ? {} : { services: [...terms.services] }
+  return {
+    ...(terms?.segment === undefined ? granted : { ...granted, segment: terms.segment }),
+    ...(stay === undefined
+      ? {}
+      : { stay: { verdict: stay.verdict, policies: [...stay.policies], at: instant(stay.at) } }),
+  }
 }
 
 function refusalView({ code, at }: NonNullable<Device['refusal']>) {

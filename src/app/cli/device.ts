@@ -114,9 +114,18 @@ export function deviceText(device: DeviceView): string {
     ['last heard', moment(device.lastHeardAt)],
     ['connected', moment(device.connectedAt)],
     ['components', device.components && componentsText(device.components)],
+    ['segment', device.segment],
+    ['services', device.services?.join(', ')],
+    ['posture', device.posture],
+    ['may stay', device.stay && stayText(device.stay)],
+    ['waits', device.awaits && 'for a person to let it in: `mooring approval grant`'],
     ['refusal', refusal && `${refusal.title} [${refusal.code}], ${moment(refusal.at)}`],
     ['next', refusal?.action],
   ])
+}
+
+function stayText({ verdict, policies, at }: NonNullable<DeviceView['stay']>): string {
+  return `${verdict === 'permit' ? 'yes' : 'NO'}, by ${policies.join(', ') || 'no policy'}, ${moment(at)}`
 }
 
 function conditionOf({ broken, wipedAt }: DeviceView): string {

@@ -45,7 +45,10 @@ export const wiredClaims: Readonly<Record<CapabilityId, Claim>> = {
   'S4.C5': notYet('Nobody watches the traffic of devices yet.'),
   'S4.C6': notYet('No network segments yet.'),
   'S4.C7': notYet('The network is not entered through an authenticator that asks again (802.1X) yet.'),
-  'S4.C8': notYet('No decision is taken again after onboarding yet, except when a device connects.'),
+  'S4.C8': demonstrated(
+    "Decided again when policies or facts change, and hourly; a refusal ends open connections to the site's services and " +
+      'renewal at once. A port that really closes waits for network access, and the record says so.',
+  ),
   'S5.C1': notYet('No firmware updates yet.'),
   'S5.C2': demonstrated(
     "The site's CA signs a request for a key made on the device; the device takes no other CA's answer.",

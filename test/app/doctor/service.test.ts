@@ -66,7 +66,7 @@ describe('policies', () => {
         }
         await ward.store.transaction(tx => tx.setting.put({ name: failureSetting, value: failure }))
       },
-      { status: 'fail', finding: /only-lamps of version 000001/, action: /Correct that policy/ },
+      { status: 'fail', finding: /only-lamps of version 1 /, action: /Correct that policy/ },
     ))
 
   test('whose text is not the one that was activated', () =>

@@ -32,6 +32,7 @@ const passing: readonly CapabilityId[] = [
     'S1.C8',
     'S3.C1',
     'S3.C3',
+    'S4.C8',
     'S5.C2',
     'S5.C3',
   ],

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { lifecycleStateNames, supplyChainStates } from '../../../domain/lifecycle-table.ts'
+import { postures } from '../../../domain/policy.ts'
 import { EventView } from './audit.ts'
 import { type Contract, DevicePath, Instant, Name, Page, pageOf, Serial } from './operation.ts'
 
@@ -19,6 +20,14 @@ export const DeviceView = z.object({
   mudUrl: z.string().optional(),
   credential: z.string().optional(),
   refusal: z.object({ code: z.string(), title: z.string(), action: z.string(), at: Instant }).optional(),
+  awaits: z.literal('person').optional().describe('It waits for a person to let it in'),
+  segment: z.string().optional().describe('Where the policies put it; enforcing that waits for network access'),
+  services: z.array(z.string()).optional().describe('What the policies grant it'),
+  stay: z
+    .object({ verdict: z.enum(['permit', 'refuse']), policies: z.array(z.string()), at: Instant })
+    .optional()
+    .describe('Whether it may stay, as it was last decided'),
+  posture: z.enum(postures).optional(),
   firstHeardAt: Instant.optional(),
   lastHeardAt: Instant.optional(),
   connectedAt: Instant.optional(),

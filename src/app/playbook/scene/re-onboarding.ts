@@ -210,14 +210,14 @@ export const updateScene: Scene = [
 
 const shortLived = { network: 'jetty', owner: 'jetty-master', credentialLifetimeDays: 1 } as const
 
-interface Onboarded {
+export interface Onboarded {
   readonly device: VirtualDevice
   readonly record: CredentialRecord
   /** Certificate and key, as a thief would have saved them. */
   readonly copy: TlsCredential
 }
 
-async function onboarded(lab: Lab, network: Network, maker = lab.makers[0]): Promise<Onboarded> {
+export async function onboarded(lab: Lab, network: Network, maker = lab.makers[0]): Promise<Onboarded> {
   const device = await lab.buy(maker, network)
   equal((await journey(device, [network.origin])).connectedTo, network.origin, 'the network of the device')
   const record = await credentialRecord(network, device)
@@ -238,7 +238,7 @@ async function deleteCredential({ site }: Network, device: VirtualDevice, { id }
   await site.revocation.revoke(id, 'cessationOfOperation', 'playbook')
 }
 
-function connectWith(credential: TlsCredential, { site }: Network) {
+export function connectWith(credential: TlsCredential, { site }: Network) {
   return connectPledge({ host, port: site.port, credential, timeoutMs: 5000 })
 }
 

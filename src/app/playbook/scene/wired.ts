@@ -6,6 +6,7 @@ import { intentScene } from './intent.ts'
 import { interoperabilityScene } from './interoperability.ts'
 import { networkScene, ownershipScene, selectionScene } from './network.ts'
 import { reOnboardingScene, updateScene } from './re-onboarding.ts'
+import { reauthorizationScene } from './reauthorization.ts'
 
 /** All demonstrations of the build `brski-wired`, in the order in which they run. */
 export const wiredScenes: Scene = [
@@ -20,6 +21,7 @@ export const wiredScenes: Scene = [
   ...interoperabilityScene,
   ...certificateScene,
   ...reOnboardingScene,
+  ...reauthorizationScene,
   ...intentScene,
   ...updateScene,
 ]
