@@ -8,6 +8,7 @@ import {
   type PolicyFacts,
   type PolicyQuestion,
   type PolicySet,
+  type PolicySummary,
 } from '../../domain/policy.ts'
 import { type CompiledPolicy, type CompiledQuestion, compile, excessOf, questionOf, shortly } from './compile.ts'
 import { type Cedar, freshCedar } from './instance.ts'
@@ -40,7 +41,7 @@ function openSet(policies: readonly CompiledPolicy[]): PolicySet {
     return fresh
   }
   return {
-    policies: policies.map(({ json: _, lifetimeDays: __, ...summary }) => summary),
+    policies: policies.map(summaryOf),
     decide(question, facts) {
       try {
         cedar ??= open()
@@ -52,6 +53,11 @@ function openSet(policies: readonly CompiledPolicy[]): PolicySet {
       }
     },
   }
+}
+
+function summaryOf({ id, effect, line, advice, revoke }: CompiledPolicy): PolicySummary {
+  const told = advice === undefined ? { id, effect, line } : { id, effect, line, advice }
+  return revoke === undefined ? told : { ...told, revoke }
 }
 
 function evaluate(

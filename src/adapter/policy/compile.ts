@@ -205,7 +205,7 @@ export function questionOf(question: PolicyQuestion, policies: readonly Compiled
   const actions: readonly string[] = asked[question]
   const all = universe(policies.map(({ json }) => json)).filter(({ action }) => actions.includes(action))
   const about = policies
-    .map(({ json, line: _, ...policy }) => ({ json, policy: { ...policy, grounds: groundsOf(json, all) } }))
+    .map(policy => ({ json: policy.json, policy: { ...policy, grounds: groundsOf(policy.json, all) } }))
     .filter(({ policy }) => policy.grounds.length > 0)
   const numbered = about.map(({ json }, number) => ({ number, json: evaluable(json) }))
   const conditional = numbered.filter(({ json }) => !isUnconditional(json))

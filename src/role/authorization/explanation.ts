@@ -1,6 +1,12 @@
 import { OnboardingError } from '../../domain/error.ts'
 import { type StoredEvent, streamName } from '../../domain/event.ts'
-import { factsHash, type PolicyBasis, type PolicyDecision, type PolicyQuestion } from '../../domain/policy.ts'
+import {
+  factsHash,
+  type PolicyBasis,
+  type PolicyDecision,
+  type PolicyQuestion,
+  type PolicySummary,
+} from '../../domain/policy.ts'
 import type { Store } from '../../domain/port.ts'
 import type { PolicyPoint } from './policy-point.ts'
 
@@ -19,12 +25,7 @@ export interface Explanation {
   /** Absent where no policy was asked. */
   readonly basis?: PolicyBasis
   /** The policies that decided, as the version on record has them. */
-  readonly deciding: readonly {
-    readonly id: string
-    readonly effect: string
-    readonly advice?: string
-    readonly line: number
-  }[]
+  readonly deciding: readonly PolicySummary[]
   /** The facts are those that were written down with their hash. */
   readonly factsIntact?: boolean
   /** The same version, asked again on the same facts, gives the same answer. */

@@ -126,7 +126,7 @@ function effectOf(before: Assessment, after: Assessment): PolicyEffect | undefin
   const [now, then] = [termsOf(before.decision), termsOf(after.decision)]
   if (now.segment !== then.segment) return 'move'
   // How long a credential may live is asked when there is one to issue.
-  const comparable = ({ lifetimeDays: _, ...terms }: typeof now) => terms
+  const comparable = (terms: typeof now) => ({ ...terms, lifetimeDays: undefined })
   const same =
     after.question === 'stay' ? isDeepStrictEqual(comparable(now), comparable(then)) : isDeepStrictEqual(now, then)
   return same ? undefined : 'change-terms'

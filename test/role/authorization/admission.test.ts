@@ -13,8 +13,8 @@ const deviceOf = (store: Store, id: string): Promise<Device | undefined> => stor
 describe('admission by policy', () => {
   test('records what it rests on, and what the device was granted', () =>
     withGate(async gate => {
-      const { store, activate } = gate
-      await activate(profiles.enterprise)
+      const { store } = gate
+      await gate.activate(profiles.enterprise)
       const id = await expected(store, 'A1', 'harbour')
       const decision = await gate.ask('A1')
       assert.equal(decision.verdict, 'admit')

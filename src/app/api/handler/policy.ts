@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { OnboardingError } from '../../../domain/error.ts'
-import type { PolicyState, PolicyVersion } from '../../../domain/policy.ts'
+import type { PolicyState, PolicySummary, PolicyVersion } from '../../../domain/policy.ts'
 import { type Assessment, assess, recallsOn } from '../../../role/authorization/assessment.ts'
 import { explainDecision } from '../../../role/authorization/explanation.ts'
 import { policyNote, shown } from '../../../role/authorization/fact.ts'
@@ -27,7 +27,7 @@ type Names =
 
 export function policyHandlers(services: ApiServices): Pick<Handlers, Names> {
   const { store, clock, policies } = services
-  const { point, versions, reconfirmations, place, wake } = policies
+  const { point, versions, reconfirmations, place } = policies
   const state = () => store.read(tables => policyState(tables))
 
   /** What is to be looked at: a version, a text, or what counts. */
@@ -61,7 +61,7 @@ export function policyHandlers(services: ApiServices): Pick<Handlers, Names> {
     async policyShow({ params: { version } }) {
       const found = await store.read(tables => policyVersion(tables, idOf(version)))
       const { set } = point.open(found)
-      const policies = (set?.policies ?? []).map(({ revoke: _, ...outline }) => outline)
+      const policies = (set?.policies ?? []).map(outlineView)
       return { ...versionView(found, await state()), source: found.source, policies }
     },
     async policyCheck({ body: { source } }) {
@@ -81,17 +81,17 @@ export function policyHandlers(services: ApiServices): Pick<Handlers, Names> {
     },
     async policyActivate({ params: { version } }, { by }) {
       const activated = await versions.activate(idOf(version), by)
-      wake()
+      policies.wake()
       return versionView(activated, await state())
     },
     async policyRollback(_, { by }) {
       const activated = await versions.rollback(by)
-      wake()
+      policies.wake()
       return versionView(activated, await state())
     },
     async policyReconfirm() {
       const begun = await reconfirmations.start('asked')
-      wake()
+      policies.wake()
       return reconfirmationView(begun)
     },
     async policyTry({ body: { device: id, action, ...named } }) {
@@ -110,12 +110,7 @@ export function policyHandlers(services: ApiServices): Pick<Handlers, Names> {
         ...rest,
         at: instant(at),
         reasons: [...rest.reasons],
-        deciding: deciding.map(({ id: policy, effect, line, advice }) => ({
-          id: policy,
-          effect: effect === 'forbid' ? 'forbid' : 'permit',
-          line,
-          ...(advice === undefined ? {} : { advice }),
-        })),
+        deciding: deciding.map(outlineView),
         ...(basis === undefined
           ? {}
           : { version: shown(basis.version), facts: { ...basis.facts }, factsHash: basis.factsHash }),
@@ -157,7 +152,12 @@ function versionView(version: PolicyVersion, { active }: PolicyState): PolicyVer
   }
 }
 
-function reconfirmationView({ after: _, startedAt, finishedAt, ...rest }: Reconfirmation): ReconfirmationView {
+function outlineView({ id, effect, line, advice }: PolicySummary) {
+  return { id, effect, line, ...(advice === undefined ? {} : { advice }) }
+}
+
+function reconfirmationView(progress: Reconfirmation): ReconfirmationView {
+  const { after: _, startedAt, finishedAt, ...rest } = progress
   const finished = finishedAt === undefined ? {} : { finishedAt: instant(finishedAt) }
   return { ...rest, startedAt: instant(startedAt), ...finished }
 }

@@ -56,7 +56,7 @@ export const reauthorizationScene: Scene = [
         others.close()
       }
       const saysWhatWaits = ({ verdict, enforcement }: StoredEvent['body']) =>
-        verdict === 'refuse' && /waits for network access/.test(String(enforcement))
+        verdict === 'refuse' && typeof enforcement === 'string' && enforcement.includes('waits for network access')
       const refused = onDevice(device, 'stay-decided', saysWhatWaits)
       const events = await ledger.find('the right to stay ended', refused)
       return { seen: 'Refused with policy-refused on the open connection; the other device went on.', events }
