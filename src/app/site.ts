@@ -28,6 +28,7 @@ import { createFeedNotice } from '../role/supply-chain/feed-notice.ts'
 import { runFeedWork } from '../role/supply-chain/feed-pull.ts'
 import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import type { AuthorityService } from './api/service.ts'
+import { watchElsewhere } from './elsewhere.ts'
 import { openRecord } from './record.ts'
 import { openSiteCredential } from './site-credential.ts'
 import { openSitePolicies, type SitePolicies } from './site-policy.ts'
@@ -213,6 +214,14 @@ async function assemble(
     await listener.close()
     throw error
   })
+  const elsewhere = watchElsewhere({
+    store,
+    clock,
+    log,
+    authority: () => own.authority,
+    hosts: options.hosts ?? [host],
+    port: listener.port,
+  })
   own.onRenewal(credential => {
     listener.setCredential(credential)
     manufacturers.setCredential(credential)
@@ -264,6 +273,7 @@ async function assemble(
     },
     async close() {
       own.close()
+      await elsewhere.close()
       feeds.close()
       await feedWork.close()
       await recallWork.close()

@@ -1,11 +1,12 @@
 import { cp, mkdir, rm } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { copyStore } from '../../adapter/store/copy.ts'
-import { restoreBackup } from '../../adapter/store/open.ts'
+import { openStore, restoreBackup } from '../../adapter/store/open.ts'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { noteBackup } from '../doctor/last-backup.ts'
+import { markRestored } from '../elsewhere.ts'
 import { readAnchor } from './anchor.ts'
 import { type Cli, described, type StorePlace, storePlace, type Task, withStore } from './command.ts'
 import { dataDirectory, readSiteFile, recordMark, writeSiteFile } from './data.ts'
@@ -43,6 +44,17 @@ export function restoreCommand(cli: Cli): Command {
 
 async function backup(task: Task<BackupOptions>, directory: string): Promise<void> {
   const { data, url } = await recordOptions(task)
+  await writeSiteBackup(data, url, directory)
+  task.answer({ backup: directory, site: data }, () =>
+    facts([
+      ['backup', directory],
+      ['of', data],
+    ]),
+  )
+}
+
+/** All of it or nothing. Throws OnboardingError `file-exists`. */
+export async function writeSiteBackup(data: string, url: string, directory: string): Promise<void> {
   await makeDirectory(directory)
   try {
     // The record first: a key that it names is there by then; the other way round one could be missing.
@@ -54,12 +66,6 @@ async function backup(task: Task<BackupOptions>, directory: string): Promise<voi
     throw error
   }
   await noteBackup(data, { at: Date.now(), directory: resolve(directory) })
-  task.answer({ backup: directory, site: data }, () =>
-    facts([
-      ['backup', directory],
-      ['of', data],
-    ]),
-  )
 }
 
 async function restore(task: Task<RestoreOptions>, directory: string): Promise<void> {
@@ -71,17 +77,20 @@ async function restore(task: Task<RestoreOptions>, directory: string): Promise<v
   const place = storePlace(options, io.env)
   await makeDirectory(data)
   try {
-    await cp(join(directory, 'keys'), join(data, 'keys'), { recursive: true })
+    await cp(join(directory, 'keys'), join(data, 'keys'), { recursive: true, filter: isNotRegistrars })
     const signer = await openLedgerKey(data, io)
     if (signer === undefined)
       throw new OnboardingError('backup-invalid', { directory, reason: 'the ledger key is missing' })
     const url = place ?? `sqlite:${join(data, 'site.db')}`
     const log = openLog({ level: 'error' })
     const verdict = await restoreBackup(join(directory, recordName), url, { signer, clock: Date.now, log }, anchor)
+    const store = await openStore(url, { signer, clock: Date.now, log })
+    await markRestored(store).finally(() => store.close())
     // Last: a directory without it is no site.
     const { format, network, owner } = site
     await writeSiteFile(data, { format, network, owner, ...recordMark(place) })
     const { integrity, completeness, events } = verdict
+    task.note('The machine from before must not go on: two records of one site know nothing of each other.')
     task.answer({ site: data, ...verdict }, () =>
       facts([
         ['site', data],
@@ -95,6 +104,11 @@ async function restore(task: Task<RestoreOptions>, directory: string): Promise<v
     await rm(data, { recursive: true, force: true })
     throw error
   }
+}
+
+/** The restored site gets a registrar certificate of its own, by which it can be told from the machine from before. */
+function isNotRegistrars(path: string): boolean {
+  return !/^registrar-\d+\./.test(basename(path))
 }
 
 /** A key that is being written has another name until it is whole. */

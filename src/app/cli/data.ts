@@ -23,6 +23,8 @@ const SiteFile = z.strictObject({
   network: z.string(),
   owner: z.string(),
   record,
+  /** Since when the site is on another machine. */
+  moved: z.iso.datetime().optional(),
 })
 export type SiteFile = z.infer<typeof SiteFile>
 

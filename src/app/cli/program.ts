@@ -18,6 +18,7 @@ import { failureJson, failureOf, failureText } from './failure.ts'
 import { feedCommand } from './feed.ts'
 import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
+import { moveCommand } from './move.ts'
 import { openapiCommand } from './openapi.ts'
 import { ownershipCommand } from './ownership.ts'
 import { policyCommand } from './policy.ts'
@@ -82,6 +83,7 @@ const nouns = [
   auditCommand,
   backupCommand,
   restoreCommand,
+  moveCommand,
   doctorCommand,
   factoryCommand,
   masaCommand,

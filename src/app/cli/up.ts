@@ -127,6 +127,7 @@ async function siteFile(data: string, { network, owner }: UpOptions, store: stri
       throw new OnboardingError('input-invalid', { field, rule: `this site was founded as ${before}` })
     }
   }
+  if (known?.moved !== undefined) throw new OnboardingError('site-moved', { since: known.moved, data })
   if (known !== undefined) {
     await requireRecordAt(known, { store, file: join(data, 'site.db') })
     return known

@@ -57,6 +57,20 @@ export const siteErrors = {
     action: 'Choose another place, or make room and give yourself the right to write there.',
     status: 500,
   },
+  'site-moved': {
+    title: 'This site is on another machine',
+    cause:
+      'The site was moved from here. Going on in both places would make two records that know nothing of each other.',
+    action: 'Start it where it is now. If the move came to nothing, `mooring move --cancel` takes it back.',
+    status: 409,
+  },
+  'site-elsewhere': {
+    title: 'Another machine answers as this site',
+    cause:
+      'At a name of this site a registrar answers that this record does not know, with a certificate of this site.',
+    action: 'Run the site on one machine only: stop the other one, or move its names to this machine.',
+    status: 409,
+  },
   'record-missing': {
     title: 'Record missing',
     cause:
