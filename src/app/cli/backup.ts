@@ -85,7 +85,11 @@ async function restore(task: Task<RestoreOptions>, directory: string): Promise<v
     const log = openLog({ level: 'error' })
     const verdict = await restoreBackup(join(directory, recordName), url, { signer, clock: Date.now, log }, anchor)
     const store = await openStore(url, { signer, clock: Date.now, log })
-    await markRestored(store).finally(() => store.close())
+    try {
+      await markRestored(store)
+    } finally {
+      await store.close()
+    }
     // Last: a directory without it is no site.
     const { format, network, owner } = site
     await writeSiteFile(data, { format, network, owner, ...recordMark(place) })

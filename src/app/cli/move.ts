@@ -45,7 +45,8 @@ async function move(task: Task<MoveOptions>, directory: string | undefined): Pro
   )
 }
 
-async function cancel(task: Task<MoveOptions>, data: string, { moved: _, ...site }: SiteFile): Promise<void> {
+async function cancel(task: Task<MoveOptions>, data: string, known: SiteFile): Promise<void> {
+  const { moved: _, ...site } = known
   await writeSiteFile(data, site)
   task.answer({ site: data }, () => facts([['site', `${data}: starts here again`]]))
 }
