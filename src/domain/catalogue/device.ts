@@ -35,13 +35,13 @@ export const deviceErrors = {
   'device-lost': {
     title: 'Device was reported lost',
     cause: 'Somebody reported this device as lost; its credentials are on hold.',
-    action: 'When it is back, `mooring device report DEVICE found` releases them.',
+    action: 'Release them with `mooring device report DEVICE found` when it is back.',
     status: 403,
   },
   'device-broken': {
     title: 'Device was reported broken',
     cause: 'Somebody reported this device as broken; its credentials were revoked.',
-    action: 'When it works again, `mooring device report DEVICE repaired` lets it onboard again.',
+    action: 'Let it onboard again with `mooring device report DEVICE repaired` when it works.',
     status: 403,
   },
   'device-not-held': {
