@@ -1,14 +1,11 @@
 /** Why a requirement has no test yet. */
 export const coverageGaps: Readonly<Record<string, string>> = {
-  'WP-LG-5': 'integration is granted and revoked, resale is transferred; no test holds the two flows beside each other',
   'WP-LG-6':
     'off the network in maintenance that disconnects; the flows of a device that stays connected end with network access',
   'WP-M6.03':
     'there is one protocol, and no switch that would leave local credentials out; a test comes with the second protocol',
   'WP-M6.06': 'no protocol here takes pre-shared keys; a policy that warns of them comes with DPP and PASE',
   'WP-M6.07': 'needs a look at the network itself, which comes with network access',
-  'WP-M6.08':
-    'a purchase comes by manifest, and no test yet goes from the feed of a manufacturer to an onboarded device',
   'WP-M6.11': 'certificates of the registrar name the network to whoever connects',
   'WP-M6.14': 'needs flows that are enforced, which come with network access',
   'WP-M6.13': 'a MUD URL is taken from the birth certificate or the signed manifest; nothing yet compares the two',
@@ -22,5 +19,6 @@ export const coverageLimits: Readonly<Record<string, string>> = {
   'WP-LG-3': 'the devices are virtual and hold no data of users',
   'WP-LG-4': 'that a device was destroyed is the word of people; a device that comes back is refused and recorded',
   'WP-R18': 'of the application company only the steps in the record; onboarding an application comes later',
+  'WP-M6.08': 'from the feed to the expected device, and from there onto the network, are two tests',
   'WP-R17': 'asking the owner for it is left to people',
 }

@@ -7,7 +7,7 @@ import { partyStores, silentLog } from '../store.ts'
 import { withWorld } from './api/world.ts'
 
 describe('rolling over the authority of a running site', () => {
-  it('takes every device along, over real sockets: whoever renews, whoever was away, whoever is new', async () => {
+  it('takes every device along, over real sockets: whoever renews, whoever was away, whoever is new [S5.C2]', async () => {
     const terms = {
       owner: 'harbour',
       network: 'harbour',

@@ -131,7 +131,7 @@ describe('a purchase feed over TLS', { concurrency: 1 }, () => {
     nameless.close()
   })
 
-  test('brings a buyer the manifests of its own purchases, and recalls, and nothing twice', async () => {
+  test('brings a buyer the manifests of its own purchases, and recalls, and nothing twice [WP-M6.08]', async () => {
     const { maker, site, neighbour, card } = street
     await addBuyer(maker, card, {}, 'anna')
     await addBuyer(maker, cardOf(neighbour), {}, 'anna')

@@ -265,7 +265,7 @@ for (const model of [kestrelMeter, fjordClimate]) {
       assert.equal(await judges(serial, alice, voucher), undefined)
     })
 
-    it('refuses its former owner, who has kept a voucher without a nonce', async () => {
+    it('refuses its former owner, who has kept a voucher without a nonce [WP-M6.09]', async () => {
       const serial = next()
       const voucher = await kept(alice, serial)
       await comesUp(serial, alice)
@@ -279,7 +279,7 @@ for (const model of [kestrelMeter, fjordClimate]) {
       await comesUp(serial, bob)
     })
 
-    it('refuses the former owner before the new one has onboarded it, when it was shown the declaration', async () => {
+    it('refuses the former owner before the new one has onboarded it, when it was shown the declaration [WP-M6.09]', async () => {
       const serial = next()
       const voucher = await kept(alice, serial)
       await comesUp(serial, alice)
@@ -293,7 +293,7 @@ for (const model of [kestrelMeter, fjordClimate]) {
       await comesUp(serial, bob)
     })
 
-    it('refuses a thief: with the owner’s voucher, an altered one, one of another device, or one of his own', async () => {
+    it('refuses a thief: with the owner’s voucher, an altered one, one of another device, or one of his own [WP-M6.09]', async () => {
       const [serial, other] = [next(), next()]
       const voucher = await kept(alice, serial)
       assert.equal(await judges(serial, carol, voucher), 'network-not-authorized')
@@ -315,7 +315,7 @@ for (const model of [kestrelMeter, fjordClimate]) {
       assert.match((await askNonceless(carol, serial)).body.toString('latin1'), /^owner-mismatch/)
     })
 
-    it('refuses an integrator whose right has ended, and who can keep no voucher that outlives it', async () => {
+    it('refuses an integrator whose right has ended, and who can keep no voucher that outlives it [WP-LE-E3]', async () => {
       const serial = next()
       const device = await alice.device(serial)
       const grant = { devices: [device.id], onboarder: carol.ownership.card(), by: 'test' }

@@ -14,7 +14,7 @@ async function actions({ services }: World): Promise<readonly Record<string, unk
 }
 
 describe('what somebody does', () => {
-  test('is on record: who, as which role, what, and how it ended; looking is not', () =>
+  test('is on record: who, as which role, what, and how it ended; looking is not [WP-LG-8]', () =>
     withWorld(async world => {
       const { ask, call, tokens, makeToken } = world
       const owner = (await makeToken('device-owner', undefined, 'harbour')).text

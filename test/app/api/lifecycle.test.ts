@@ -139,7 +139,7 @@ describe('the lifecycle over the API', () => {
   })
 
   describe('attacks', () => {
-    test('every step by every role: only who has the authority for that very step', async () => {
+    test('every step by every role: only who has the authority for that very step [WP-LG-8, WP-LE-E4]', async () => {
       for (const { event, from } of lifecycleTransitions) {
         const id = await place(from)
         for (const role of functionalRoleNames) {

@@ -96,7 +96,7 @@ describe('the life of a device by the CLI', () => {
     assert.equal((await auditor(['device', 'allowed', 'LC-4'])).code, 0)
   })
 
-  test('a simulated device resets itself to what its factory gave it', async () => {
+  test('a simulated device resets itself to what its factory gave it [WP-LG-3]', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'mooring-reset-'))
     const factory = await openFactory({ name: 'Fjord Sensors' })
     try {

@@ -72,7 +72,7 @@ describe('a device that changes hands, by command line, over TLS', () => {
     assert.deepEqual([shown['owner'], shown['right'], shown['declarationVersion']], ['harbour', 'owner', 2])
   })
 
-  test('is offered by file to a named buyer and accepted; from then on its new owner has it, and its old one does not', async () => {
+  test('is offered by file to a named buyer and accepted; from then on its new owner has it, and its old one does not [WP-LE-E1]', async () => {
     const offer = ['ownership', 'offer', 'CL2-000001', '--buyer', file('quay.json'), '--out', file('offer.json')]
     const made = await shell.do(...offer, ...at('harbour'))
     assert.equal((await stat(file('offer.json'))).mode & 0o777, 0o600)
@@ -106,7 +106,7 @@ describe('a device that changes hands, by command line, over TLS', () => {
     await refused('offer-not-found', ['ownership', 'accept', 'mooring-offer:nothing', ...at('quay')])
   })
 
-  test('is lent to an integrator, and taken back', async () => {
+  test('is lent to an integrator, and taken back [WP-LE-E2, WP-LE-E3]', async () => {
     const grant = ['ownership', 'grant', 'CL2-000003', '--to', file('quay.json')]
     const granted = await shell.do(...grant, ...at('harbour'))
     assert.equal((granted['report'] as { updated: number }).updated, 1)

@@ -128,7 +128,7 @@ describe('a site as owner, and as one who becomes it', () => {
     assert.equal((await quay.device(device.serial)).right, 'owner')
   })
 
-  it('lets an integrator in, and out again', async () => {
+  it('lets an integrator in, and out again [WP-LE-E2, WP-LE-E3, WP-R17]', async () => {
     const device = await fresh()
     const grant = { devices: [device.id], onboarder: quay.ownership.card(), by }
     const { report, request } = await harbour.ownership.grant(grant)
@@ -152,7 +152,7 @@ describe('a site as owner, and as one who becomes it', () => {
     assert.equal((await harbour.ownership.refresh({ devices: [device.id], by })).report?.refused.length, 0)
   })
 
-  it('does not offer what is in use, or still holds something of its network', async () => {
+  it('does not offer what is in use, or still holds something of its network [WP-LE-E1, WP-M6.12]', async () => {
     const device = await fresh()
     const lifecycle = (to: string, from: string) =>
       harbour.store.transaction(tx =>
