@@ -9,9 +9,9 @@ import type { Ground, Stage } from './place.ts'
 
 /** What a job tells while it runs. */
 export interface Telling {
-  progress(done: number, of: number): void
+  readonly progress: (done: number, of: number) => void
   /** Somebody outside was told that this is done: from now on it must not be lost. */
-  acknowledge(what: string): void
+  readonly acknowledge: (what: string) => void
   /** Told in an earlier life of the process. */
   readonly acknowledged: ReadonlySet<string>
 }

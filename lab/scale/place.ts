@@ -147,7 +147,7 @@ export async function show(
   certificate: Uint8Array,
 ): Promise<void> {
   const { status, body } = await send(endpoints, { registrar, certificate, method: 'GET', path: presencePath })
-  if (status !== 200) throw new Error(`a device was not let in: ${status} ${body}`)
+  if (status !== 200) throw new Error(`a device was not let in: ${status} ${String(body)}`)
 }
 
 export async function send(

@@ -62,7 +62,7 @@ async function renew(
     headers: { 'content-type': 'application/pkcs10' },
     body: encodeBase64(Buffer.from(device.renewal ?? '', 'base64')),
   })
-  if (reply.status !== 200) throw new Error(`${device.serial} was not renewed: ${reply.status} ${reply.body}`)
+  if (reply.status !== 200) throw new Error(`${device.serial} was not renewed: ${reply.status} ${String(reply.body)}`)
   const [certificate] = decodeCertsOnly(decodeEstBase64(String(reply.body))).certificates
   if (certificate === undefined) throw new Error(`${device.serial} got no certificate`)
   return certificate

@@ -93,7 +93,7 @@ describe('what somebody does', () => {
   test('stays done when it cannot be recorded, and the log says so', () =>
     withWorld(async ({ log, services, call }) => {
       const { store } = services
-      const { transaction } = store
+      const transaction = store.transaction.bind(store)
       let made = false
       store.transaction = (async work => {
         if (made) throw new Error('disk full')

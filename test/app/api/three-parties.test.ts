@@ -45,7 +45,7 @@ describe('three organizations in one installation', () => {
       for (const other of Object.keys(own)) {
         const { status, json } = await ask(other, name, given)
         if (other !== party) assert.deepEqual([status, json['code']], [403, 'not-permitted'], `${name} by ${other}`)
-        else assert.notEqual(status, 403, `${name} by ${other}: ${json['code']}`)
+        else assert.notEqual(status, 403, `${name} by ${other}: ${String(json['code'])}`)
       }
     })
   }

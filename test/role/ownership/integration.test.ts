@@ -54,7 +54,7 @@ describe('a device that goes to an integrator and comes back, and is sold on', (
       const before = (await factory.store.read(tables => tables.unit.get(serial)))!.version ?? 0
       await give(from, to)
       const events = await factory.store.history(streamName('unit', serial), before)
-      traces.push(events.map(({ kind, body }) => `${kind} with ${Object.keys(body).sort()}`).join())
+      traces.push(events.map(({ kind, body }) => `${kind} with ${Object.keys(body).sort().join(' ')}`).join())
       assert.equal((await factory.store.read(tables => tables.unit.get(serial)))?.owner, to.id)
       assert.equal((await to.device(serial)).owner, to.id)
       const { id, owner } = await from.device(serial)
