@@ -100,7 +100,7 @@ describe('SCIM for devices', () => {
     withScim(async (_, ask) => {
       for (let n = 1; n <= 5; n++) await ask('POST', '/Devices', resource(`L-${n}`))
       const list = async (query: Record<string, string>) =>
-        (await ask('GET', `/Devices?${new URLSearchParams(query)}`)).json
+        (await ask('GET', `/Devices?${new URLSearchParams(query).toString()}`)).json
       const all = await list({})
       assert.deepEqual([all['totalResults'], all['itemsPerPage'], all['startIndex']], [5, 5, 1])
       const ids = (all['Resources'] as { id: string }[]).map(({ id }) => id)

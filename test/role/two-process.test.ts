@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { decodeCertsOnly } from '../../src/codec/cms.ts'
 import { decodeCertificateList } from '../../src/codec/crl.ts'
@@ -17,6 +18,9 @@ import { presencePath } from '../../src/role/onboarding/presence.ts'
 import type { Revocation } from '../../src/role/onboarding/revocation.ts'
 import { createSiteEndpoints } from '../../src/role/onboarding/site-endpoint.ts'
 import { expectDevice } from '../../src/role/supply-chain/import.ts'
+import { importRecall } from '../../src/role/supply-chain/recall-import.ts'
+import { signRecall } from '../../src/role/supply-chain/recall-notice.ts'
+import { runRecallWork } from '../../src/role/supply-chain/recall-work.ts'
 import { testPolicies } from '../policy.ts'
 import { needsPostgres } from '../postgres.ts'
 import { openSharedTestStore, silentLog, type TestStore } from '../store.ts'
@@ -43,7 +47,7 @@ void describe('two processes on one PostgreSQL, at every step', { ...needsPostgr
   let made = 0
   before(async () => {
     home = await openNeighbourhood({
-      units: 150,
+      units: 170,
       async open(options) {
         const each = await openSharedTestStore(options)
         opened.push(each)
@@ -178,6 +182,54 @@ void describe('two processes on one PostgreSQL, at every step', { ...needsPostgr
       assert.equal(await here.read(tables => tables.credential.count({ device: id, status: 'issued' })), 0)
     })
   })
+
+  test('a device that is recalled while it enrols has nothing in force when all is done', async () => {
+    await atEveryStep(async hold => {
+      const { serial, id } = await vouched()
+      let recalled = false
+      const held = hold(other, async () => {
+        await recallUnit(here, serial)
+        recalled = true
+      })
+      const { status, body } = await enrol(held, serial, await csrFor())
+      if (!recalled) return
+      if (status !== 200) assert.match(String(body), /^device-recalled:/, String(status))
+      assert.equal(await here.read(tables => tables.credential.count({ device: id, status: 'issued' })), 0)
+      assert.equal(await count(id, 'device-recalled'), 1)
+    })
+  })
+
+  test('a recall that two processes import and work on at once hits each device once', async () => {
+    await atEveryStep(async hold => {
+      const { serial, id } = await credentialed()
+      const bytes = await noticeFor(serial)
+      const held = hold(other, () => recallUnit(here, serial, bytes))
+      await recallUnit(held, serial, bytes)
+      assert.deepEqual([await count(id, 'device-recalled'), await count(id, 'credential-revoked')], [1, 1])
+      const found = await here.read(tables => tables.recall.find({ manufacturer: 'acme' }, { limit: 1000 }))
+      const own = found.find(({ reference }) => reference === serial)
+      assert.deepEqual([own?.work.state, own?.work.affected, own?.work.revoked], ['done', 1, 1])
+    })
+  })
+
+  const noticeFor = (serial: string) =>
+    signRecall(
+      {
+        ...{ recall: randomBytes(16).toString('hex'), number: 1, action: 'withdraw', manufacturer: 'Acme' },
+        ...{ issuedAt: home.now.value, reason: 'defect', note: '', reference: serial },
+        ...{ models: [], batches: [], serials: [serial] },
+      },
+      home.manufacturer.manifest,
+    )
+
+  /** Imports a recall of the unit and goes through the devices. */
+  async function recallUnit(store: Store, serial: string, notice?: Buffer): Promise<void> {
+    const clock = () => home.now.value
+    const bytes = notice ?? (await noticeFor(serial))
+    await importRecall({ bytes, store, clock, importedBy: 'x', treatment: 'revoke' })
+    const { revocation } = process(store)
+    await runRecallWork({ store, clock, log: silentLog, revocation })
+  }
 
   test('a credential that is revoked while its device connects or renews is revoked', async () => {
     await atEveryStep(async hold => {

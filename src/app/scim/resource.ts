@@ -148,13 +148,14 @@ function readOperation(each: Json): { readonly set: Wanted } | { readonly remove
 }
 
 function writableAt(path: Json): (typeof writable)[keyof typeof writable] {
+  const given = typeof path === 'string' ? path.slice(0, 100) : 'a path that is no text'
   const text = typeof path === 'string' ? path.toLowerCase() : ''
   const urn = `${deviceSchema.toLowerCase()}:`
   const name = text.startsWith(urn) ? text.slice(urn.length) : text
   if (Object.hasOwn(writable, name)) return writable[name as keyof typeof writable]
   const known = readOnly.has(name) || text.startsWith(birthSchema.toLowerCase())
-  if (known) throw badRequest('mutability', `${String(path).slice(0, 100)} cannot be changed`)
-  throw badRequest('invalidPath', `no such attribute: ${String(path).slice(0, 100)}`)
+  if (known) throw badRequest('mutability', `${given} cannot be changed`)
+  throw badRequest('invalidPath', `no such attribute: ${given}`)
 }
 
 /** RFC 7644 section 3.9, by top-level name: `schemas` and `id` are always there. */
