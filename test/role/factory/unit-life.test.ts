@@ -35,7 +35,7 @@ async function stateOf({ store }: Factory, serial = 'B1-000001'): Promise<string
 }
 
 describe('the life of a unit', () => {
-  it('goes from the line to the shelf and to its owner, and is a timeline', () =>
+  it('goes from the line to the shelf and to its owner, and is a timeline [WP-LT-T01, WP-LT-T04 to WP-LT-T10]', () =>
     withUnits(3, async factory => {
       assert.deepEqual(await take(factory, 'release', { homologationCertified: true }), { moved: 3, unchanged: 0 })
       for (const event of ['store', 'ship', 'arrive-rebrander'] as const) await take(factory, event)
@@ -68,7 +68,7 @@ describe('the life of a unit', () => {
       )
     }))
 
-  it('is handed to an integrator only while the declaration names it, and comes back without', () =>
+  it('is handed to an integrator only while the declaration names it, and comes back without [WP-LT-T02, WP-LT-T03]', () =>
     withUnits(1, async factory => {
       await assert.rejects(take(factory, 'hand-to-integrator'), refused('lifecycle-guard-unmet'))
       const lie = { integratorAuthorized: true }

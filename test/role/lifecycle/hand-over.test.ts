@@ -33,7 +33,7 @@ describe('handing a device over', () => {
   const place = (state: Parameters<LifeScene['place']>[1], owner = buyer) => scene.place(`H-${++n}`, state, owner)
   const reset = { wiped: true }
 
-  it('is one action that goes on from where it stands, and waits for what only others can do', async () => {
+  it('is one action that goes on from where it stands, and waits for what only others can do [WP-LG-3, WP-LT-T29, WP-LT-T36]', async () => {
     const { id, certificate } = await scene.onboard('B1-000001')
     let asked = 0
     let sold = false
