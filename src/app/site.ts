@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { createFeedClient } from '../adapter/http/feed-client.ts'
 import { createMasaClient } from '../adapter/http/masa-client.ts'
@@ -6,7 +6,7 @@ import { listenTls, type TlsListener } from '../adapter/http/tls-endpoint.ts'
 import type { TlsCredential } from '../adapter/http/tls-profile.ts'
 import { cedarEngine } from '../adapter/policy/cedar.ts'
 import type { Secret } from '../crypto/secret.ts'
-import type { Curve, KeyStore } from '../crypto/signer.ts'
+import { type Curve, establishKey, type KeyStore } from '../crypto/signer.ts'
 import type { Clock, Endpoint, Log, MasaClient, Random, Store } from '../domain/port.ts'
 import { type Access, createAccess } from '../role/authorization/access.ts'
 import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
@@ -28,6 +28,7 @@ import { createFeedNotice } from '../role/supply-chain/feed-notice.ts'
 import { runFeedWork } from '../role/supply-chain/feed-pull.ts'
 import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import type { AuthorityService } from './api/service.ts'
+import { defined } from './defined.ts'
 import { watchElsewhere } from './elsewhere.ts'
 import { openRecord } from './record.ts'
 import { openSiteCredential } from './site-credential.ts'
@@ -186,6 +187,7 @@ async function assemble(
     root: () => own.authority.root,
     registrar: () => own.authority.registrar,
     client: manufacturers,
+    ...defined({ offerKey: await offerKeyOf(keys) }),
   })
   const transfer = createHandOverTransfer({ store, ownership, owners })
   const handOver = createHandOver({ store, clock, lifecycle, owners, ownership: transfer })
@@ -304,4 +306,10 @@ function listen(
   endpoints: readonly Endpoint[],
 ): Promise<TlsListener> {
   return listenTls({ host, port, ...(reusePort === undefined ? {} : { reusePort }), ...credential, endpoints, log })
+}
+
+/** Offers to this site are encrypted to it. Not a key of TLS or of any certificate, which are renewed while offers wait. */
+async function offerKeyOf(keys: KeyStore): Promise<KeyObject | undefined> {
+  await establishKey(keys, 'offers', 'P-256')
+  return keys.tlsKey?.('offers')
 }

@@ -4,7 +4,7 @@ import { maxAnswerBytes } from '../../role/ownership/exchange.ts'
 import type { ApiClient } from '../api/client.ts'
 import type { OfferView, OwnershipView, Requested } from '../api/contract/ownership.ts'
 import { defined } from '../defined.ts'
-import { readCard } from './card.ts'
+import { readBuyerCard, readCard } from './card.ts'
 import { type Cli, choice, count, described, type Task } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { deviceNamed } from './device-named.ts'
@@ -56,7 +56,7 @@ function offerCommand(cli: Cli, command: Command): void {
     summary: 'offer devices to a new owner',
     text:
       'The file made, or the link printed, is for the buyer: it holds a secret, and whoever accepts with it gets the devices. ' +
-      'With --buyer nobody else can. Until then the offer can be revoked. Devices that were in use have to be ' +
+      'With --buyer nobody else can, and it is encrypted to the buyer. Until then the offer can be revoked. Devices that were in use have to be ' +
       'decommissioned and wiped first; all devices of an offer change hands at once.',
     examples: [
       'ownership offer CL2-000001 --buyer card.json --out offer.json',
@@ -69,7 +69,7 @@ function offerCommand(cli: Cli, command: Command): void {
     .action(
       cli.run<OfferOptions, [string[]]>(async (task, names) => {
         const { buyer: card, days, out, request: file } = task.options
-        const buyer = card === undefined ? undefined : await readCard(card)
+        const buyer = card === undefined ? undefined : await readBuyerCard(card)
         const client = await connect(task)
         const devices = await idsOf(client, names)
         const named = buyer === undefined ? {} : { buyer: { ...buyer, domains: [...buyer.domains] } }

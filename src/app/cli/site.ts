@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { defined } from '../defined.ts'
 import { type Cli, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { facts } from './table.ts'
@@ -26,14 +27,14 @@ export function siteCommand(cli: Cli): Command {
   )
   described(withSite(site.command('card')), {
     summary: 'print the card by which a manufacturer knows you as the buyer',
-    text: 'Give it to the manufacturer with your order. It holds names and public key identifiers, no secret.',
+    text: 'Give it to the manufacturer with your order. It holds names and public keys, no secret.',
     examples: ['site card > card.json', 'site card --name "Harbour Authority" > card.json'],
   })
     .option('--name <name>', 'your name as people write it')
     .action(
       cli.run<SiteOptions & { name?: string }, []>(async task => {
-        const { owner: id, domainIds } = await (await connect(task)).siteShow()
-        const card = { id, name: task.options.name ?? id, domains: domainIds }
+        const { owner: id, domainIds, offerKey } = await (await connect(task)).siteShow()
+        const card = { id, name: task.options.name ?? id, domains: domainIds, ...defined({ offerKey }) }
         task.answer(card, () => JSON.stringify(card, null, 1))
       }),
     )

@@ -1,6 +1,9 @@
-import { hash } from 'node:crypto'
+import { createPublicKey, hash, type KeyObject } from 'node:crypto'
+import { decodeBase64 } from '../../codec/base64.ts'
 import { decodeJws } from '../../codec/jws.ts'
 import type { Certificate } from '../../codec/x509/certificate.ts'
+import { importPublicKey } from '../../crypto/key.ts'
+import { ecProfile } from '../../crypto/signer.ts'
 import type { Party } from '../../domain/declaration.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { OfferRecord } from '../../domain/offer.ts'
@@ -39,7 +42,12 @@ export interface SiteOwnershipOptions {
   /** Signs requests. */
   readonly registrar: () => RegistrarCredential
   readonly client: OwnershipClient
+  /** Opens offers that were encrypted to this site. */
+  readonly offerKey?: KeyObject
 }
+
+/** A party as its card describes it, with the key that offers to it are encrypted to: SubjectPublicKeyInfo, base64. */
+export type BuyerParty = Party & { readonly offerKey?: string }
 
 /** How a request travels: over the network, or in a file that people carry. */
 export interface Errand {
@@ -67,15 +75,17 @@ export interface MadeOffer extends Requested {
 
 /** What the owner of a site, or one who becomes the owner of devices, can ask of their manufacturer. */
 export interface SiteOwnership {
-  /** By which manufacturers and sellers know this site. */
+  /** By which declarations know this site. */
   card(): Party
+  /** The same for sellers, with the key that offers to this site are encrypted to. */
+  buyerCard(): BuyerParty
   /**
    * Offers devices of one manufacturer, to `buyer` or to whoever has the secret. On record before it is sent. Throws
    * OnboardingError `not-owner`, `lifecycle-…`, `device-not-found`, `input-invalid`, `not-found`, and what the
    * manufacturer or the way to it answers.
    */
   offer(
-    order: Errand & { readonly devices: readonly string[]; readonly days: number; readonly buyer?: Party },
+    order: Errand & { readonly devices: readonly string[]; readonly days: number; readonly buyer?: BuyerParty },
   ): Promise<MadeOffer>
   /** Until somebody has accepted. Throws OnboardingError `offer-not-found`, `offer-accepted`. */
   revokeOffer(order: Errand & { readonly offer: string }): Promise<Requested>
@@ -101,7 +111,8 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
   const { store, clock, random, owner } = options
   const owners = [owner]
   // By the root alone: the keys below it are renewed, and what others know us by should last.
-  const card = (): Party => ({ id: owner, name: owner, domains: [...domainIds(options.root())] })
+  const party = (): Party => ({ id: owner, name: owner, domains: [...domainIds(options.root())] })
+  const offerKey = options.offerKey === undefined ? {} : { offerKey: publicKeyText(options.offerKey) }
   const hex = (bytes: number) => Buffer.from(random(bytes)).toString('hex')
 
   function sign({ statedName, manufacturer }: OwnershipPlace, wish: Wish): Promise<Buffer> {
@@ -147,21 +158,24 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
   }
 
   return {
-    card,
-    async offer({ devices: ids, days, buyer, ...errand }) {
+    card: party,
+    buyerCard: () => ({ ...party(), ...offerKey }),
+    async offer({ devices: ids, days, buyer: card, ...errand }) {
+      const { offerKey: text, ...buyer } = card ?? {}
+      const to = text === undefined ? undefined : readOfferKey(text)
       const devices = await devicesOf(store, ids)
       const stated = await Promise.all(devices.map(device => offeredState(store, device, owners)))
       const place = await placeOf(store, devices[0].manufacturer)
       const secret = hex(secretBytes)
       const terms = { secretHash: secretHashOf(secret), expiresAt: clock() + days * day }
-      const named = buyer === undefined ? {} : { buyer }
+      const named = 'id' in buyer ? { buyer } : {}
       const request = await sign(place, { action: 'offer', devices: stated, ...terms, ...named })
       const id = hash('sha256', decodeJws(request).payload)
       const record: OfferRecord = {
         id,
         manufacturer: place.manufacturer.name,
         seller: owner,
-        sellerDomains: card().domains,
+        sellerDomains: party().domains,
         serials: stated.map(({ serial }) => serial),
         ...terms,
         ...named,
@@ -174,17 +188,17 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
       const { statedName: manufacturer, baseUrl: masaUrl } = place
       const document: OfferDocument = { manufacturer, masaUrl, offer: id, secret, offered: record.request }
       const sent = errand.send === false ? { request, sent: false } : await submit(place, request, errand.by)
-      return { offer, ...sent, file: encodeOfferFile(document), link: encodeOfferLink(document) }
+      return { offer, ...sent, file: encodeOfferFile(document, to), link: encodeOfferLink(document, to) }
     },
     async revokeOffer({ offer, ...errand }) {
       const { record, place } = await ownOffer(offer)
       return run(place, { action: 'revoke-offer', offer, offered: record.request }, errand)
     },
     async accept({ offer: text, ...errand }) {
-      const { manufacturer, masaUrl, offer, secret, offered } = readOfferDocument(text)
+      const { manufacturer, masaUrl, offer, secret, offered } = readOfferDocument(text, options.offerKey)
       const place = await placeNamed(store, manufacturer, masaUrl)
       const more = offered === undefined ? {} : { offered }
-      return run(place, { action: 'accept', offer, secret, buyer: card(), ...more }, errand)
+      return run(place, { action: 'accept', offer, secret, buyer: party(), ...more }, errand)
     },
     async grant({ devices: ids, onboarder, ...errand }) {
       const { place, devices } = await targets(ids)
@@ -233,6 +247,21 @@ async function placeNamed(store: Store, statedName: string, baseUrl: string): Pr
     })
   }
   return { manufacturer, statedName, baseUrl: masaBaseUrl(manufacturer.masaUrl ?? baseUrl) }
+}
+
+function publicKeyText(key: KeyObject): string {
+  return createPublicKey(key).export({ type: 'spki', format: 'der' }).toString('base64')
+}
+
+/** Throws OnboardingError `input-invalid`. */
+function readOfferKey(text: string): KeyObject {
+  try {
+    const key = importPublicKey(decodeBase64(text))
+    ecProfile(key)
+    return key
+  } catch (cause) {
+    throw new OnboardingError('input-invalid', { field: 'buyer', rule: 'its offerKey is an EC key' }, { cause })
+  }
 }
 
 function hostOf(url: string | undefined): string | undefined {

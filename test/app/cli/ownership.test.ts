@@ -76,9 +76,8 @@ describe('a device that changes hands, by command line, over TLS', () => {
     const offer = ['ownership', 'offer', 'CL2-000001', '--buyer', file('quay.json'), '--out', file('offer.json')]
     const made = await shell.do(...offer, ...at('harbour'))
     assert.equal((await stat(file('offer.json'))).mode & 0o777, 0o600)
-    const secret = JSON.parse(await readFile(file('offer.json'), 'utf8')).secret as string
-    const open = await shell.do('ownership', 'offers', '--state', 'open', ...at('harbour'))
-    assert.ok(!JSON.stringify(open).includes(secret), 'the secret is nowhere else')
+    assert.match(await readFile(file('offer.json'), 'utf8'), /^eyJ[A-Za-z0-9_-]+\.\./, 'encrypted to its buyer')
+    await refused('offer-not-yours', ['ownership', 'accept', file('offer.json'), ...at('harbour')])
     const accepted = await shell.do('ownership', 'accept', file('offer.json'), ...at('quay'))
     assert.equal((accepted['report'] as { new: number }).new, 1)
     const { id } = made['offer'] as { id: string }
@@ -101,6 +100,9 @@ describe('a device that changes hands, by command line, over TLS', () => {
   test('is offered by link, and the offer taken back', async () => {
     const made = await shell.do('ownership', 'offer', 'CL2-000002', '--out', file('second.json'), ...at('harbour'))
     const { id } = made['offer'] as { id: string }
+    const { secret } = JSON.parse(await readFile(file('second.json'), 'utf8')) as { secret: string }
+    const open = await shell.do('ownership', 'offers', '--state', 'open', ...at('harbour'))
+    assert.ok(!JSON.stringify(open).includes(secret), 'the secret is nowhere else')
     await shell.do('ownership', 'revoke-offer', id, ...at('harbour'))
     await refused('offer-revoked', ['ownership', 'accept', String(made['link']), ...at('quay')])
     await refused('offer-not-found', ['ownership', 'accept', 'mooring-offer:nothing', ...at('quay')])

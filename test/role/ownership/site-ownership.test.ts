@@ -83,8 +83,16 @@ describe('a site as owner, and as one who becomes it', () => {
 
   it('sells a house of fifty devices at once', async () => {
     const house = await Promise.all(Array.from({ length: 50 }, fresh))
-    const buyer = quay.ownership.card()
-    const { file, offer } = await harbour.ownership.offer({ devices: house.map(({ id }) => id), days: 7, buyer, by })
+    const buyer = quay.ownership.buyerCard()
+    const { file, link, offer } = await harbour.ownership.offer({
+      devices: house.map(({ id }) => id),
+      days: 7,
+      buyer,
+      by,
+    })
+    assert.doesNotMatch(file, /secret|Acme/, 'what is encrypted says nothing to anybody else')
+    await assert.rejects(harbour.ownership.accept({ offer: file, by }), code('offer-not-yours'))
+    await assert.rejects(harbour.ownership.accept({ offer: link, by }), code('offer-not-yours'))
     const { report } = await quay.ownership.accept({ offer: file, by })
     assert.equal(report?.new, 50)
     await harbour.ownership.refreshOffer({ offer: offer.id, by })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { memoryKeyStore } from '../../../src/adapter/key/memory.ts'
+import { generateKey } from '../../../src/crypto/key.ts'
 import { type Device, deviceId } from '../../../src/domain/device.ts'
 import { OnboardingError } from '../../../src/domain/error.ts'
 import { ownershipPath } from '../../../src/domain/ownership-request.ts'
@@ -60,6 +61,7 @@ export async function openOwnershipSite(
       root: () => authority.root,
       registrar: () => authority.registrar,
       client,
+      offerKey: generateKey('P-256'),
     }),
     async trust({ deviceRoot, masaRoot, masa }) {
       const decision = { name: 'acme', anchors: [deviceRoot.der], masaAnchors: [masaRoot.der], masaUrl: masa.baseUrl }

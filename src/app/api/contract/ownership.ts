@@ -2,13 +2,15 @@ import * as z from 'zod'
 import { ManifestReport } from './manifest.ts'
 import { type Contract, DeviceId, DevicePath, Instant, Page, pageOf, Sha256 } from './operation.ts'
 
-const PartyCard = z
-  .strictObject({
-    id: z.string().min(1).max(200),
-    name: z.string().min(1).max(200),
-    domains: z.array(z.base64().max(64)).min(1).max(16),
-  })
-  .describe('A card as `mooring site card` prints it')
+const party = {
+  id: z.string().min(1).max(200),
+  name: z.string().min(1).max(200),
+  domains: z.array(z.base64().max(64)).min(1).max(16),
+}
+const PartyCard = z.strictObject(party).describe('A card as `mooring site card` prints it, without the offerKey')
+const BuyerCard = z
+  .strictObject({ ...party, offerKey: z.base64().max(400).optional() })
+  .describe('A card as `mooring site card` prints it; with its offerKey, file and link are encrypted to the buyer')
 const Devices = z.array(DeviceId).min(1).max(128).describe('All of one manufacturer')
 const Send = z
   .boolean()
@@ -71,7 +73,7 @@ export const ownershipOperations = {
     body: z.strictObject({
       devices: Devices,
       days: z.number().int().min(1).max(90).default(14),
-      buyer: PartyCard.optional(),
+      buyer: BuyerCard.optional(),
       send: Send,
     }),
     reply: Requested.extend({

@@ -13,6 +13,7 @@ export const siteOperations = {
       owner: z.string(),
       version: z.string(),
       domainIds: z.array(z.string()).describe('RFC 8995 section 5.8.2; names this site to a manufacturer'),
+      offerKey: z.string().optional().describe('Offers to this site are encrypted to it: SubjectPublicKeyInfo, base64'),
       certificates: z.array(z.string()).describe('PEM: registrar, issuing CA, root'),
       onboardingPort: z.number().int(),
       devices: z.record(z.string(), z.number().int()).describe('Count by rung'),

@@ -16,7 +16,8 @@ type Names = Extract<keyof Handlers, `ownership${string}`>
 export function ownershipHandlers({ store, ownership }: ApiServices): Pick<Handlers, Names> {
   return {
     async ownershipOffer({ body: { buyer, ...order } }, { by }) {
-      const made = await ownership.offer({ ...order, ...defined({ buyer }), by })
+      const card = buyer === undefined ? undefined : { ...buyer, ...defined({ offerKey: buyer.offerKey }) }
+      const made = await ownership.offer({ ...order, ...defined({ buyer: card }), by })
       const { file, link } = made
       return { ...requestedView(made), offer: offerView(made.offer), file, link }
     },

@@ -5,7 +5,11 @@ import { buyerCard } from '../../../role/factory/sale.ts'
 import type { ApiServices, Handlers } from '../service.ts'
 
 /** What the site is, and what anybody may know. */
-export function siteHandlers({ store, site }: ApiServices): Pick<Handlers, 'siteShow' | 'errorList' | 'health'> {
+export function siteHandlers({
+  store,
+  site,
+  ownership,
+}: ApiServices): Pick<Handlers, 'siteShow' | 'errorList' | 'health'> {
   const { network, owner, version, issuing, root, onboardingPort } = site
   // By the root alone: the keys below it are renewed, and what a manufacturer knows us by should last.
   const { domains } = buyerCard({ id: owner, name: owner, certificates: [root] })
@@ -16,7 +20,9 @@ export function siteHandlers({ store, site }: ApiServices): Pick<Handlers, 'site
       const devices = Object.fromEntries(rungs.map((rung, n) => [rung, counts[n]!]))
       // The registrar's is renewed while the site runs.
       const certificates = [site.registrar, issuing, root].map(({ der }) => encodePem('CERTIFICATE', der))
-      return { network, owner, version, domainIds: [...domains], certificates, onboardingPort, devices }
+      const { offerKey } = ownership.buyerCard()
+      const key = offerKey === undefined ? {} : { offerKey }
+      return { network, owner, version, domainIds: [...domains], ...key, certificates, onboardingPort, devices }
     },
     errorList: async () => ({ items: errors }),
     async health() {
