@@ -46,7 +46,7 @@ describe('JWE with ECDH-ES and A256GCM', () => {
     refused(() => decryptJwe(text, { key: generateKey('P-384'), type }))
     refused(() => decryptJwe(text, { key: own, type: 'another' }))
     fc.assert(
-      fc.property(fc.nat(text.length - 1), fc.constantFrom(...'Aa0-_.='), (at, character) => {
+      fc.property(fc.nat(text.length - 1), fc.constantFrom('A', 'a', '0', '-', '_', '.', '='), (at, character) => {
         if (text[at] === character) return
         refused(() => decryptJwe(text.slice(0, at) + character + text.slice(at + 1), { key: own, type }))
         refused(() => decryptJwe(text.slice(0, at), { key: own, type }))

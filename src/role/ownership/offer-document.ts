@@ -48,8 +48,9 @@ export function encodeOfferFile(document: OfferDocument, to?: Lock): string {
 }
 
 /** Short enough for a message or a QR code: without the offer itself, which the manufacturer then has to know. */
-export function encodeOfferLink({ offered: _, ...document }: OfferDocument, to?: Lock): string {
-  const plain = Buffer.from(encodeCanonicalJson({ format, ...document }))
+export function encodeOfferLink(document: OfferDocument, to?: Lock): string {
+  const { offered: _, ...short } = document
+  const plain = Buffer.from(encodeCanonicalJson({ format, ...short }))
   return `${linkScheme}${to === undefined ? encodeBase64Url(plain) : encryptJwe(plain, { to, type })}`
 }
 
