@@ -2,15 +2,18 @@ import type { Party } from '../../domain/declaration.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { UnitRecord } from '../../domain/manufacture.ts'
 import type { OfferRecord } from '../../domain/offer.ts'
+import { signOfferStatement } from '../../domain/offer-statement.ts'
 import type { Clock, Store } from '../../domain/port.ts'
 import type { Manufacturer } from '../factory/manufacturer-setup.ts'
 import { batchComponents, formerDeclarationId, manifestHead, manifestUnit } from '../factory/sale.ts'
 import { signManifest } from '../supply-chain/manifest.ts'
 import { declarationOf, unitsOf } from './ownership-change.ts'
 
-/** What a requester is told. All that decides something is in the manifest, which the manufacturer signed. */
+/** What a requester is told. All that decides something is in manifest and statement, which the manufacturer signed. */
 export interface OwnershipAnswer {
   readonly offer?: OfferView
+  /** That the offer was taken back (domain/offer-statement.ts). */
+  readonly statement?: Buffer
   /** The devices with their declarations, for a site to import. */
   readonly manifest?: Buffer
 }
@@ -34,8 +37,10 @@ export function offerView({ id, state, serials, expiresAt, buyer, acceptedBy }: 
   return { id, state, serials, expiresAt, ...(named === undefined ? {} : { buyer: named }) }
 }
 
-export function offerAnswer(record: OfferRecord): OwnershipAnswer {
-  return { offer: offerView(record) }
+export async function offerAnswer({ manufacturer }: AnswerSource, record: OfferRecord): Promise<OwnershipAnswer> {
+  const offer = offerView(record)
+  if (record.state !== 'revoked') return { offer }
+  return { offer, statement: await signOfferStatement(record.id, manufacturer.manifest) }
 }
 
 /**

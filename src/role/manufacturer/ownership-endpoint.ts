@@ -33,9 +33,10 @@ export function createOwnershipEndpoint(service: OwnershipService, log: Log): En
 }
 
 /** As it goes over the wire and into files. */
-export function encodeAnswer({ offer, manifest }: OwnershipAnswer): string {
+export function encodeAnswer({ offer, statement, manifest }: OwnershipAnswer): string {
   return JSON.stringify({
     ...(offer === undefined ? {} : { offer }),
+    ...(statement === undefined ? {} : { statement: statement.toString('utf8') }),
     ...(manifest === undefined ? {} : { manifest: manifest.toString('utf8') }),
   })
 }

@@ -133,9 +133,9 @@ function perform(work: Work, asked: Asked): Promise<OwnershipAnswer> {
 
 async function offer(work: Work, asked: Asked<OwnershipOffer>): Promise<OwnershipAnswer> {
   const known = await work.store.read(tables => tables.offer.get(asked.hash))
-  if (known !== undefined) return offerAnswer(known)
+  if (known !== undefined) return offerAnswer(work, known)
   const seller = await checkOffer(work, asked)
-  return offerAnswer(await work.store.transaction(tx => recordOffer(tx, newOffer(asked, seller))))
+  return offerAnswer(work, await work.store.transaction(tx => recordOffer(tx, newOffer(asked, seller))))
 }
 
 type Seller = Pick<OfferRecord, 'seller' | 'sellerDomains'>
@@ -248,7 +248,7 @@ async function revokeOpenOffer(work: Work, asked: Asked<Of<'revoke-offer'>>): Pr
   const { request, domains, at } = asked
   const found = await findOffer(work, request, at)
   if (!isSeller(found.record, domains)) throw new OnboardingError('not-owner', { offer: found.record.id })
-  return offerAnswer(await work.store.transaction(tx => revokeOffer(tx, found)))
+  return offerAnswer(work, await work.store.transaction(tx => revokeOffer(tx, found)))
 }
 
 function isSeller({ sellerDomains }: OfferRecord, domains: readonly string[]): boolean {
@@ -291,7 +291,7 @@ async function show(work: Work, asked: Asked<Of<'show'>>): Promise<OwnershipAnsw
     const { record } = await findOffer(work, { offer }, at)
     const isBuyer = record.acceptedBy?.domains.some(domain => domains.includes(domain)) === true
     if (!isBuyer && !isSeller(record, domains)) throw new OnboardingError('not-owner', { offer })
-    return record.acceptedBy === undefined ? offerAnswer(record) : changeAnswer(work, record, record.acceptedBy)
+    return record.acceptedBy === undefined ? offerAnswer(work, record) : changeAnswer(work, record, record.acceptedBy)
   }
   const units = await unitsOf(work.store, serials)
   for (const unit of units) {

@@ -6,10 +6,12 @@ import { ownershipMediaType } from '../../domain/ownership-request.ts'
 import type { OwnershipClient } from '../../domain/port.ts'
 import type { TrustedManufacturer } from '../../domain/site.ts'
 
-/** What the manufacturer answered. The manifest is not verified yet; the offer is for people to read. */
+/** What the manufacturer answered. Manifest and statement are not verified yet; the offer is for people to read. */
 export interface ReceivedAnswer {
   readonly offer?: { readonly id: string; readonly state: 'open' | 'accepted' | 'revoked' }
   readonly manifest?: string
+  /** JWS: that the offer was taken back. */
+  readonly statement?: string
 }
 
 export const maxAnswerBytes = 0x10_0000
@@ -26,6 +28,7 @@ const Answer = z.object({
     })
     .exactOptional(),
   manifest: z.string().exactOptional(),
+  statement: z.string().max(0x1_0000).exactOptional(),
 })
 
 /** Throws OnboardingError `masa-answer-invalid`. */

@@ -7,6 +7,7 @@ import { ecProfile } from '../../crypto/signer.ts'
 import type { Party } from '../../domain/declaration.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { OfferRecord } from '../../domain/offer.ts'
+import { openOfferStatement } from '../../domain/offer-statement.ts'
 import { domainIds } from '../../domain/ownership.ts'
 import {
   type OwnershipRequest,
@@ -132,16 +133,30 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
     return { request, sent: true, ...(await heed(answer, by)) }
   }
 
-  /** Everything that decides is in the manifest; without one, the offer is open or was revoked. */
-  async function heed({ offer, manifest }: ReceivedAnswer, by: string) {
+  /** Everything that decides is signed: who accepted is in the declarations, that it was taken back in the statement. */
+  async function heed(answer: ReceivedAnswer, by: string) {
+    const { offer, manifest } = answer
     const report =
       manifest === undefined
         ? undefined
         : await importManifest({ bytes: Buffer.from(manifest), store, clock, importedBy: by })
-    // That somebody accepted shows in the declarations, which are signed; and only that takes the devices away.
-    const state = offer?.state === 'accepted' && report === undefined ? 'open' : (offer?.state ?? 'open')
+    const state = offer?.state ?? 'open'
+    if (offer !== undefined && state === 'revoked') await requireStatement(offer.id, answer)
     const record = offer === undefined ? undefined : await store.transaction(tx => recordOutcome(tx, offer.id, state))
     return { ...(record === undefined ? {} : { offer: record }), ...(report === undefined ? {} : { report }) }
+  }
+
+  async function requireStatement(id: string, { statement }: ReceivedAnswer): Promise<void> {
+    const { record, trusted } = await store.read(async tables => {
+      const record = await tables.offer.get(id)
+      return { record, trusted: record && (await tables.manufacturer.get(record.manufacturer)) }
+    })
+    // Of nobody's offer here nothing is written down.
+    if (record === undefined) return
+    const refused = (rule: string) => new OnboardingError('masa-answer-invalid', { rule, offer: id })
+    if (statement === undefined || trusted === undefined) throw refused('unsigned')
+    const trust = { anchors: statementAnchors([trusted]), at: new Date(clock()) }
+    if (openOfferStatement(Buffer.from(statement), trust).offer !== id) throw refused('other-offer')
   }
 
   async function targets(ids: readonly string[]) {

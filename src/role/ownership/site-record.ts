@@ -1,8 +1,9 @@
-import type { Device } from '../../domain/device.ts'
+import { type Device, deviceId } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import { mayTransferOwnership } from '../../domain/lifecycle.ts'
 import { type OfferRecord, offeredBody } from '../../domain/offer.ts'
+import { openOwnershipRequest } from '../../domain/ownership-request.ts'
 import type { Store, Tables, Tx } from '../../domain/port.ts'
 import { mayOnboardHere } from '../../domain/right.ts'
 import type { ManifestRecord, TrustedManufacturer } from '../../domain/site.ts'
@@ -96,7 +97,10 @@ export async function recordOwnOffer(tx: Tx, offer: OfferRecord, by: string): Pr
   return offer
 }
 
-/** What the manufacturer says has become of the offer. */
+/**
+ * What has become of the offer. That somebody accepted it shows in the declarations of its devices, each of a later version
+ * than was offered; what an answer says of that beside them counts for nothing.
+ */
 export async function recordOutcome(
   tx: Tx,
   id: string,
@@ -105,6 +109,7 @@ export async function recordOutcome(
 ): Promise<OfferRecord | undefined> {
   const known = await tx.offer.get(id)
   if (known === undefined || known.state !== 'open' || state === 'open') return known
+  if (state === 'accepted' && !(await haveMoved(tx, known))) return known
   const event =
     state === 'accepted'
       ? { kind: 'offer-accepted', body: { versions: [...(versions ?? [])] } }
@@ -113,4 +118,14 @@ export async function recordOutcome(
   const next = { ...known, state, version, ...(state === 'accepted' ? { versions: [...(versions ?? [])] } : {}) }
   await tx.offer.put(next)
   return next
+}
+
+async function haveMoved(tx: Tx, { manufacturer, request }: OfferRecord): Promise<boolean> {
+  const { request: offer } = openOwnershipRequest(Buffer.from(request))
+  if (offer.action !== 'offer') return false
+  for (const { serial, version } of offer.devices) {
+    const device = await tx.device.get(deviceId(manufacturer, serial))
+    if (device === undefined || device.declarationVersion <= version) return false
+  }
+  return true
 }

@@ -230,6 +230,33 @@ describe('a site as owner, and as one who becomes it', () => {
     assert.equal((await harbour.device(device.serial)).right, 'owner')
   })
 
+  it('believes nobody but the manufacturer that an offer is over: whoever carries the files may write in them', async () => {
+    const device = await fresh()
+    const { offer, link } = await harbour.ownership.offer({ devices: [device.id], days: 7, by })
+    const state = async () => (await harbour.store.read(tables => tables.offer.get(offer.id)))?.state
+    const claim = (state: string, more: object = {}) =>
+      Buffer.from(JSON.stringify({ offer: { id: offer.id, state, serials: [device.serial], expiresAt: now }, ...more }))
+    // The request to take it back never arrives, and the courier brings an answer of his own.
+    await assert.rejects(harbour.ownership.take(claim('revoked'), by), code('masa-answer-invalid'))
+    assert.equal(await state(), 'open')
+    // What the manufacturer signed about the device before, beside a word that it never said.
+    const { request } = await harbour.ownership.refresh({ devices: [device.id], by, send: false })
+    const manifest = (await service.apply(request)).manifest?.toString('utf8')
+    await harbour.ownership.take(claim('accepted', { manifest }), by)
+    assert.equal(await state(), 'open')
+    // What it said of another offer.
+    const other = await fresh()
+    const { offer: second } = await harbour.ownership.offer({ devices: [other.id], days: 7, by })
+    const ended = await harbour.ownership.revokeOffer({ offer: second.id, by, send: false })
+    const answer = encodeAnswer(await service.apply(ended.request))
+    const { statement } = JSON.parse(answer) as { statement: string }
+    await assert.rejects(harbour.ownership.take(claim('revoked', { statement }), by), code('masa-answer-invalid'))
+    assert.equal(await state(), 'open')
+    assert.equal((await harbour.ownership.take(Buffer.from(answer), by)).offer?.state, 'revoked')
+    await quay.ownership.accept({ offer: link, by })
+    assert.equal((await harbour.ownership.refreshOffer({ offer: offer.id, by })).offer?.state, 'accepted')
+  })
+
   it('reads any bytes as an answer or an offer, or refuses them with its code', async () => {
     const good = readOfferDocument(
       encodeOfferLink({
