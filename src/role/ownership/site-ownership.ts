@@ -244,7 +244,8 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
 
 /**
  * The manufacturer of an offer among those that the site trusts: by what its manifests call it, else, for a first purchase,
- * by the address of its MASA. A stranger's offer names nobody that we trust, and is sent nowhere.
+ * by the address of its MASA. A stranger's offer names nobody that we trust, and is sent nowhere; nor does one of an
+ * acquaintance say where anything is sent to.
  */
 async function placeNamed(store: Store, statedName: string, baseUrl: string): Promise<OwnershipPlace> {
   const all = await listManufacturers(store)
@@ -261,6 +262,7 @@ async function placeNamed(store: Store, statedName: string, baseUrl: string): Pr
       reason: 'trust it first, with `mooring trust add`',
     })
   }
+  if (stated.length > 0) return { ...(await placeOf(store, manufacturer.name)), statedName }
   return { manufacturer, statedName, baseUrl: masaBaseUrl(manufacturer.masaUrl ?? baseUrl) }
 }
 

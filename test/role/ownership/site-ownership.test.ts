@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { Device } from '../../../src/domain/device.ts'
@@ -12,7 +13,9 @@ import { recordOnDevice } from '../../../src/role/onboarding/device-record.ts'
 import { readAnswer } from '../../../src/role/ownership/exchange.ts'
 import { createHandOverTransfer } from '../../../src/role/ownership/hand-over.ts'
 import { encodeOfferLink, readOfferDocument } from '../../../src/role/ownership/offer-document.ts'
+import { createSiteOwnership } from '../../../src/role/ownership/site-ownership.ts'
 import { importManifest } from '../../../src/role/supply-chain/import.ts'
+import { trustManufacturer } from '../../../src/role/supply-chain/trust.ts'
 import { silentLog } from '../../store.ts'
 import { type Factory, now, openFactory } from '../factory/factory.ts'
 import { type OwnershipSite, openOwnershipSite } from './site.ts'
@@ -255,6 +258,37 @@ describe('a site as owner, and as one who becomes it', () => {
     assert.equal((await harbour.ownership.take(Buffer.from(answer), by)).offer?.state, 'revoked')
     await quay.ownership.accept({ offer: link, by })
     assert.equal((await harbour.ownership.refreshOffer({ offer: offer.id, by })).offer?.state, 'accepted')
+  })
+
+  it('takes an acceptance to the manufacturer where it says it is, and nowhere that a link says', async () => {
+    const device = await fresh()
+    const { link } = await harbour.ownership.offer({ devices: [device.id], days: 7, by })
+    const { request } = await harbour.ownership.refresh({ devices: [device.id], by, send: false })
+    const manifest = (await service.apply(request)).manifest!
+    const pier = await openOwnershipSite('pier', { clock, service: () => service })
+    const { deviceRoot, masaRoot, masa } = factory.manufacturer
+    const decision = { name: 'acme', anchors: [deviceRoot.der], masaAnchors: [masaRoot.der] }
+    await trustManufacturer({ store: pier.store, clock }, decision, 'test')
+    await importManifest({ bytes: manifest, store: pier.store, clock, importedBy: by })
+    const asked: string[] = []
+    const ownership = createSiteOwnership({
+      store: pier.store,
+      clock,
+      random: randomBytes,
+      owner: 'pier',
+      root: () => pier.authority.root,
+      registrar: () => pier.authority.registrar,
+      client: {
+        async requestOwnership({ baseUrl }) {
+          asked.push(baseUrl)
+          throw new OnboardingError('masa-unreachable', { host: 'masa.acme.example' })
+        },
+      },
+    })
+    const led = encodeOfferLink({ ...readOfferDocument(link), masaUrl: 'https://printer.pier.example:9100' })
+    await assert.rejects(ownership.accept({ offer: led, by }), code('masa-unreachable'))
+    assert.deepEqual(asked, [masa.baseUrl])
+    await pier.close()
   })
 
   it('reads any bytes as an answer or an offer, or refuses them with its code', async () => {
