@@ -90,7 +90,7 @@ export class TimeMachine {
   async #found(): Promise<void> {
     const { clock, siteClock } = this
     await this.upkeep()
-    const machine = this
+    const authority = () => this.authority
     const policy = {
       network: 'home',
       owners: ['me'],
@@ -118,7 +118,7 @@ export class TimeMachine {
       clock: siteClock,
       log: silentLog,
       get authority() {
-        return machine.authority
+        return authority()
       },
       admission: createAdmission(this.site, siteClock, policy, testPolicies()),
       policy,

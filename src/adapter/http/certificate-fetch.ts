@@ -18,7 +18,7 @@ export function certificateFetch(credential: ClientCertificate): typeof fetch {
     const headers = Object.fromEntries(new Headers(init.headers))
     return new Promise<Response>((resolve, reject) => {
       const options = { ...credential, method, headers, agent: false, ...(signal ? { signal } : {}) }
-      const sent = request(new URL(String(input)), options, answer => {
+      const sent = request(new URL(input instanceof Request ? input.url : input), options, answer => {
         const { statusCode = 0, rawHeaders } = answer
         const fields = new Headers()
         for (let i = 0; i < rawHeaders.length; i += 2) fields.append(rawHeaders[i]!, rawHeaders[i + 1]!)

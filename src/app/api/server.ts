@@ -33,7 +33,7 @@ import type { ApiServices } from './service.ts'
 export interface From {
   readonly address: string
   /** What the other end sent in TLS, leaf first, DER. */
-  certificates?(): readonly Uint8Array[]
+  readonly certificates?: () => readonly Uint8Array[]
 }
 
 export interface ApiServer {

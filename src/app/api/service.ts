@@ -67,7 +67,7 @@ export interface PolicyServices {
   readonly reconfirmations: Reconfirmations
   readonly place: Place
   /** There are devices to be asked about again. */
-  wake(): void
+  readonly wake: () => void
 }
 
 /** What a site says of itself. */

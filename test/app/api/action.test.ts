@@ -98,7 +98,7 @@ describe('what somebody does', () => {
       store.transaction = (async work => {
         if (made) throw new Error('disk full')
         made = true
-        return transaction.call(store, work)
+        return transaction(work)
       }) as typeof store.transaction
       await call('tokenCreate', { body: { name: 'x', roles: ['auditor'] } })
       store.transaction = transaction

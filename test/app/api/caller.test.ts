@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:https'
+import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { type ApiListener, listenHttp } from '../../../src/adapter/http/api-server.ts'
 import type { TlsCredential } from '../../../src/adapter/http/tls-profile.ts'
@@ -99,11 +100,11 @@ describe('a client certificate on the API', () => {
           rejectUnauthorized: false,
           ...tls,
         },
-        async answer => {
-          let text = ''
-          for await (const chunk of answer) text += String(chunk)
-          const json = JSON.parse(text) as Record<string, unknown>
-          resolve({ status: answer.statusCode ?? 0, code: json['code'], json })
+        answer => {
+          void text(answer).then(body => {
+            const json = JSON.parse(body) as Record<string, unknown>
+            resolve({ status: answer.statusCode ?? 0, code: json['code'], json })
+          }, reject)
         },
       )
       sent.on('error', reject)
@@ -131,8 +132,8 @@ describe('a client certificate on the API', () => {
     assert.equal((await ask('/v1/tokens', alice, { method: 'POST', body: higher })).code, 'role-not-assignable')
     const { events } = await world.services.store.feed({}, 1000)
     const made = events.findLast(({ kind }) => kind === 'token-created')
-    assert.match(String(made?.body['by']), /^email:alice@harbour\.example \(caller\/[0-9a-f]{18}\)$/)
-    assert.match(String(made?.body['madeBy']), /^caller\//)
+    assert.match(made?.body['by'] as string, /^email:alice@harbour\.example \(caller\/[0-9a-f]{18}\)$/)
+    assert.match(made?.body['madeBy'] as string, /^caller\//)
     // What a certified auditor looks at is on record, too.
     assert.ok(events.some(({ kind, stream }) => kind === 'record-read' && stream.startsWith('caller/')))
   })

@@ -107,7 +107,7 @@ describe('four eyes', () => {
         'request-decided',
       ])
       const { events } = await services.store.feed({}, 1000)
-      const by = String(events.find(({ kind }) => kind === 'manufacturer-trusted')?.body['by'])
+      const by = events.find(({ kind }) => kind === 'manufacturer-trusted')?.body['by'] as string
       assert.match(by, /^administrator-1 \(token\/\w+\), confirmed by administrator-1 \(token\/\w+\)$/)
       assert.notEqual(await asked({ params: { name: 'crane' }, body }), request)
     }))
@@ -174,7 +174,7 @@ describe('four eyes', () => {
       const [, , made] = await tell('callerAdmit', { body: terms }, alice)
       const id = await asked()
       const { confirmation } = services
-      const zoe = { id: `caller/${made['id']}`, name: 'zoe', party: 'zoe', roles: ['administrator' as const] }
+      const zoe = { id: `caller/${made['id'] as string}`, name: 'zoe', party: 'zoe', roles: ['administrator' as const] }
       await assert.rejects(
         confirmation.confirm(id, zoe, () => ['network.own']),
         { code: 'confirmation-not-independent' },

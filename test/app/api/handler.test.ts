@@ -39,7 +39,7 @@ async function knock(world: World, serial: string): Promise<string> {
     evidence: { attempt: `a-${serial}`, transcript: 'e'.repeat(64), address: '192.0.2.9:5000' },
   } as const
   const policy = { network: 'harbour-iot', owners: ['harbour'], credentialLifetimeDays: 365, retryAfterSeconds: 10 }
-  const policies = { version: 'home', decide: cedarEngine.load(profiles.home).decide }
+  const policies = { version: 'home', ...cedarEngine.load(profiles.home) }
   await store.transaction(async tx => {
     const known = await tx.device.get(id)
     const { list } = proceedings(known, request, start, { policy, policies })

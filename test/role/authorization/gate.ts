@@ -67,7 +67,7 @@ export async function openGate() {
     pass(time: number) {
       now += time
     },
-    async activate(source: string) {
+    activate: async (source: string) => {
       const { id } = await first.versions.draft({ name: 'test', source, by: 'test' })
       return first.versions.activate(id, 'test')
     },
