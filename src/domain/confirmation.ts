@@ -30,6 +30,8 @@ export interface ConfirmationRequest {
   readonly role: RoleName
   readonly askedAt: number
   readonly expiresAt: number
+  /** Who asked has not the authority himself, and asks somebody who has it: one person decides, and does it. */
+  readonly wish?: true
   readonly status: ConfirmationStatus
   /** Who confirmed or declined, as the record names it. */
   readonly decidedAs?: string

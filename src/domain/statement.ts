@@ -106,7 +106,7 @@ const rules: Readonly<Record<string, Rule>> = {
     set('caller', id, { authority, identity, party, roles, expiresAt, madeBy, removed: false }),
   ],
   'safeguard-set': ({ on, since }, name) => [set('safeguard', name, { on, since })],
-  'confirmation-requested': (body, id) => [set('confirmation', id, { ...body, status: 'pending' })],
+  'confirmation-requested': (body, id) => [set('confirmation', id, { wish: undefined, ...body, status: 'pending' })],
   'confirmation-expired': (_body, id) => [merge('confirmation', id, { status: 'expired' })],
   'confirmation-confirmed': (body, id) => [merge('confirmation', id, body)],
   'confirmation-declined': (body, id) => [merge('confirmation', id, body)],

@@ -131,13 +131,17 @@ export class Dispatch {
   }
 
   /** What was asked for, by who asked for it, with the word of who confirmed it. */
-  async #confirmed(request: ConfirmationRequest, { id, by }: Call): Promise<unknown> {
+  async #confirmed(request: ConfirmationRequest, confirming: Call): Promise<unknown> {
+    const { id, by } = confirming
     const name = request.operation as OperationName
+    const input = JSON.parse(request.input) as Record<string, unknown>
+    if (request.wish === true) {
+      return this.#handle(name, input, { ...confirming, by: `${by}, asked by ${request.askedAs}` })
+    }
     const { store, clock } = this.#services
     const standing = await store.read(tables => standingOf(tables, request.askedBy, clock()))
     const { askedBy, askedAs, party } = request
     const caller: Caller = { id: askedBy, name: askedAs, party, roles: standing?.roles ?? [] }
-    const input = JSON.parse(request.input) as Record<string, unknown>
     return this.#handle(name, input, { id, by: `${askedAs}, confirmed by ${by}`, caller })
   }
 

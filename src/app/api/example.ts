@@ -206,6 +206,7 @@ const request = {
   askedBy: 'alice-laptop (token/3f9a0c5b7d1e2f4a6b)',
   party: 'alice',
   role: 'network-administrator' as const,
+  wish: false,
   askedAt: at,
   expiresAt: '2026-11-21T09:30:00.000Z',
   status: 'pending' as const,
@@ -440,6 +441,15 @@ export const examples: {
       },
     },
     requestList: { reply: { items: [request] } },
+    requestMake: {
+      body: {
+        operation: 'ownershipGrant',
+        input: {
+          body: { devices: [id], onboarder: { id: 'quay', name: 'Quay', domains: ['q83vEjRWeJC7zN3uAAECAwQFBgc='] } },
+        },
+      },
+      reply: { ...request, operation: 'ownershipGrant', input: { body: { devices: [id] } }, wish: true },
+    },
     requestConfirm: { reply: { ...request, ...decided, status: 'done', reply: { removed: 'fjord' } } },
     requestDecline: { reply: { ...request, ...decided, status: 'declined' } },
     fourEyesShow: { reply: { on: false } },

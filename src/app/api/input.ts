@@ -58,6 +58,20 @@ async function readBytes(request: Request, limit: number): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
+/** The same for an input that stands within another one, as `{ params, query, body }`. */
+export function nestedInput(
+  operation: Operation,
+  given: Readonly<Partial<Record<'params' | 'query' | 'body', object | undefined>>>,
+): Record<string, unknown> {
+  const input: Record<string, unknown> = {}
+  for (const part of ['params', 'query', 'body'] as const) {
+    const schema = operation[part]
+    if (schema === undefined) refuseMembers(given[part] ?? {})
+    else input[part] = checked(schema, given[part] ?? {})
+  }
+  return input
+}
+
 function refuseMembers(value: object): void {
   const [name] = Object.keys(value)
   if (name !== undefined) throw invalid(name, 'no such parameter')

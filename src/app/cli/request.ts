@@ -1,8 +1,12 @@
 import { Command } from 'commander'
+import { CodecError } from '../../codec/error.ts'
+import { decodeJsonObject } from '../../codec/json.ts'
+import { OnboardingError } from '../../domain/error.ts'
 import type { FourEyesView, RequestView } from '../api/contract/confirmation.ts'
 import { defined } from '../defined.ts'
 import { type Cli, choice, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
+import { readInputFile } from './file.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { facts, moment } from './table.ts'
 
@@ -32,6 +36,19 @@ export function requestCommand(cli: Cli): Command {
         task.answer(found, () => listText(found, render, 'Nothing waits for a second person.'))
       }),
     )
+  described(withSite(request.command('ask').argument('<operation>', 'of the API, as ownershipGrant')), {
+    summary: 'ask somebody who may do it',
+    text: 'An authorized onboarder cannot let another network onboard a device, and asks its owner.',
+    examples: ['request ask ownershipGrant --input grant.json'],
+  })
+    .requiredOption('--input <file>', 'JSON with params, query and body, as the operation takes them')
+    .action(
+      cli.run<SiteOptions & { readonly input: string }, [string]>(async (task, operation) => {
+        const input = await readJson(task.options.input)
+        const made = await (await connect(task)).requestMake({ body: { operation, input } })
+        task.answer(made, () => requestText(made))
+      }),
+    )
   decision(cli, request.command('confirm'), {
     summary: 'confirm what somebody else asked for: it is done at once',
     text: 'Read what is to be done first. Neither who asked can confirm it, nor anybody whom who asked let in.',
@@ -42,6 +59,15 @@ export function requestCommand(cli: Cli): Command {
     decide: 'requestDecline',
   })
   return request
+}
+
+async function readJson(path: string): Promise<Record<string, unknown>> {
+  try {
+    return decodeJsonObject(await readInputFile(path, 0x1_0000), { depth: 8, count: 10_000, size: 0x1_0000 })
+  } catch (cause) {
+    if (!(cause instanceof CodecError)) throw cause
+    throw new OnboardingError('file-unreadable', { path, reason: cause.message }, { cause })
+  }
 }
 
 function decision(

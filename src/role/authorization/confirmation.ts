@@ -24,6 +24,8 @@ export interface Confirmation {
    * same request. Throws OnboardingError `too-many-requests`.
    */
   ask(question: Question): Promise<ConfirmationRequest | undefined>
+  /** The request of somebody who may not do it himself, to whoever may. Throws OnboardingError `too-many-requests`. */
+  wish(question: Question): Promise<ConfirmationRequest>
   /**
    * Counts the word of a second person; what was asked for is to be done next, and its end told by `finish`. Throws
    * OnboardingError `not-found`, `request-decided`, `request-expired`, `request-void`, `confirmation-not-independent`,
@@ -43,6 +45,7 @@ export interface Question {
   readonly input: unknown
   readonly caller: Caller
   readonly role: RoleName
+  readonly wish?: true
 }
 
 export type AuthorityOf = (request: ConfirmationRequest) => readonly Authority[]
@@ -68,12 +71,17 @@ export function createConfirmation(options: {
       const id = Buffer.from(options.random(9)).toString('hex')
       return store.transaction(tx => recordRequest(tx, id, question, clock()))
     },
+    wish(question) {
+      const id = Buffer.from(options.random(9)).toString('hex')
+      return store.transaction(tx => recordRequest(tx, id, { ...question, wish: true }, clock()))
+    },
     confirm: (id, caller, authority) =>
       store.transaction(async tx => {
         const at = clock()
         const request = await undecided(tx, id, at)
         await requireAuthority(tx, { request, caller, needed: authority(request), at })
-        await requireIndependent(tx, request, caller, at)
+        // Whose authority suffices alone decides alone; under four eyes nothing can be wished for.
+        if (request.wish !== true) await requireIndependent(tx, request, caller, at)
         requireFree(request, at)
         return decide(tx, request, caller, at, 'confirmed')
       }),
@@ -133,7 +141,7 @@ async function setSafeguard(
 async function recordRequest(
   tx: Tx,
   id: string,
-  { operation, input, caller, role }: Question,
+  { operation, input, caller, role, wish }: Question,
   at: number,
 ): Promise<ConfirmationRequest> {
   const text = confirmationInput(input)
@@ -141,15 +149,24 @@ async function recordRequest(
   let waiting = 0
   for (const request of await tx.confirmation.find({ party: caller.party, status: 'pending' }, { limit: 1000 })) {
     if (request.expiresAt <= at) await change(tx, { ...request, status: 'expired' }, 'confirmation-expired', {})
-    else if (request.inputHash === inputHash) return request
+    else if (request.inputHash === inputHash && request.wish === wish) return request
     else waiting++
   }
   if (waiting >= maxPending) throw new OnboardingError('too-many-requests', { party: caller.party, limit: maxPending })
   const { id: askedBy, party } = caller
   const terms = { operation, inputHash, askedBy, askedAs: callerText(caller), party, role, expiresAt: at + lifetime }
-  const request: ConfirmationRequest = { id, ...terms, input: text, askedAt: at, status: 'pending', version: 1 }
+  const kind = wish === true ? { wish } : {}
+  const request: ConfirmationRequest = {
+    id,
+    ...terms,
+    ...kind,
+    input: text,
+    askedAt: at,
+    status: 'pending',
+    version: 1,
+  }
   await tx.confirmation.insert(request)
-  await tx.append(streamName('confirmation', id), 0, [{ kind: 'confirmation-requested', body: terms }])
+  await tx.append(streamName('confirmation', id), 0, [{ kind: 'confirmation-requested', body: { ...terms, ...kind } }])
   return request
 }
 
@@ -187,7 +204,8 @@ async function requireAuthority(
 ): Promise<void> {
   requireOwn(caller, needed)
   const first = await standingOf(tables, request.askedBy, at)
-  if (first === undefined || first.ended || roleWith(first.roles, needed) === undefined) {
+  const could = first !== undefined && (request.wish === true || roleWith(first.roles, needed) !== undefined)
+  if (!could || first.ended) {
     throw new OnboardingError('request-void', { rule: 'access-ended', by: request.askedAs })
   }
 }

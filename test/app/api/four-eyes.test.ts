@@ -413,6 +413,12 @@ describe('four eyes', () => {
     }
   })
 
+  test('nothing that needs two people can be wished for instead', () => {
+    for (const [name, operation] of Object.entries<Operation>(api)) {
+      assert.ok(operation.askable === undefined || operation.fourEyes === undefined, name)
+    }
+  })
+
   test('are for anchors, decommissioning, handing over, transfer and the setting itself', () => {
     const guarded = (Object.keys(api) as OperationName[]).filter(
       name => (api[name] as Operation).fourEyes !== undefined,

@@ -97,6 +97,58 @@ describe('a solar panel: three organizations in one installation', () => {
     await assert.rejects(world.call('ownershipGrant', grant), /not-owner/)
   })
 
+  test('an authorized onboarder asks the owner, who grants it or does not [WP-R17]', async () => {
+    const card = solar.ownership.card()
+    const input = { body: { devices: [id], onboarder: { ...card, domains: [...card.domains] } } }
+    const ask = { body: { operation: 'ownershipGrant', input } }
+    assert.equal(await codeOf('sun-app', 'requestMake', ask), 'not-permitted')
+    const made = await world.call('requestMake', ask, tokens.get('household'))
+    assert.deepEqual([made.status, made.wish, made.party], ['pending', true, 'household'])
+    const params = { id: made.id }
+    // Neither he who asks, nor one without the authority; the owner is heard, and what he may at this site is asked as ever.
+    assert.equal(await codeOf('household', 'requestConfirm', { params }), 'not-permitted')
+    assert.equal(await codeOf('sun-app', 'requestConfirm', { params }), 'not-permitted')
+    assert.equal(await codeOf('solar', 'requestConfirm', { params }), 'not-owner')
+    const [shown] = (await world.call('requestList', { query: { status: 'failed' } }, tokens.get('household'))).items
+    assert.deepEqual([shown?.id, shown?.outcome], [made.id, 'not-owner'])
+    const other = await world.call('requestMake', ask, tokens.get('household'))
+    assert.equal(await codeOf('solar', 'requestDecline', { params: { id: other.id } }), 'done')
+    // Nothing else can be asked for, and nothing of a wrong form.
+    for (const operation of ['fourEyesSet', 'manufacturerTrust', 'ownershipOffer', 'toString', '']) {
+      assert.equal(await codeOf('household', 'requestMake', { body: { operation, input: {} } }), 'input-invalid')
+    }
+    const wrong = { operation: 'ownershipGrant', input: { body: { devices: [id] } } }
+    assert.equal(await codeOf('household', 'requestMake', { body: wrong }), 'input-invalid')
+    const params2 = { operation: 'ownershipGrant', input: { ...input, params: { id } } }
+    assert.equal(await codeOf('household', 'requestMake', { body: params2 }), 'input-invalid')
+  })
+
+  test('what the owner grants so is granted, in the name of both [WP-R17]', async () => {
+    const office = await openWorld({ services: { ownership: solar.ownership } })
+    try {
+      const { call, makeToken, services } = office
+      const household = (await makeToken('device-authorised-onboarder', undefined, 'household')).text
+      const owner = (await makeToken('device-owner', undefined, 'solar')).text
+      const domains = [Buffer.alloc(20, 7).toString('base64')]
+      const body = { devices: [id], onboarder: { id: 'fitter', name: 'Fitter', domains } }
+      const made = await call('requestMake', { body: { operation: 'ownershipGrant', input: { body } } }, household)
+      const done = await call('requestConfirm', { params: { id: made.id } }, owner)
+      assert.equal(done.status, 'done')
+      const unit = await factory.store.read(tables => tables.unit.get('B1-000001'))
+      assert.ok(unit?.domains.includes(domains[0]!))
+      const { events } = await services.store.feed({}, 1000)
+      const taken = events
+        .filter(({ kind }) => kind === 'action-taken')
+        .map(({ body }) => [body['operation'], body['party']])
+      assert.deepEqual(taken, [
+        ['requestMake', 'household'],
+        ['requestConfirm', 'solar'],
+      ])
+    } finally {
+      await office.close()
+    }
+  })
+
   test('each takes its own steps, and none of the others [WP-R18]', async () => {
     const permitted = async (event: string) =>
       (await answers('deviceStep', { params: { id }, body: { event } })).map(code => code !== 'not-permitted')

@@ -84,6 +84,7 @@ describe('every command', () => {
       'token list',
       'token revoke',
       'request list',
+      'request ask',
       'request confirm',
       'request decline',
       'four-eyes show',

@@ -11,6 +11,7 @@ export const RequestView = z.object({
   askedBy: z.string(),
   party: z.string(),
   role: Role,
+  wish: z.boolean().describe('Who asked may not do it himself; whoever may decides alone'),
   askedAt: Instant,
   expiresAt: Instant,
   status: z.enum(['pending', 'confirmed', 'done', 'failed', 'declined', 'expired']),
@@ -37,6 +38,22 @@ export const confirmationOperations = {
     authority: [...anyDeed, 'view.access'],
     query: Page.extend({ status: RequestView.shape.status.optional() }),
     reply: pageOf(RequestView),
+  },
+  requestMake: {
+    method: 'POST',
+    path: '/v1/requests',
+    summary: 'Ask somebody who may do it: an authorized onboarder the owner, to let another network onboard a device',
+    tag: 'confirmation',
+    authority: anyDeed,
+    body: z.strictObject({
+      operation: z.string().max(64).describe('Of this API, one that can be asked for'),
+      input: z.strictObject({
+        params: z.record(z.string(), z.unknown()).optional(),
+        query: z.record(z.string(), z.unknown()).optional(),
+        body: z.record(z.string(), z.unknown()).optional(),
+      }),
+    }),
+    reply: RequestView,
   },
   requestConfirm: {
     method: 'POST',

@@ -18,6 +18,8 @@ export interface Operation {
    * answers the authorities of which both people need one, or undefined when one person is enough.
    */
   readonly fourEyes?: true | ((input: FourEyesInput) => readonly Authority[] | undefined)
+  /** Who has one of these and none of `authority` may ask somebody who has (`requestMake`): not for what needs four eyes. */
+  readonly askable?: readonly Authority[]
   /** One member for each parameter of the path. Like query and body a strict object: unknown members are refused. */
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject

@@ -126,6 +126,7 @@ export const ownershipOperations = {
     summary: 'Let another network onboard devices of ours',
     tag,
     authority: ['authorisation.grant'],
+    askable: ['device.onboard@own-network'],
     body: z.strictObject({ devices: Devices, onboarder: PartyCard, send: Send }),
     reply: Requested,
   },

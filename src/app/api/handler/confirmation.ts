@@ -2,13 +2,15 @@ import { roleWith } from '../../../domain/authority.ts'
 import type { ConfirmationRequest } from '../../../domain/confirmation.ts'
 import { errorCatalogue, isErrorCode, OnboardingError } from '../../../domain/error.ts'
 import type { RequestView } from '../contract/confirmation.ts'
-import { api } from '../contract.ts'
+import type { Operation } from '../contract/operation.ts'
+import { api, type OperationName } from '../contract.ts'
 import { knownFailure } from '../failure.ts'
 import { confirmingAuthority } from '../four-eyes.ts'
+import { nestedInput } from '../input.ts'
 import type { ApiServices, Call, Handlers } from '../service.ts'
 import { instant, instants, pageView } from '../view.ts'
 
-type Names = 'requestList' | 'requestConfirm' | 'requestDecline' | 'fourEyesShow' | 'fourEyesSet'
+type Names = 'requestList' | 'requestMake' | 'requestConfirm' | 'requestDecline' | 'fourEyesShow' | 'fourEyesSet'
 
 /** @param run does what a request asks for, without asking a third person */
 export function confirmationHandlers(
@@ -27,6 +29,19 @@ export function confirmationHandlers(
           all || request.party === caller?.party || roleWith(roles, confirmingAuthority(request)) !== undefined,
       )
       return { ...page, items: items.map(request => requestView(request, clock())) }
+    },
+    async requestMake({ body: { operation, input } }, call) {
+      const caller = callerOf(call)
+      const known = askableOperation(operation)
+      const role = roleWith(caller.roles, known.askable ?? [])
+      if (role === undefined) {
+        throw new OnboardingError('not-permitted', {
+          role: caller.roles.join(', '),
+          needed: known.askable?.join(' or ') ?? '',
+        })
+      }
+      const checked = nestedInput(known, input)
+      return requestView(await confirmation.wish({ operation, input: checked, caller, role }), clock())
     },
     async requestConfirm({ params: { id } }, call) {
       const request = await confirmation.confirm(id, callerOf(call), confirmingAuthority)
@@ -65,11 +80,21 @@ function callerOf({ caller }: Call) {
   return caller
 }
 
+/** Throws OnboardingError `input-invalid` for what cannot be asked for, as what needs two people to begin with. */
+function askableOperation(name: string): Operation {
+  const known: Operation | undefined = Object.hasOwn(api, name) ? api[name as OperationName] : undefined
+  if (known?.askable === undefined || known.fourEyes !== undefined) {
+    const askable = Object.entries<Operation>(api).filter(([, each]) => each.askable !== undefined)
+    throw new OnboardingError('input-invalid', { field: 'operation', rule: askable.map(([each]) => each).join(', ') })
+  }
+  return known
+}
+
 function requestView(request: ConfirmationRequest, at: number): RequestView {
-  const { id, operation, input, inputHash, askedAs, party, role, askedAt, expiresAt, status } = request
+  const { id, operation, input, inputHash, askedAs, party, role, askedAt, expiresAt, status, wish = false } = request
   const { decidedAs, decidedAt, outcome } = request
   return {
-    ...{ id, operation, input: JSON.parse(input), inputHash, askedBy: askedAs, party, role },
+    ...{ id, operation, input: JSON.parse(input), inputHash, askedBy: askedAs, party, role, wish },
     askedAt: instant(askedAt),
     expiresAt: instant(expiresAt),
     status: status === 'pending' && expiresAt <= at ? 'expired' : status,
