@@ -416,6 +416,9 @@ describe('four eyes', () => {
   test('nothing that needs two people can be wished for instead', () => {
     for (const [name, operation] of Object.entries<Operation>(api)) {
       assert.ok(operation.askable === undefined || operation.fourEyes === undefined, name)
+      const may: readonly string[] = api.requestMake.authority
+      for (const each of operation.askable ?? [])
+        assert.ok(may.includes(each), `${name}: requestMake is not for ${each}`)
     }
   })
 

@@ -44,7 +44,7 @@ export const confirmationOperations = {
     path: '/v1/requests',
     summary: 'Ask somebody who may do it: an authorized onboarder the owner, to let another network onboard a device',
     tag: 'confirmation',
-    authority: anyDeed,
+    authority: ['device.onboard@own-network'],
     body: z.strictObject({
       operation: z.string().max(64).describe('Of this API, one that can be asked for'),
       input: z.strictObject({
