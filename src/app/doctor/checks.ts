@@ -3,6 +3,7 @@ import { backup } from './check/backup.ts'
 import { caller } from './check/caller.ts'
 import { certificates } from './check/certificates.ts'
 import { clock } from './check/clock.ts'
+import { component } from './check/component.ts'
 import { credentialExpiry } from './check/credential-expiry.ts'
 import { crl } from './check/crl.ts'
 import { dataDirectory } from './check/data-directory.ts'
@@ -61,5 +62,6 @@ export const checks: readonly Check[] = [
   deviceWaiting,
   deviceStuck,
   deviceRefused,
+  component,
   credentialExpiry,
 ]
