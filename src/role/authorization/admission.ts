@@ -8,7 +8,7 @@ import { onboardingMoves } from '../../domain/lifecycle-onboarding.ts'
 import { type DeviceTerms, factsHash, type PolicyBasis, type PolicyFacts, termsOf } from '../../domain/policy.ts'
 import type { Clock, Store } from '../../domain/port.ts'
 import type { RecallRecord } from '../../domain/recall.ts'
-import { recallsOf } from '../supply-chain/recall-check.ts'
+import { recallsAmong, recallsInForce } from '../supply-chain/recall-check.ts'
 import { deviceFacts, policyNote } from './fact.ts'
 import { violated } from './invariant.ts'
 import type { LoadedPolicies, PolicyFailure, PolicyPoint } from './policy-point.ts'
@@ -41,11 +41,15 @@ export function createAdmission(
       store.transaction(async tx => {
         const { manufacturer, serial } = request.identity
         const id = deviceId(manufacturer, serial)
-        const [known, trusted] = await Promise.all([tx.device.get(id), tx.manufacturer.get(manufacturer)])
+        // The device first: of two processes the later one then finds what the other wrote.
+        const [known, trusted, inForce] = await Promise.all([
+          tx.device.get(id),
+          tx.manufacturer.get(manufacturer),
+          recallsInForce(tx, manufacturer),
+        ])
         // Who identified the device may not have heard yet what was decided at another process.
         if (trusted === undefined) throw new OnboardingError('idevid-untrusted', { manufacturer })
-        // After the device: of two processes the later one then finds what the other wrote.
-        const recalls = await recallsOf(tx, { manufacturer, serial, model: known?.model ?? '' })
+        const recalls = await recallsAmong(tx, { manufacturer, serial, model: known?.model ?? '' }, inForce)
         const policies = await point.active(tx)
         const events = proceedings(known, request, clock(), { policy, policies, recalls })
         if (events.list.length === 0) return events.decision

@@ -12,15 +12,30 @@ const lists = new Recent<ReadonlySet<string>>(16)
 
 /** Recalls in force that hit a device. The record is asked each time: what was imported elsewhere counts here at once. */
 export async function recallsOf(tables: Tables, device: Recallable): Promise<readonly RecallRecord[]> {
-  const { manufacturer } = device
-  const hits: RecallRecord[] = []
+  return recallsAmong(tables, device, await recallsInForce(tables, device.manufacturer))
+}
+
+/** All of a manufacturer; mostly none. */
+export async function recallsInForce(tables: Tables, manufacturer: string): Promise<readonly RecallRecord[]> {
+  const found: RecallRecord[] = []
   for (let after = ''; ; ) {
     const page = await tables.recall.find({ manufacturer, status: 'in-force' }, { after })
-    for (const recall of page) if (await isRecalledBy(tables, device, recall)) hits.push(recall)
+    found.push(...page)
     const last = page.at(-1)
-    if (last === undefined || page.length < 100) return hits
+    if (last === undefined || page.length < 100) return found
     after = last.id
   }
+}
+
+/** For whoever has asked for them together with something else, which spares a way to the database. */
+export async function recallsAmong(
+  tables: Tables,
+  device: Recallable,
+  recalls: readonly RecallRecord[],
+): Promise<readonly RecallRecord[]> {
+  const hits: RecallRecord[] = []
+  for (const recall of recalls) if (await isRecalledBy(tables, device, recall)) hits.push(recall)
+  return hits
 }
 
 /** Whether a recall names the device, by its serial number or its model. */
