@@ -24,6 +24,9 @@ export const postures = ['unknown', 'good', 'suspect'] as const
 
 export type Posture = (typeof postures)[number]
 
+/** Work that follows a statement of posture: `{ device }`, to be enqueued with it. Whether the device may stay is decided then. */
+export const postureTopic = 'policy-posture'
+
 /** Everything that a decision rests on; kept in the record beside it. Plain JSON. */
 export type PolicyFacts = {
   /** Id of the device at this site. */

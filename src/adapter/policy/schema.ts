@@ -19,7 +19,7 @@ entity Device in [Model, Manufacturer] = {
   model: String,
   // "expected" on a manifest, "approved" by a person, or "waiting" for one.
   standing: String,
-  // Whether a declaration names an owner; it then names one of this site, or the device is refused before any policy.
+  // Whether a declaration names an owner: this site's, or one that lets it onboard. Else it is refused before any policy.
   ownershipDeclared: Bool,
   owner?: Owner,
   // State of the device's life, as US.INS or US.COM.

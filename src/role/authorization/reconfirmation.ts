@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
 import type { Device, DeviceEvent } from '../../domain/device.ts'
-import { type Posture, termsOf } from '../../domain/policy.ts'
+import { type Posture, postureTopic, termsOf } from '../../domain/policy.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
 import type { Revocation } from '../onboarding/revocation.ts'
@@ -76,6 +76,7 @@ export function createReconfirmations(options: ReconfirmationOptions): Reconfirm
     },
     start: cause => store.transaction(tx => begin(tx, cause)),
     async run() {
+      await followPostures(options)
       const last = await reconfirmations.progress()
       const age = clock() - (last?.finishedAt ?? 0)
       // A clock that was years ahead must not put it off for years.
@@ -92,11 +93,16 @@ export function createReconfirmations(options: ReconfirmationOptions): Reconfirm
     },
     async statePosture(id, { posture, by, reason }) {
       const body = reason === undefined || reason === '' ? { posture, by } : { posture, by, reason }
-      const stated = await store.transaction(tx =>
-        recordOnDevice(tx, id, ({ posture: before = 'unknown' }) =>
-          before === posture ? [] : [{ kind: 'posture-stated', body }],
-        ),
-      )
+      const stated = await store.transaction(async tx => {
+        let news = false
+        const device = await recordOnDevice(tx, id, ({ posture: before = 'unknown' }) => {
+          news = before !== posture
+          return news ? [{ kind: 'posture-stated', body }] : []
+        })
+        // Should this process die before it has decided.
+        if (news) await tx.enqueue(postureTopic, { device: id })
+        return device
+      })
       if (!isIn(stated)) return stated
       await publishing(options, [stated], async (tx, policies, record) => {
         // On other facts than before, so it is on record even when the answer is the same.
@@ -106,6 +112,25 @@ export function createReconfirmations(options: ReconfirmationOptions): Reconfirm
     },
   }
   return reconfirmations
+}
+
+/** Devices that something was stated about, by whomever. */
+async function followPostures(options: ReconfirmationOptions): Promise<void> {
+  const { store } = options
+  for (;;) {
+    const items = await store.claim(postureTopic, groupSize)
+    for (const { id, body } of items) {
+      const { device } = body as { readonly device: string }
+      const known = await store.read(tables => tables.device.get(device))
+      if (known !== undefined && isIn(known)) {
+        await publishing(options, [known], (tx, policies, record) =>
+          reconfirm(tx, device, { ...options, policies }, record),
+        )
+      }
+      await store.settle(id, 'done')
+    }
+    if (items.length < groupSize) return
+  }
 }
 
 /** What one group adds. */

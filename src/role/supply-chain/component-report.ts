@@ -8,6 +8,7 @@ import {
 import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
+import { postureTopic } from '../../domain/policy.ts'
 import type { Clock, Endpoint, EndpointRequest, Log, Store, Tables } from '../../domain/port.ts'
 import type { CredentialCheck } from '../onboarding/credential-holder.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
@@ -64,13 +65,18 @@ async function hear(
   if (holder === undefined) throw new OnboardingError('credential-required')
   limit(holder.device)
   const stated = withCodes(codes, () => decodeComponents(body))
-  return store.transaction(tx =>
-    recordOnDevice(tx, holder.device, async device => {
+  return store.transaction(async tx => {
+    let suspect = false
+    const next = await recordOnDevice(tx, holder.device, async device => {
       checkStanding(device)
       await checkRecall(tx, device)
-      return statement(device, stated, await referenceOf(tx, device), clock())
-    }),
-  )
+      const events = statement(device, stated, await referenceOf(tx, device), clock())
+      suspect = events.some(({ kind }) => kind === 'posture-stated')
+      return events
+    })
+    if (suspect) await tx.enqueue(postureTopic, { device: holder.device })
+    return next
+  })
 }
 
 /** Undefined when there is none, and while its manifest is still being imported. */

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { OnboardingError } from '../../../src/domain/error.ts'
+import { postureTopic } from '../../../src/domain/policy.ts'
 import { explainDecision } from '../../../src/role/authorization/explanation.ts'
 import { failureSetting } from '../../../src/role/authorization/policy-point.ts'
 import { previewPolicies } from '../../../src/role/authorization/preview.ts'
 import { profiles } from '../../../src/role/authorization/profile/profile.ts'
+import { recordOnDevice } from '../../../src/role/onboarding/device-record.ts'
 import { everything, expected, type Gate, inside, withGate } from './gate.ts'
 
 const noOld = `${everything}@id("no-old") @advice("No longer supported.") forbid(principal, action == Action::"stay", resource) when { principal.model == "Old" };`
@@ -113,6 +115,21 @@ describe('the right to stay', () => {
       const setting = await gate.store.read(tables => tables.setting.get(failureSetting))
       assert.equal((setting?.value as { policy: string } | undefined)?.policy, 'sum')
       assert.ok(gate.log.lines.some(({ level, facts }) => level === 'error' && facts['policy'] === 'sum'))
+    }))
+
+  test('follows what others state of a device, also after a crash', () =>
+    withGate(async gate => {
+      const id = await inside(gate.store, 'A1')
+      await gate.activate(profiles.enterprise)
+      await gate.reconfirmations.run()
+      // As the comparison of components does it: the statement, and the work that follows, in one transaction.
+      await gate.store.transaction(async tx => {
+        const body = { posture: 'suspect', by: 'comparison of components' } as const
+        await recordOnDevice(tx, id, () => [{ kind: 'posture-stated', body }])
+        await tx.enqueue(postureTopic, { device: id })
+      })
+      await gate.process().reconfirmations.run()
+      assert.equal((await gate.device(id))?.stay?.verdict, 'refuse')
     }))
 
   test('follows the posture of the device at once', () =>
