@@ -94,6 +94,8 @@ export interface Site {
   readonly handOver: HandOverService
   /** Pulls the feeds of manufacturers. */
   readonly feedWork: Worker
+  /** How others reach the listener for revocation lists and OCSP, if there is one. */
+  readonly statusUrl?: string
   readonly policy: AdmissionPolicy
   readonly policies: SitePolicies
   readonly clock: Clock
@@ -237,6 +239,7 @@ async function assemble(
     get authority() {
       return own.authority
     },
+    ...(options.status === undefined ? {} : { statusUrl: options.status.url }),
     access,
     confirmation: createConfirmation({ store, clock, random }),
     callers: createCallerDirectory({

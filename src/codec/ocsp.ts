@@ -43,6 +43,12 @@ export interface OcspRequest {
   readonly nonce?: Uint8Array
 }
 
+/** What one who relies on certificates asks, unsigned. */
+export function encodeOcspRequest(certificates: readonly CertID[]): Buffer {
+  const requestList = certificates.map(reqCert => ({ reqCert }))
+  return encode(SignedOcspRequest, { tbsRequest: { version: 0, requestList } })
+}
+
 /** A request for a network has one or two; a relying party with a whole list can ask twice. */
 const maxCertificates = 16
 const LIMITS = { size: 0x2000, depth: 12, count: 600 }

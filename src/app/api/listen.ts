@@ -71,6 +71,7 @@ export function apiServices(site: Site): ApiServices {
     place: {
       data: site.data,
       host: site.host,
+      ...(site.statusUrl === undefined ? {} : { statusUrl: site.statusUrl }),
       get issuers() {
         return site.authority.generations.flatMap(({ issuer }) => issuer?.name ?? [])
       },

@@ -50,6 +50,8 @@ export interface SitePlace {
   readonly host: string
   /** Names of the issuing authorities whose keys are here, newest first. */
   readonly issuers: readonly string[]
+  /** How others reach OCSP, if there is any. */
+  readonly statusUrl?: string
 }
 
 /** The certification authority of the site. */

@@ -20,6 +20,7 @@ import { keyProtection } from './check/key-protection.ts'
 import { ledger } from './check/ledger.ts'
 import { masa } from './check/masa.ts'
 import { nodeVersion } from './check/node-version.ts'
+import { ocsp } from './check/ocsp.ts'
 import { onboardingPort } from './check/onboarding-port.ts'
 import { orphan } from './check/orphan.ts'
 import { outbox } from './check/outbox.ts'
@@ -51,6 +52,7 @@ export const checks: readonly Check[] = [
   issuerKeys,
   onboardingPort,
   crl,
+  ocsp,
   trust,
   masa,
   feed,

@@ -1,6 +1,7 @@
 import { lstat, readdir, readFile, stat, statfs } from 'node:fs/promises'
 import { request } from 'node:https'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { probeMasa } from '../../adapter/http/masa-probe.ts'
 import { encodePem } from '../../codec/pem.ts'
 
@@ -32,6 +33,8 @@ export interface Host {
   lockHolder(path: string): Promise<number | undefined>
   /** Whether a MASA answers, by the rules of onboarding; see `probeMasa`. */
   masa: typeof probeMasa
+  /** One POST over plain HTTP, of what is signed in itself. */
+  post(url: string, body: Uint8Array, type: string): Promise<{ readonly status: number; readonly body: Buffer }>
   /** One GET over TLS, whose server has to stand below `root`; under whatever name it was reached. */
   get(place: {
     readonly host: string
@@ -63,6 +66,13 @@ export const thisHost: Host = {
   },
   lockHolder,
   masa: probeMasa,
+  async post(url, body, type) {
+    const signal = AbortSignal.timeout(patience)
+    const headers = { 'content-type': type }
+    const sent = Buffer.from(body)
+    const answer = await fetch(url, { method: 'POST', body: sent, headers, signal, redirect: 'manual' })
+    return { status: answer.status, body: await collect(Readable.from(answer.body ?? [])) }
+  },
   get: ({ host, port, path, root }) =>
     new Promise((resolve, reject) => {
       const asked = request({

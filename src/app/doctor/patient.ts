@@ -19,6 +19,9 @@ export interface Running {
   readonly root: Certificate
   /** Issuing authorities whose keys are here: they make revocation lists. */
   readonly issuers: readonly string[]
+  readonly issuing: Certificate
+  /** How others reach OCSP, if there is any: it stands in credentials. */
+  readonly statusUrl?: string
 }
 
 export interface ExaminationTerms {

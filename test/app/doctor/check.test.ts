@@ -294,46 +294,6 @@ describe('time', () => {
   })
 })
 
-describe('revocation', () => {
-  test('a list that is not served', () =>
-    breaks(
-      'crl',
-      ({ machine }) => {
-        const get = machine.get
-        machine.get = async place => ({ ...(await get(place)), status: place.path.startsWith('/crl/') ? 503 : 200 })
-      },
-      { status: 'fail', finding: /HTTP 503/, action: /mooring up/ },
-    ))
-
-  test('a list from before a revocation', () =>
-    breaks(
-      'crl',
-      async ward => {
-        const old = await ward.revocation.crl()
-        await ward.revocation.revoke(await ward.credential(await ward.device('CL2-1')), 'keyCompromise', 'test')
-        const get = ward.machine.get
-        ward.machine.get = async place =>
-          place.path.startsWith('/crl/') ? { ...(await get(place)), body: old } : get(place)
-      },
-      { status: 'fail', finding: /1 revoked credential not on the list/, action: /log of the site/ },
-    ))
-
-  test('a list that ended while the site was stopped', async () => {
-    const ward = await openWard()
-    try {
-      await ward.revocation.revoke(await ward.credential(await ward.device('CL2-1')), 'keyCompromise', 'test')
-      ward.changes.running = undefined
-      assert.equal(statuses(await ward.examine())['crl'], 'ok')
-      ward.pass(2 * day)
-      const crl = (await ward.examine()).checks.find(({ id }) => id === 'crl')
-      assert.equal(crl?.status, 'warn')
-      assert.match(crl?.action ?? '', /mooring up/)
-    } finally {
-      await ward.close()
-    }
-  })
-})
-
 describe('people', () => {
   test('no administrator', () =>
     breaks(

@@ -11,11 +11,12 @@ import { keySigner } from '../../../src/crypto/signer.ts'
 import type { StoreCondition } from '../../../src/domain/condition.ts'
 import { type DeviceEvent, deviceId, evolveDevice } from '../../../src/domain/device.ts'
 import { streamName } from '../../../src/domain/event.ts'
-import type { Store } from '../../../src/domain/port.ts'
+import type { Endpoint, Store } from '../../../src/domain/port.ts'
 import { type Access, createAccess } from '../../../src/role/authorization/access.ts'
 import { type SiteAuthority, setUpAuthority } from '../../../src/role/onboarding/authority.ts'
 import { recordOnDevice } from '../../../src/role/onboarding/device-record.ts'
 import { createCredentialIssuer } from '../../../src/role/onboarding/network-credential.ts'
+import { createOcsp, ocspPath } from '../../../src/role/onboarding/ocsp.ts'
 import { createRevocation, defaultCrlValidity, type Revocation } from '../../../src/role/onboarding/revocation.ts'
 import { trustManufacturer } from '../../../src/role/supply-chain/trust.ts'
 import { openMaker } from '../../attack/maker.ts'
@@ -33,6 +34,7 @@ export interface Machine {
   lockHolder: number | undefined
   masa: Host['masa']
   get: Host['get']
+  post: Host['post']
 }
 
 /** A sound site with everything that a test may break. */
@@ -82,7 +84,8 @@ export async function openWard(): Promise<Ward> {
   const maker = await openMaker('fjord')
   const masaUrl = 'https://masa.fjord.example'
   await trustManufacturer({ store, clock }, { name: 'fjord', anchors: [maker.root.certificate.der], masaUrl }, 'test')
-  const machine = soundMachine({ authority, revocation })
+  const ocsp = createOcsp({ ...setup, authority: () => authority })
+  const machine = soundMachine({ authority, revocation, ocsp })
   const changes: Ward['changes'] = {}
   const saying: Ward['saying'] = said => ({
     read: work => store.read(work),
@@ -105,6 +108,8 @@ export async function openWard(): Promise<Ward> {
     root,
     registrar: registrar.certificate,
     issuers: [issuing.name],
+    issuing: issuing.certificate,
+    statusUrl: 'http://gateway:8480',
   }
   return {
     opened,
@@ -140,9 +145,13 @@ export async function openWard(): Promise<Ward> {
   }
 }
 
-function soundMachine({ authority, revocation }: Pick<Ward, 'authority' | 'revocation'>): Machine {
+function soundMachine({
+  authority,
+  revocation,
+  ocsp,
+}: Pick<Ward, 'authority' | 'revocation'> & { readonly ocsp: Endpoint }): Machine {
   const backup = { format: 'mooring-last-backup 1', at: start - 3_600_000, directory: '/mnt/safe/1' }
-  const labels = ['root', 'issuing-1', 'registrar-1', 'ledger']
+  const labels = ['root', 'issuing-1', 'registrar-1', 'ledger', 'ocsp-issuing-1-1']
   const all = [
     file(data, { kind: 'directory', mode: 0o700 }),
     file(`${data}/site.json`, { text: '{}' }),
@@ -159,6 +168,18 @@ function soundMachine({ authority, revocation }: Pick<Ward, 'authority' | 'revoc
     disk: { free: 50e9, total: 100e9 },
     lockHolder: undefined,
     masa: async () => ({ status: 404, date: start }),
+    async post(_, body) {
+      const peer = { address: '127.0.0.1', certificates: [], localCertificate: body, connection: '' }
+      const asked = {
+        method: 'POST',
+        path: ocspPath,
+        headers: {},
+        body,
+        peer: { ...peer, channelBinding: () => undefined },
+      }
+      const reply = await ocsp.handle(asked)
+      return { status: reply?.status ?? 404, body: Buffer.from(reply?.body ?? '') }
+    },
     async get({ path }) {
       const { certificate } = authority.registrar
       const body = path.startsWith('/crl/') ? await revocation.crl() : Buffer.from('')
@@ -179,6 +200,7 @@ function hostOf(machine: Machine): Host {
     lockHolder: async () => machine.lockHolder,
     masa: (...asked) => machine.masa(...asked),
     get: place => machine.get(place),
+    post: (...asked) => machine.post(...asked),
   }
 }
 
