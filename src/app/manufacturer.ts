@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { createFeedClient } from '../adapter/http/feed-client.ts'
 import { listenTls } from '../adapter/http/tls-endpoint.ts'
+import { sealDeclarations } from '../adapter/store/sealed.ts'
 import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
@@ -60,7 +61,8 @@ export interface ManufacturerSite {
 export async function openManufacturerSite(options: ManufacturerSiteOptions): Promise<ManufacturerSite> {
   const { data, log, passphrase, clock = Date.now, random = randomBytes } = options
   const storeUrl = options.storeUrl ?? `sqlite:${join(data, 'manufacturer.db')}`
-  const { keys, store } = await openRecord({ data, storeUrl, passphrase, clock, log })
+  const { keys, store: plain, sealKey } = await openRecord({ data, storeUrl, passphrase, clock, log })
+  const store = sealDeclarations(plain, sealKey)
   try {
     return await assemble(options, { keys, store, clock, random })
   } catch (error) {

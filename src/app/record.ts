@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto'
+import { hash, hkdfSync } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openFileKeyStore } from '../adapter/key/file.ts'
 import { openStore } from '../adapter/store/open.ts'
-import type { Secret } from '../crypto/secret.ts'
+import { Secret } from '../crypto/secret.ts'
 import { establishKey, type KeyStore, type Signer } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
 import type { Clock, Log, Store, Tx } from '../domain/port.ts'
@@ -23,6 +23,8 @@ export interface RecordOptions {
 export interface PartyRecord {
   readonly keys: KeyStore
   readonly store: Store
+  /** Seals what only this party may read. As secret as its keys, and lost with them. */
+  readonly sealKey: Secret
 }
 
 /** Opens or begins a party's record. Throws OnboardingError `keys-differ`, `store-…`, and KeyStoreError. */
@@ -34,11 +36,23 @@ export async function openRecord({ data, storeUrl, passphrase, clock, log }: Rec
   const store = await openStore(storeUrl, { signer: ledger, clock, log })
   try {
     await requireOurs(store, ledger)
-    return { keys, store }
+    return { keys, store, sealKey: await sealKeyOf(keys) }
   } catch (error) {
     await store.close()
     throw error
   }
+}
+
+/** From the key of the ledger, which all processes of a party share: it is there as long as the record is. */
+async function sealKeyOf(keys: KeyStore): Promise<Secret> {
+  const ledger = await keys.tlsKey?.('ledger')
+  if (ledger === undefined) throw new OnboardingError('issuer-key-missing', { label: 'ledger' })
+  const pkcs8 = ledger.export({ type: 'pkcs8', format: 'der' })
+  const derived = Buffer.from(hkdfSync('sha256', pkcs8, '', 'mooring sealed declarations 1', 32))
+  const key = new Secret(derived)
+  pkcs8.fill(0)
+  derived.fill(0)
+  return key
 }
 
 /** Names the key that signs checkpoints: by it processes that share a record know that they share the keys, too. */

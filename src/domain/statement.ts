@@ -193,8 +193,9 @@ export function statedView(noun: StatedNoun, record: Members): Members {
     return { ...record, crlHashes, removed: removedAt !== undefined }
   }
   if (noun !== 'unit') return record
-  const declarationHash = typeof declaration === 'string' ? hash('sha256', declaration) : undefined
-  return { ...record, withdrawn: withdrawnAt !== undefined, declarationHash }
+  // A sealed one says what it is sealed as.
+  const plain = typeof declaration === 'string' ? hash('sha256', declaration) : undefined
+  return { ...record, withdrawn: withdrawnAt !== undefined, declarationHash: record['declarationHash'] ?? plain }
 }
 
 /** Of base64 text. */

@@ -5,7 +5,7 @@ import { decodeDeclaration } from '../../../src/domain/declaration.ts'
 import { openDeclaration } from '../../../src/domain/declaration-cms.ts'
 import { verifyDeclarationHistory } from '../../../src/domain/ownership.ts'
 import { openManifest } from '../../../src/role/supply-chain/manifest.ts'
-import { now } from '../factory/factory.ts'
+import { Crash, now, PowerCut } from '../factory/factory.ts'
 import { day, type OwnershipWorld, openOwnershipWorld, party, serialOf, type TestParty } from './ownership-world.ts'
 
 describe('the ownership service of a manufacturer', () => {
@@ -21,7 +21,7 @@ describe('the ownership service of a manufacturer', () => {
       TestParty,
       TestParty,
     ]
-    world = await openOwnershipWorld(alice, 20)
+    world = await openOwnershipWorld(alice, 70)
   })
   after(async () => {
     const verdict = await world.factory.store.verify()
@@ -155,6 +155,22 @@ describe('the ownership service of a manufacturer', () => {
       ['Acme', 'alice', 'bob', 'carol', 'alice'],
     )
     assert.deepEqual(verifyDeclarationHistory(history), decodeDeclaration(decodeJws(Buffer.from(all.at(-1)!)).payload))
+  })
+
+  it('sells a house of fifty whole, wherever the power is cut', async () => {
+    const house = Array.from({ length: 50 }, next)
+    for (const after of [false, true]) {
+      const [from, to] = after ? [bob, carol] : [alice, bob]
+      const offer = await world.offer(from, house)
+      await world.service.apply(offer.bytes)
+      const accept = await world.accept(to, offer)
+      const cut = new PowerCut(0, after).store(world.factory.store)
+      await assert.rejects(world.over(cut).apply(accept), Crash)
+      const owners = await Promise.all(house.map(async serial => (await world.unit(serial)).owner))
+      assert.deepEqual(new Set(owners), new Set([after ? to.id : from.id]))
+      assert.equal((await open((await world.service.apply(accept)).manifest)).units.length, 50)
+      for (const serial of house) assert.equal((await world.unit(serial)).owner, to.id)
+    }
   })
 
   it('lets an offer run out', async () => {
