@@ -120,6 +120,7 @@ export const lifecycleOperations = {
     summary: 'Record that a decommissioned device was seen reset to its birth credential',
     tag: 'lifecycle',
     authority: ['device.decommission'],
+    fourEyes: true,
     params: DevicePath,
     body: z.strictObject({ reason: Reason }),
     reply: DeviceView,
