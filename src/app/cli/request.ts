@@ -133,7 +133,7 @@ function requestText(request: RequestView): string {
   return facts([
     ['request', id],
     ['what', operation],
-    ...Object.entries(input).map(([part, value]) => [`  ${part}`, JSON.stringify(value)] as const),
+    ...Object.entries(input).flatMap(([part, value]) => members(part, value)),
     ['asked by', askedBy],
     ['', `${party}, as ${role}`],
     ['asked', moment(askedAt)],
@@ -145,6 +145,17 @@ function requestText(request: RequestView): string {
   ])
 }
 
+/** Every member on a line of its own: a long one must not push another out of sight. */
+function members(part: string, value: unknown): (readonly [string, string])[] {
+  if (typeof value !== 'object' || value === null) return [[`  ${part}`, shortened(value)]]
+  return Object.entries(value).map(([name, each]) => [`  ${part} ${name}`, shortened(each)])
+}
+
+function shortened(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return text.length <= 60 ? text : `${text.slice(0, 36)}… (${text.length}; whole with --json)`
+}
+
 function answerFact(part: string, value: unknown, n: number): readonly [string, string] {
-  return [n === 0 ? 'answer' : '', `${part} ${typeof value === 'string' ? value : JSON.stringify(value)}`]
+  return [n === 0 ? 'answer' : '', `${part} ${shortened(value)}`]
 }
