@@ -5,7 +5,7 @@ import { issueRecall, liftRecall } from '../../role/factory/recall.ts'
 import { defined } from '../defined.ts'
 import { type Cli, choice, collected, described } from './command.ts'
 import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
-import { writeOutputFile } from './file.ts'
+import { requireAbsent, writeOutputFile } from './file.ts'
 import { facts } from './table.ts'
 
 interface RecallOptions extends FactoryOptions {
@@ -51,6 +51,8 @@ export function recallCommand(cli: Cli, command: Command): void {
             rule: 'either --lift alone, or what is recalled: --serial, --batch, --model',
           })
         }
+        // A notice that was signed has its number, whether or not its file could be written.
+        await requireAbsent(out)
         const words = { reason, ...defined({ note, reference }) }
         const subject = defined({ serials: serial, batches: batch, models: model, recall: change })
         const { file, recall, number, serials } = await inFactory(task, ({ site }) =>

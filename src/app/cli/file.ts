@@ -43,6 +43,15 @@ export async function readCertificatesPem(paths: readonly string[]): Promise<str
   return files.flat().map(der => encodePem('CERTIFICATE', der))
 }
 
+/** Before something is done that cannot be done twice for want of a place for its file. Throws OnboardingError `file-exists`. */
+export async function requireAbsent(path: string): Promise<void> {
+  const there = await stat(path).then(
+    () => true,
+    () => false,
+  )
+  if (there) throw new OnboardingError('file-exists', { path, reason: 'EEXIST' })
+}
+
 /** Writes a file that is not there yet. Throws OnboardingError `file-exists`, `file-unwritable`. */
 export async function writeOutputFile(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
   try {

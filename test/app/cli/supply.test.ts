@@ -82,6 +82,7 @@ describe('purchases and recalls on the command line', { concurrency: 1 }, () => 
     const out = ['--reason', 'vulnerability', '--reference', 'FJ-7', '--out']
     const issued = await shell.do('factory', 'recall', '--serial', 'CL2-000001', ...out, file('recall.jws'))
     await refused('input-invalid', ['factory', 'recall', ...out, file('none.jws')])
+    await refused('file-exists', ['factory', 'recall', '--serial', 'CL2-000002', ...out, file('recall.jws')])
     const preview = await shell.do('recall', 'import', file('recall.jws'), '--dry-run')
     assert.deepEqual([preview['hits'], preview['credentialed']], [1, 1])
     assert.deepEqual((await shell.do('recall', 'list'))['items'], [])

@@ -6,6 +6,7 @@ import { memoryKeyStore } from '../../../src/adapter/key/memory.ts'
 import { decodeCertificateList } from '../../../src/codec/crl.ts'
 import { encodeName } from '../../../src/codec/x509/name.ts'
 import { createCsr } from '../../../src/crypto/csr.ts'
+import { signJws } from '../../../src/crypto/jws.ts'
 import { generateKey } from '../../../src/crypto/key.ts'
 import { keySigner } from '../../../src/crypto/signer.ts'
 import type { AdmissionDecision } from '../../../src/domain/admission.ts'
@@ -20,9 +21,10 @@ import { buyerCard, sellUnits, shipmentManifest } from '../../../src/role/factor
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
 import { createCredentialIssuer, openCsr } from '../../../src/role/onboarding/network-credential.ts'
 import { createRevocation, defaultCrlValidity, type Revocation } from '../../../src/role/onboarding/revocation.ts'
+import { openFeedNotice } from '../../../src/role/supply-chain/feed-message.ts'
 import { expectDevice, importManifest } from '../../../src/role/supply-chain/import.ts'
 import { importRecall } from '../../../src/role/supply-chain/recall-import.ts'
-import { openRecall, signRecall } from '../../../src/role/supply-chain/recall-notice.ts'
+import { openRecall, recallType, signRecall } from '../../../src/role/supply-chain/recall-notice.ts'
 import { previewRecall } from '../../../src/role/supply-chain/recall-preview.ts'
 import { runRecallWork } from '../../../src/role/supply-chain/recall-work.ts'
 import { trustManufacturer } from '../../../src/role/supply-chain/trust.ts'
@@ -370,6 +372,24 @@ describe('what is no recall', () => {
       }
       assert.throws(() => openRecall(Buffer.alloc(9 * 0x10_0000), trust), refused('manifest-too-large'))
       assert.equal(await site.read(tables => tables.recall.count()), 0)
+    }))
+
+  test('of arbitrary bytes, whole and behind a true signature, nothing but OnboardingError comes out', () =>
+    withScene(async ({ factory }) => {
+      const { manifest } = factory.manufacturer
+      const trust = { anchors: factory.manufacturer.masaAnchors, at: new Date(now) }
+      await fc.assert(
+        fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), fc.jsonValue(), async (bytes, json) => {
+          assert.throws(() => openRecall(bytes, trust), refused('recall-invalid'))
+          const payload = Buffer.from(JSON.stringify(json))
+          const header = { typ: recallType }
+          const head = await signJws({ payload, header, signer: manifest.signer, certificates: manifest.chain })
+          const signed = Buffer.concat([head, Buffer.from('\n'), bytes])
+          assert.throws(() => openRecall(signed, trust), refused('recall-invalid'))
+          assert.throws(() => openFeedNotice(bytes, trust), refused('notice-invalid'))
+        }),
+        { numRuns: 60 },
+      )
     }))
 
   test('is not signed either: nothing named, a lift that names, words that disturb a terminal', () =>
