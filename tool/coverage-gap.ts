@@ -19,5 +19,4 @@ export const coverageLimits: Readonly<Record<string, string>> = {
   'WP-LG-3': 'the devices are virtual and hold no data of users',
   'WP-LG-4': 'that a device was destroyed is the word of people; a device that comes back is refused and recorded',
   'WP-R18': 'of the application company only the steps in the record; onboarding an application comes later',
-  'WP-M6.08': 'from the feed to the expected device, and from there onto the network, are two tests',
 }

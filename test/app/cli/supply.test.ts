@@ -60,7 +60,7 @@ describe('purchases and recalls on the command line', { concurrency: 1 }, () => 
     assert.equal((await shell.do(...publish))['publication'], '000000000001')
   })
 
-  test('the site pulls them, and a device that comes in states its parts', async () => {
+  test('the site pulls them, and a device that comes in states its parts [WP-M6.08]', async () => {
     const anchors = ['--anchor', join(factory, 'device-root.pem'), '--masa-anchor', join(factory, 'masa-root.pem')]
     const from = ['--from', `https://127.0.0.1:${masaPort}/.well-known/mooring/feed`]
     await refused('not-found', ['feed', 'add', 'fjord', ...from])
@@ -78,7 +78,7 @@ describe('purchases and recalls on the command line', { concurrency: 1 }, () => 
     await masa.stop()
   })
 
-  test('a recall stops them, by file and by feed, and is lifted', async () => {
+  test('a recall stops them, by file and by feed, and is lifted [WP-M6.16]', async () => {
     const out = ['--reason', 'vulnerability', '--reference', 'FJ-7', '--out']
     const issued = await shell.do('factory', 'recall', '--serial', 'CL2-000001', ...out, file('recall.jws'))
     await refused('input-invalid', ['factory', 'recall', ...out, file('none.jws')])

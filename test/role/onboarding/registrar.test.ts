@@ -20,7 +20,7 @@ describe('a site onboards by BRSKI', () => {
   })
   after(() => home.close())
 
-  it('takes an expected device from its voucher request to a connection [S5.C2, WP-M6.08]', async () => {
+  it('takes an expected device from its voucher request to a connection [S5.C2]', async () => {
     const unit = home.unit('B1-000001')
     const id = await expectUnit(home, unit.serial)
     const pledge = pledgeOf(home, unit)
