@@ -130,7 +130,7 @@ export function composeDecision(question: PolicyQuestion, satisfied: readonly Sa
     ...(lifetimes.length === 0 ? {} : { lifetimeDays: Math.min(...lifetimes) }),
     services: services.toSorted(),
     maintain: allowed(satisfied, 'maintain'),
-    revoke: verdict === 'refuse' && deciding.some(({ revoke }) => revoke === true),
+    revoke: question === 'stay' && verdict === 'refuse' && deciding.some(({ revoke }) => revoke === true),
   }
 }
 
@@ -145,13 +145,16 @@ function verdictOf(
 ): { readonly verdict: PolicyDecision['verdict']; readonly deciding: readonly SatisfiedPolicy[] } {
   // Who gets no credential does not get in.
   const needed: readonly PolicyAction[] = question === 'admit' ? ['admit', 'issueCredential'] : ['stay']
-  if (needed.every(action => allowed(satisfied, action))) {
+  // Nor does who may not stay: a device that was sent away would onboard once more, and be in until the next look.
+  const banned = rulings(satisfied, 'stay', 'forbid').length > 0
+  if (!banned && needed.every(action => allowed(satisfied, action))) {
     return { verdict: 'permit', deciding: rulings(satisfied, question, 'permit') }
   }
   const against = satisfied.filter(
-    ({ effect, grounds }) => effect === 'forbid' && grounds.some(({ action }) => needed.includes(action)),
+    ({ effect, grounds }) =>
+      effect === 'forbid' && grounds.some(({ action }) => action === 'stay' || needed.includes(action)),
   )
-  if (question === 'stay' || !allowed(satisfied, 'wait')) return { verdict: 'refuse', deciding: against }
+  if (banned || question === 'stay' || !allowed(satisfied, 'wait')) return { verdict: 'refuse', deciding: against }
   const waiting = rulings(satisfied, 'wait', 'permit')
   return { verdict: 'wait', deciding: [...against, ...waiting.filter(each => !against.includes(each))] }
 }

@@ -196,7 +196,7 @@ function universe(policies: readonly PolicyJson[]): Ground[] {
 }
 
 const asked = {
-  admit: ['admit', 'wait', 'issueCredential', 'assignSegment', 'useService', 'maintain'],
+  admit: ['admit', 'stay', 'wait', 'issueCredential', 'assignSegment', 'useService', 'maintain'],
   stay: ['stay', 'assignSegment', 'useService', 'maintain'],
 } as const satisfies Record<PolicyQuestion, readonly Ground['action'][]>
 
