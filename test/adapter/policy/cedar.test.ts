@@ -156,7 +156,9 @@ forbid(principal in Model::"Cam", action, resource is Segment);
           }
           const net = 'harbour-iot'
           const admit = allowed('admit', net) && allowed('issueCredential', net)
-          const verdict = admit ? 'permit' : allowed('wait', net) ? 'wait' : 'refuse'
+          // The profile permits everybody to stay: who may not is forbidden to, and then to come in as well.
+          const open = allowed('stay', net)
+          const verdict = !open ? 'refuse' : admit ? 'permit' : allowed('wait', net) ? 'wait' : 'refuse'
           const segment = ['quarantine', 'guests', 'devices'].find(id => allowed('assignSegment', id))
           const services = ['application', 'time', 'update'].filter(id => allowed('useService', id))
           const ours = set.decide('admit', told)
