@@ -94,6 +94,12 @@ function componentsText({ verdict, code, differences }: NonNullable<DeviceView['
   return texts[verdict]
 }
 
+const heldNext: Record<NonNullable<DeviceView['hold']>['kind'], string> = {
+  clone: '`mooring device resolve-clone` says what was seen',
+  lost: '`mooring device report ... found` takes it back',
+  broken: '`mooring device report ... repaired` takes it back',
+}
+
 export function deviceText(device: DeviceView): string {
   const { refusal } = device
   return facts([
@@ -113,6 +119,7 @@ export function deviceText(device: DeviceView): string {
     ['first heard', moment(device.firstHeardAt)],
     ['last heard', moment(device.lastHeardAt)],
     ['connected', moment(device.connectedAt)],
+    ['held', device.hold && `${device.hold.kind}, since ${moment(device.hold.at)}: ${heldNext[device.hold.kind]}`],
     ['components', device.components && componentsText(device.components)],
     ['segment', device.segment],
     ['services', device.services?.join(', ')],

@@ -178,13 +178,15 @@ async function nextRoot(options: AuthorityOptions, roots: readonly Root[]): Prom
   const label = `root-${generation}`
   const subject = rootName(options.network, generation)
   const notBefore = new Date(at - skew)
+  const notAfter = new Date(plausibleTime(at) + rootLife)
   const cross = await establishIssuer({ ...options, keyLabel: label }, `cross-${generation}`, async signer => ({
     subject,
     spkiDer: signer.spkiDer,
     issuer: await before.open(),
     notBefore,
-    // RFC 4210 section 4.4.1: at the latest when the old key ends.
-    notAfter: before.certificate.validity.notAfter,
+    // RFC 4210 section 4.4.1 would end it with the old root. But manufacturers know the owner, and devices without a clock
+    // their network, by the key of that root and not by its lifetime; both may be away for longer.
+    notAfter,
     extensions: caExtensions(),
   }))
   const root = await establishIssuer(options, label, async signer => ({
@@ -192,7 +194,7 @@ async function nextRoot(options: AuthorityOptions, roots: readonly Root[]): Prom
     spkiDer: signer.spkiDer,
     issuer: { certificate: 'self', signer },
     notBefore,
-    notAfter: new Date(plausibleTime(at) + rootLife),
+    notAfter,
     extensions: caExtensions(),
   }))
   return { ...root, cross: cross.certificate }
