@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import { createFeedClient } from '../adapter/http/feed-client.ts'
 import { listenTls } from '../adapter/http/tls-endpoint.ts'
 import { sealDeclarations } from '../adapter/store/sealed.ts'
+import type { Certificate } from '../codec/x509/certificate.ts'
 import type { Secret } from '../crypto/secret.ts'
 import type { Curve, KeyStore } from '../crypto/signer.ts'
 import { OnboardingError } from '../domain/error.ts'
 import type { Clock, Endpoint, Log, Random, Store } from '../domain/port.ts'
+import { certifyDelegate } from '../role/factory/delegate.ts'
 import { runNoticeWork } from '../role/factory/feed-notice.ts'
 import { type Manufacturer, setUpManufacturer } from '../role/factory/manufacturer-setup.ts'
 import { createFeed } from '../role/manufacturer/feed.ts'
@@ -47,6 +49,8 @@ export interface ManufacturerSite {
   readonly feed: Endpoint
   /** Changes of owner and of authorized onboarders, for requests that came as files. */
   readonly ownership: OwnershipService
+  /** Lets another sign declarations. Throws as `certifyDelegate` of the factory does. */
+  certifyDelegate(request: { readonly name: string; readonly csr: Uint8Array }): Promise<readonly Certificate[]>
   readonly clock: Clock
   readonly random: Random
   /** Serves the MASA over TLS. Throws OnboardingError `port-in-use`. */
@@ -110,6 +114,8 @@ async function assemble(
     masa,
     feed,
     ownership,
+    certifyDelegate: request =>
+      certifyDelegate({ manufacturer, store, keys: options.authorityKeys ?? keys, clock }, request),
     clock,
     random,
     async listen(place) {

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from './command.ts'
 import { checkCommand } from './factory-check.ts'
+import { delegateCommand } from './factory-delegate.ts'
 import { feedCommand } from './factory-feed.ts'
 import { initCommand } from './factory-init.ts'
 import { stepCommand, timelineCommand } from './factory-life.ts'
@@ -28,6 +29,7 @@ export function factoryCommand(cli: Cli): Command {
   listCommand(cli, factory.command('list'))
   answerCommand(cli, factory.command('answer'))
   historyCommand(cli, factory.command('history'))
+  delegateCommand(cli, factory.command('delegate'))
   stepCommand(cli, factory.command('step'))
   timelineCommand(cli, factory.command('timeline'))
   return factory
