@@ -156,6 +156,7 @@ function shortened(value: unknown): string {
   return text.length <= 60 ? text : `${text.slice(0, 36)}… (${text.length}; whole with --json)`
 }
 
+/** Texts whole: the link of an offer is told this once. */
 function answerFact(part: string, value: unknown, n: number): readonly [string, string] {
-  return [n === 0 ? 'answer' : '', `${part} ${shortened(value)}`]
+  return [n === 0 ? 'answer' : '', `${part} ${typeof value === 'string' ? value : shortened(value)}`]
 }
