@@ -216,7 +216,8 @@ async function writeBytes(file: string, bytes: Buffer): Promise<void> {
 
 async function redigest(file: string): Promise<void> {
   const database = new DatabaseSync(file)
-  const columns = 'id, manufacturer, serial, lifecycle, rung, standing, owner, body'
+  const table = database.prepare(`select columns from backup where name = 'device'`).get()
+  const columns = String(table?.['columns']).replaceAll(' ', ', ')
   const hash = createHash('sha256')
   for (const row of database.prepare(`select ${columns} from device order by id`).all()) {
     hash.update(`${JSON.stringify(Object.values(row))}\n`)
