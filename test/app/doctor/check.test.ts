@@ -187,7 +187,7 @@ describe('the record', () => {
   })
 
   test('that outgrows its disk', () =>
-    breaks('growth', ward => says(ward, { kind: 'sqlite', bytes: 5e9, firstEventAt: start - 2 * day }), {
+    breaks('growth', ward => says(ward, { kind: 'sqlite', bytes: 50e9, firstEventAt: start - 20 * day }), {
       status: 'warn',
       finding: /fill the disk in 20 days/,
       action: /larger disk/,

@@ -3,6 +3,7 @@ import { both, type Check, counted, duration, ok, size, skipped, warn } from '..
 import { day } from '../patient.ts'
 
 const horizon = 90 * day
+const week = 7 * day
 /** Octets of a write-ahead log that should have gone into the file. */
 const largeLog = 256_000_000
 
@@ -10,7 +11,7 @@ export const growth: Check = {
   id: 'growth',
   title: 'Growth of the record',
   about:
-    'Warns when the record, growing as it has until now, fills the disk within 90 days, and when the write-ahead log of ' +
+    'Warns when the record, growing as it has for a week at least, fills the disk within 90 days, and when the write-ahead log of ' +
     'SQLite does not go into the file because somebody reads for ever.',
   party: both,
   needs: 'record',
@@ -27,7 +28,9 @@ export const growth: Check = {
       )
     }
     const { free } = await host.disk(data)
-    const age = Math.max(clock() - firstEventAt, day)
+    const age = clock() - firstEventAt
+    // What it began with is no growth.
+    if (age < week) return ok(`${finding}; too young to say how it grows.`)
     const left = free / (bytes / age)
     if (left < horizon) {
       return warn(`${finding} fill the disk in ${duration(left)}.`, 'Move the data directory to a larger disk in time.')
