@@ -222,6 +222,8 @@ export function questionOf(question: PolicyQuestion, policies: readonly Compiled
 const schemaNames = [
   ...['serial', 'manufacturer', 'model', 'standing', 'ownershipDeclared', 'owner', 'lifecycle', 'posture'],
   ...['Manufacturer', 'Model', 'site', 'protocol', 'now', 'hour', 'weekday'],
+  // Not handed over by name, but who can be told apart by them.
+  ...['Device', 'Network'],
 ]
 
 export function shortly(error: unknown): string {

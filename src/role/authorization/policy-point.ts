@@ -53,8 +53,10 @@ export function createPolicyPoint(options: {
   readonly profile?: ProfileName
 }): PolicyPoint {
   const { engine, log, profile = 'home' } = options
-  // What counts, what is tried against it, and what was before.
-  const loaded = new Recent<LoadedPolicies>(8)
+  // What is tried, and what was before: each has some megabytes of its own.
+  const loaded = new Recent<LoadedPolicies>(4)
+  // What counts is not to be pushed out by what people try.
+  let counting: { readonly name: string; readonly policies: LoadedPolicies } | undefined
 
   function open(version: PolicyVersion): LoadedPolicies {
     // The text is part of the name: what somebody put into the record is never taken for what was loaded before.
@@ -74,11 +76,12 @@ export function createPolicyPoint(options: {
       const state = await tables.policyState.get(stateName)
       const { active, activeHash = '' } = state ?? {}
       if (active === undefined) return open(profileVersion(profile))
-      const known = loaded.get(nameOf(active, activeHash))
-      if (known !== undefined) return known
+      const name = nameOf(active, activeHash)
+      if (counting?.name === name) return counting.policies
       const version = await tables.policy.get(active)
-      if (version?.sourceHash === activeHash) return open(version)
-      return unreadable(active, 'the version that counts is not on record')
+      if (version?.sourceHash !== activeHash) return unreadable(active, 'the version that counts is not on record')
+      counting = { name, policies: open(version) }
+      return counting.policies
     },
     async failed(tx, failure) {
       log.error({ ...failure }, 'a policy could not be evaluated')

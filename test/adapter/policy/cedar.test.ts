@@ -111,6 +111,9 @@ forbid(principal, action, resource) unless { context.site == Site::"harbour" };`
     const source = `${profiles.enterprise}
 forbid(principal, action in [Action::"maintain", Action::"wait"], resource) when { principal.serial like "X*" };
 forbid(principal in Model::"Cam", action, resource is Segment);
+forbid(principal == Device::"d2", action == Action::"useService", resource == Service::"time");
+forbid(principal in Manufacturer::"kestrel", action == Action::"maintain", resource) when { principal.lifecycle == "US.COM" };
+forbid(principal, action == Action::"admit", resource == Network::"other") when { context.protocol == "dpp" };
 @credential("revoke") forbid(principal, action == Action::"stay", resource) when { context.hour == 3 };`
     const cedar = freshCedar()
     const named = { named: { has: () => true } as unknown as ReadonlySet<string> }
@@ -137,6 +140,11 @@ forbid(principal in Model::"Cam", action, resource is Segment);
           serial: fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('X1', 'CL2-1')),
           model: fc.constantFrom('Cam', 'Climate 2', ''),
           now: fc.integer({ min: 0, max: 4_000_000_000 }),
+          device: fc.constantFrom('d1', 'd2'),
+          network: fc.constantFrom('harbour-iot', 'other'),
+          manufacturer: fc.constantFrom('fjord', 'kestrel'),
+          lifecycle: fc.constantFrom('US.INS', 'US.COM'),
+          protocol: fc.constantFrom('brski', 'dpp'),
         }),
         over => {
           const told = { ...facts, ...over }
@@ -146,7 +154,7 @@ forbid(principal in Model::"Cam", action, resource is Segment);
             const answer = cedar.isAuthorized({
               ...callOf(told, named),
               action: { type: 'Action', id: action },
-              resource: { type, id },
+              resource: { type, id: type === 'Network' ? told.network : id },
               policies: { staticPolicies: source },
               schema: policySchema,
               validateRequest: true,
@@ -171,7 +179,7 @@ forbid(principal in Model::"Cam", action, resource is Segment);
           assert.equal(stay.revoke, Math.floor(over.now / 3600) % 24 === 3)
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 80 },
     )
   })
 })
