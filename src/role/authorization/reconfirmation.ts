@@ -234,7 +234,8 @@ async function reconfirm(
       return []
     }
     if (decision.verdict === 'refuse') count.refused++
-    if (!always && isKnown(device, assessed)) return []
+    // A credential that came after the answer ends with it, too.
+    if (!always && !decision.revoke && isKnown(device, assessed)) return []
     count.changed++
     if (decision.revoke) ended = await credentialsInForce(tx, id)
     count.revoked += ended.length

@@ -124,6 +124,8 @@ async function enroll(options: EnrollmentOptions, request: EndpointRequest): Pro
     authorize(device) {
       checkBirthKey(device, identity)
       checkStanding(device)
+      // A voucher lasts for days, and the answer to whether it may stay may have come in between.
+      checkStay(device)
       checkOwner(device, options.owners)
       checkVouched(device, at, options.voucherValidity)
       checkBirthPlace(device, request.peer.address, at)
