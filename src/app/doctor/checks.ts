@@ -8,6 +8,7 @@ import { credentialExpiry } from './check/credential-expiry.ts'
 import { crl } from './check/crl.ts'
 import { dataDirectory } from './check/data-directory.ts'
 import { databaseSettings } from './check/database-settings.ts'
+import { deviceHeld } from './check/device-held.ts'
 import { deviceRefused } from './check/device-refused.ts'
 import { deviceStuck } from './check/device-stuck.ts'
 import { deviceWaiting } from './check/device-waiting.ts'
@@ -64,6 +65,7 @@ export const checks: readonly Check[] = [
   deviceWaiting,
   deviceStuck,
   deviceRefused,
+  deviceHeld,
   component,
   credentialExpiry,
 ]

@@ -387,6 +387,34 @@ describe('devices', () => {
     assert.match(result.evidence?.[0] ?? '', /CL2-1: 6 times/)
   })
 
+  test('kept out: one identity in two places, and a lost one', async () => {
+    const held = (hold: 'clone' | 'lost'): DeviceEvent => ({
+      kind: 'device-held',
+      body: {
+        hold,
+        at: start,
+        by: 'test',
+        ...(hold === 'clone' ? { places: [{ place: '192.0.2.7', at: start }] } : {}),
+      },
+    })
+    const result = await breaking(
+      'device-held',
+      async ward => {
+        await ward.device('CL2-1', [held('clone')])
+        await ward.device('CL2-2', [held('lost')])
+      },
+      { status: 'fail', finding: /1 device with an identity/, action: /mooring device resolve-clone/ },
+    )
+    assert.match(result.evidence?.[0] ?? '', /CL2-1: clone.*192\.0\.2\.7/)
+    await breaks(
+      'device-held',
+      async ward => {
+        await ward.device('CL2-2', [held('lost')])
+      },
+      { status: 'warn', finding: /1 device reported/, action: /mooring device report/ },
+    )
+  })
+
   test('whose credential ends, and has ended', async () => {
     await breaks(
       'credential-expiry',
