@@ -60,7 +60,7 @@ void describe('two processes of one site, one PostgreSQL', { ...needsPostgres(),
     const shown = await Promise.all(site.processes.map(({ api }) => api.siteShow()))
     assert.deepEqual(shown[0]?.domainIds, shown[1]?.domainIds)
     const keys = await openFileKeyStore({ directory: join(String(first.service.ready['data']), 'keys') })
-    assert.deepEqual(await keys.list(), ['issuing-1', 'ledger', 'registrar-1', 'root'])
+    assert.deepEqual(await keys.list(), ['issuing-1', 'ledger', 'offers', 'registrar-1', 'root'])
     const { items } = await second.api.tokenList()
     assert.equal(items.filter(({ name }) => name === 'first-administrator').length, 1)
     const made = (await history(first)).filter(({ kind }) => kind === 'issuer-established').map(({ stream }) => stream)

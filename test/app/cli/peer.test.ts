@@ -96,7 +96,7 @@ describe('keys in a token', hsm, () => {
     const site = await shell.start(up)
     assert.equal((await site.stop()).code, 0)
     const files = (await readdir(join(data, 'keys'))).filter(name => name.endsWith('.sealed'))
-    assert.deepEqual(files.sort(), ['ledger.sealed', 'registrar-1.sealed'])
+    assert.deepEqual(files.sort(), ['ledger.sealed', 'offers.sealed', 'registrar-1.sealed'])
     const without = await shell.process(['up', '--data', data, ...ports, '--json'])
     assert.equal((without.json()['error'] as { code: string }).code, 'issuer-key-missing')
     const wrong = await shell.process([...up, '--json'], { MOORING_PKCS11_PIN: '9999' })
