@@ -149,9 +149,9 @@ describe('a site as owner, and as one who becomes it', () => {
     const there = await quay.device(device.serial)
     assert.deepEqual([there.owner, there.right, verdict(quay, there)], ['harbour', 'authorized-onboarder', 'admit'])
     for (const attempt of [
-      quay.ownership.offer({ devices: [there.id], days: 7, by }),
-      quay.ownership.grant({ devices: [there.id], onboarder: quay.ownership.card(), by }),
-      quay.ownership.revoke({ devices: [there.id], onboarder: 'quay', by }),
+      () => quay.ownership.offer({ devices: [there.id], days: 7, by }),
+      () => quay.ownership.grant({ devices: [there.id], onboarder: quay.ownership.card(), by }),
+      () => quay.ownership.revoke({ devices: [there.id], onboarder: 'quay', by }),
     ]) {
       await assert.rejects(attempt, code('not-owner'))
     }
