@@ -72,6 +72,8 @@ export const reauthorizationScene: Scene = [
       await decideBy(network, profiles.enterprise)
       const { device, copy, record } = await onboarded(lab, network)
       const ledger = await follow(network)
+      const days = Math.round((record.notAfter - record.notBefore) / 86_400_000)
+      equal(days, 90, 'the lifetime of its credential, by policy')
       const { reconfirmations } = network.site.policies
       const open = await connectWith(copy, network)
       try {
