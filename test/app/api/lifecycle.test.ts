@@ -119,6 +119,19 @@ describe('the lifecycle over the API', () => {
     assert.equal((await world.call('deviceHandOverCancel', { params })).state, 'none')
   })
 
+  test('nor does the manager say so in a single step, beside the hand-over', async () => {
+    const id = await place('US.DEC', '')
+    const params = { id }
+    await world.call('deviceWiped', { params, body: {} })
+    const facts = { functional: true, ownershipTransferred: true }
+    const body = { event: 'repurpose-new-owner', facts } as const
+    const manager = await ask('deviceStep', { params, body }, 'device-manager')
+    assert.deepEqual([manager.status, manager.json['code']], [403, 'not-permitted'])
+    assert.deepEqual((manager.json['facts'] as Record<string, unknown>)['needed'], 'ownership.transfer')
+    assert.equal((await world.call('deviceAllowed', { params })).device.lifecycle, 'US.DEC')
+    assert.equal((await world.call('deviceStep', { params, body })).lifecycle, 'US.INS')
+  })
+
   test('of a hand-over the manager of the device does the work, and the owner alone transfers', async () => {
     const id = await place('US.OPR', '')
     const params = { id }

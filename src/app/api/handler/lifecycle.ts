@@ -32,7 +32,7 @@ export function lifecycleHandlers({ lifecycle, handOver }: ApiServices): Pick<Ha
     },
     async deviceStep({ params: { id }, body: { event, facts, reason, ...rest } }, call) {
       await lifecycle.allowed(id)
-      requireStep(call, event)
+      requireStep(call, event, facts)
       const step = { event, facts: defined(facts), reason, by: call.by, ...defined(rest) }
       return deviceView(await lifecycle.step(id, step))
     },
@@ -51,11 +51,16 @@ export function lifecycleHandlers({ lifecycle, handOver }: ApiServices): Pick<Ha
   }
 }
 
-/** The contract lets in who may take some step; which one, is asked here. */
-function requireStep({ caller }: Call, event: LifecycleEvent): void {
+/**
+ * The contract lets in who may take some step; which one, is asked here. That the device is another's is the owner's alone
+ * to say, as in a hand-over: who manages it would give it away by saying so.
+ */
+function requireStep({ caller }: Call, event: LifecycleEvent, said: { readonly ownershipTransferred?: unknown }): void {
   const roles = caller?.roles ?? []
-  if (mayStep(roles, event)) return
-  throw new OnboardingError('not-permitted', { role: roles.join(', '), needed: stepAuthority[event].join(' or ') })
+  const refused = (needed: string) => new OnboardingError('not-permitted', { role: roles.join(', '), needed })
+  if (!mayStep(roles, event)) throw refused(stepAuthority[event].join(' or '))
+  const gives = event === 'repurpose-new-owner' && said.ownershipTransferred === true
+  if (gives && roleWith(roles, ['ownership.transfer']) === undefined) throw refused('ownership.transfer')
 }
 
 function handOverView({ device, begunAt, steps, ...rest }: HandOverStatus): HandOverView {
