@@ -31,9 +31,9 @@ export function createFeed(options: FeedOptions): Endpoint {
   const limit = createRateLimit({ perMinute, clock })
   const proven = new WeakMap<Peer, ProvenRoot>()
   return {
-    methods: path => (path.startsWith(`${feedPath}/`) ? ['GET'] : undefined),
+    methods: path => (placeIn(path) === undefined ? undefined : ['GET']),
     async handle(request) {
-      const way = wayOf(request)
+      const way = request.method === 'GET' ? placeIn(request.path) : undefined
       if (way === undefined) return undefined
       try {
         const root = proven.get(request.peer) ?? proveRoot(request.peer, new Date(clock()))
@@ -54,11 +54,8 @@ export function createFeed(options: FeedOptions): Endpoint {
   }
 }
 
-function wayOf({
-  method,
-  path,
-}: EndpointRequest): { readonly what: 'after' | 'file'; readonly id: string } | undefined {
-  if (method !== 'GET' || !path.startsWith(`${feedPath}/`)) return undefined
+function placeIn(path: string): { readonly what: 'after' | 'file'; readonly id: string } | undefined {
+  if (!path.startsWith(`${feedPath}/`)) return undefined
   const found = /^(after|file)\/(\d{12})$/.exec(path.slice(feedPath.length + 1))
   if (found === null) return undefined
   return { what: found[1] as 'after' | 'file', id: found[2]! }
