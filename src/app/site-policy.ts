@@ -6,7 +6,7 @@ import { createPolicyVersions, type PolicyVersions } from '../role/authorization
 import type { ProfileName } from '../role/authorization/profile/profile.ts'
 import { createReconfirmations, type Reconfirmations } from '../role/authorization/reconfirmation.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
-import { startWorker } from './worker.ts'
+import { startWorker, type Worker } from './worker.ts'
 
 /** The policies of a running site. */
 export interface SitePolicies {
@@ -16,6 +16,8 @@ export interface SitePolicies {
   readonly place: Place
   /** There are devices to be asked about again. */
   wake(): void
+  /** From now on they are asked about when it is time; to be called when the site is up. */
+  start(): void
   close(): Promise<void>
 }
 
@@ -41,6 +43,16 @@ export async function openSitePolicies(options: {
     reconfirmations.begin(tx, 'activation')
   const versions = createPolicyVersions({ store, clock, point, onActivation })
   await versions.establish(profile)
-  const worker = startWorker({ name: 'policy', work: () => reconfirmations.run(), every: 15_000, log })
-  return { point, versions, reconfirmations, place, wake: () => worker.wake(), close: () => worker.close() }
+  let worker: Worker | undefined
+  return {
+    point,
+    versions,
+    reconfirmations,
+    place,
+    wake: () => worker?.wake(),
+    start() {
+      worker ??= startWorker({ name: 'policy', work: () => reconfirmations.run(), every: 15_000, log })
+    },
+    close: async () => worker?.close(),
+  }
 }

@@ -214,6 +214,7 @@ async function assemble(
   const onNotice = () => feedWork.wake()
   const notice = createFeedNotice({ store, clock, log, owners: policy.owners, onNotice })
   const listener = await listen(options, own.credential, [...endpoints.list, notice])
+  policies.start()
   const statusListener = await listenStatus(options, endpoints.status).catch(async (error: unknown) => {
     await listener.close()
     throw error
