@@ -195,6 +195,7 @@ async function assemble(
   const handOver = createHandOver({ store, clock, lifecycle, owners, ownership: transfer })
   const policies = await openSitePolicies({ store, clock, log, point, policy, revocation, profile })
   let first: Promise<Secret | undefined> | undefined
+  policies.start()
   const recallWork = startWorker({
     name: 'recall',
     work: () => runRecallWork({ store, clock, log, revocation }),
@@ -214,7 +215,6 @@ async function assemble(
   const onNotice = () => feedWork.wake()
   const notice = createFeedNotice({ store, clock, log, owners: policy.owners, onNotice })
   const listener = await listen(options, own.credential, [...endpoints.list, notice])
-  policies.start()
   const statusListener = await listenStatus(options, endpoints.status).catch(async (error: unknown) => {
     await listener.close()
     throw error
