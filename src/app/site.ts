@@ -106,7 +106,7 @@ export interface Site {
   readonly port: number
   /** The registrar's now, for other listeners of this site. */
   readonly credential: TlsCredential
-  /** Gives the registrar a new certificate when its time has come; done by itself once a day. @returns whether it did */
+  /** Gives the registrar a new certificate when its time has come; done by itself every minute. @returns whether it did */
   renewRegistrar(): Promise<boolean>
   /** The same certification authority, for those who look at it and roll it over. */
   readonly siteAuthority: AuthorityService
