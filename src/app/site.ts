@@ -195,7 +195,6 @@ async function assemble(
   const handOver = createHandOver({ store, clock, lifecycle, owners, ownership: transfer })
   const policies = await openSitePolicies({ store, clock, log, point, policy, revocation, profile })
   let first: Promise<Secret | undefined> | undefined
-  policies.start()
   const recallWork = startWorker({
     name: 'recall',
     work: () => runRecallWork({ store, clock, log, revocation }),
@@ -219,6 +218,7 @@ async function assemble(
     await listener.close()
     throw error
   })
+  policies.start()
   const elsewhere = watchElsewhere({
     store,
     clock,
