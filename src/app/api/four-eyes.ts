@@ -14,8 +14,10 @@ export function fourEyesAuthority(
 }
 
 /** The same for a request that was recorded, maybe by another version of this program. */
-export function confirmingAuthority({ operation, input }: ConfirmationRequest): readonly Authority[] {
+export function confirmingAuthority({ operation, input, wish }: ConfirmationRequest): readonly Authority[] {
   if (!Object.hasOwn(api, operation)) throw new OnboardingError('request-void', { rule: 'unknown', operation })
   const known: Operation = api[operation as OperationName]
+  // Somebody changed the row: for a wish one person is enough, and what needs two cannot be wished for.
+  if (wish === true && known.fourEyes !== undefined) throw new OnboardingError('request-void', { rule: 'altered' })
   return fourEyesAuthority(known, JSON.parse(input)) ?? known.authority
 }

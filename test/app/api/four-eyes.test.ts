@@ -272,6 +272,25 @@ describe('four eyes', () => {
       assert.equal((await ask(100, bob))[1], 'confirmation-needed')
     }))
 
+  test('nor one that was made into a wish, for which one person would be enough', async () => {
+    await assert.rejects(
+      inScene(async scene => {
+        const { tell, alice, asked, services } = scene
+        const id = await asked()
+        await services.store.transaction(async tx => {
+          const request = (await tx.confirmation.get(id))!
+          await tx.confirmation.put({ ...request, wish: true })
+        })
+        assert.deepEqual((await tell('requestConfirm', { params: { id } }, alice)).slice(0, 2), [409, 'request-void'])
+        assert.equal(await trusted(scene), undefined)
+        const { integrity, firstBad } = await services.store.verify()
+        assert.equal(integrity, 'fail')
+        throw new Error(firstBad?.reason)
+      }),
+      /wish of confirmation/,
+    )
+  })
+
   test('a request that was changed where it lies is not done, and the ledger shows it', async () => {
     await assert.rejects(
       inScene(async scene => {
