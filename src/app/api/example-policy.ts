@@ -1,11 +1,7 @@
 import type { policyOperations } from './contract/policy.ts'
 import type { Api } from './contract.ts'
 import type { Example } from './example.ts'
-
-const at = '2026-11-20T09:30:00.000Z'
-const hash = '5f2b6a0c4d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a'
-const id = '8f14e45fceea167a5a36dedd'
-const by = 'first-administrator (token/3f9a0c5b7d1e2f4a6b)'
+import { at, by, device, hash, id } from './example-device.ts'
 
 const policySource =
   '@id("expected")\npermit (principal, action, resource) when { principal.standing == "expected" };\n'
@@ -56,22 +52,6 @@ const impact = {
   policies: ['no-old-cameras'],
   segment: 'devices',
   revoke: false,
-}
-
-const device = {
-  id,
-  manufacturer: 'fjord',
-  serial: 'CL2-000001',
-  model: 'Climate 2',
-  lifecycle: 'US.COM',
-  rung: 'connected' as const,
-  standing: 'expected' as const,
-  owner: 'harbour',
-  credential: hash,
-  firstHeardAt: at,
-  lastHeardAt: at,
-  connectedAt: at,
-  possible: ['start-application-onboarding', 'execute'],
 }
 
 /** Of the operations about policies. */

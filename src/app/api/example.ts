@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import { OnboardingError, problem } from '../../domain/error.ts'
 import type { Api, OperationName } from './contract.ts'
+import { at, by, device, hash, id } from './example-device.ts'
 import { policyExamples } from './example-policy.ts'
 
 /** One example of each operation for the OpenAPI document: an operation without one does not compile. */
@@ -11,11 +12,7 @@ export type Example<O> = (O extends { readonly body: infer B extends z.ZodType }
   readonly reply: O extends { readonly reply: infer R extends z.ZodType } ? z.input<R> : never
 }
 
-const at = '2026-11-20T09:30:00.000Z'
-const hash = '5f2b6a0c4d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a'
-const id = '8f14e45fceea167a5a36dedd'
 const pem = '-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n'
-const by = 'first-administrator (token/3f9a0c5b7d1e2f4a6b)'
 
 const certificate = {
   subject: 'O=harbour-iot, CN=harbour-iot root',
@@ -29,23 +26,6 @@ const affected = {
   devices: 41,
   renewedBy: '2027-08-02T09:30:00.000Z',
   lastEnds: '2027-11-20T09:30:00.000Z',
-}
-
-const device = {
-  id,
-  manufacturer: 'fjord',
-  serial: 'CL2-000001',
-  model: 'Climate 2',
-  lifecycle: 'US.COM',
-  rung: 'connected' as const,
-  standing: 'expected' as const,
-  owner: 'harbour',
-  credential: hash,
-  firstHeardAt: at,
-  lastHeardAt: at,
-  connectedAt: at,
-  components: { verdict: 'match' as const, at, differences: 0 },
-  possible: ['start-application-onboarding', 'execute'],
 }
 
 const handOver = {
