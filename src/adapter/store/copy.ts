@@ -1,9 +1,7 @@
-import { DatabaseSync } from 'node:sqlite'
-import { OnboardingError } from '../../domain/error.ts'
 import { writeBackup } from './backup.ts'
 import { storeError } from './error.ts'
 import { openPostgres } from './postgres.ts'
-import { SqliteSession } from './sqlite.ts'
+import { surveySqlite } from './sqlite.ts'
 
 /**
  * Writes a backup of the store at `url` into a new file, while other processes use it: it only reads. Throws OnboardingError
@@ -12,26 +10,10 @@ import { SqliteSession } from './sqlite.ts'
 export async function copyStore(url: string, file: string): Promise<void> {
   const path = /^sqlite:(?:\/\/)?(.+)$/.exec(url)?.[1]
   try {
-    if (path !== undefined) await copySqlite(path, file)
+    if (path !== undefined) await surveySqlite(path, session => writeBackup(session, file))
     else await copyPostgres(url, file)
   } catch (error) {
     throw storeError(error)
-  }
-}
-
-async function copySqlite(path: string, file: string): Promise<void> {
-  let database: DatabaseSync
-  try {
-    database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
-  } catch (cause) {
-    throw new OnboardingError('not-found', { store: path }, { cause })
-  }
-  try {
-    // What is read belongs to one moment, however long it takes.
-    database.exec('begin')
-    await writeBackup(new SqliteSession(database), file)
-  } finally {
-    database.close()
   }
 }
 

@@ -1,13 +1,11 @@
-import { DatabaseSync } from 'node:sqlite'
 import type { StoreCondition } from '../../domain/condition.ts'
-import { OnboardingError } from '../../domain/error.ts'
 import type { Checkpoint, LedgerVerdict, Store, Tables } from '../../domain/port.ts'
 import { readCondition } from './condition.ts'
 import { storeError } from './error.ts'
 import { streamEvents } from './event.ts'
 import { surveyPostgres } from './postgres.ts'
 import type { Dialect, Session } from './sql.ts'
-import { SqliteSession } from './sqlite.ts'
+import { surveySqlite } from './sqlite.ts'
 import { gatedTables } from './table.ts'
 import { verifyLedger } from './verify.ts'
 
@@ -38,23 +36,6 @@ export function inspectStore(url: string, keys: readonly Uint8Array[]): Inspecti
     condition: (): Promise<StoreCondition> => survey(session => readCondition(session, dialect, keys)),
     verify: (anchor?: Checkpoint): Promise<LedgerVerdict> => survey(session => verifyLedger(session, keys, anchor)),
     close: async () => {},
-  }
-}
-
-async function surveySqlite<T>(path: string, work: (session: Session) => Promise<T>): Promise<T> {
-  let database: DatabaseSync
-  try {
-    database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
-  } catch (cause) {
-    throw new OnboardingError('not-found', { store: path }, { cause })
-  }
-  try {
-    const session = new SqliteSession(database)
-    // What is read belongs to one moment.
-    await session.run('begin')
-    return await work(session)
-  } finally {
-    database.close()
   }
 }
 

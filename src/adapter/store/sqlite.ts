@@ -210,6 +210,24 @@ function sqliteEngine(path: string, writer: SqliteWriter, lock: DatabaseSync): O
   }
 }
 
+/** Runs `work` on one moment of a file that others may be writing to, making and locking nothing. Throws `not-found`. */
+export async function surveySqlite<T>(path: string, work: (session: Session) => Promise<T>): Promise<T> {
+  let database: DatabaseSync
+  try {
+    database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
+  } catch (cause) {
+    throw new OnboardingError('not-found', { store: path }, { cause })
+  }
+  try {
+    const session = new SqliteSession(database)
+    // What is read belongs to one moment.
+    await session.run('begin')
+    return await work(session)
+  } finally {
+    database.close()
+  }
+}
+
 async function inSnapshot<T>(reader: SqliteSession, work: (session: Session) => Promise<T>): Promise<T> {
   await reader.run('begin')
   try {
