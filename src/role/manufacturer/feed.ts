@@ -8,8 +8,8 @@ import { requestFailure, withCodes } from '../../domain/failure.ts'
 import type { FeedBuyer } from '../../domain/feed.ts'
 import type { PublicationRecord } from '../../domain/manufacture.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Peer, Store, Tables } from '../../domain/port.ts'
+import { createRateLimit } from '../../domain/rate-limit.ts'
 import { type FeedList, feedLimits, feedPath } from '../supply-chain/feed-message.ts'
-import { createRateLimit } from './rate-limit.ts'
 
 /** Requests of one buyer: a list, and a file for each purchase. */
 const perMinute = 240

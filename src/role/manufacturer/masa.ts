@@ -8,13 +8,13 @@ import { requestFailure, withCodes } from '../../domain/failure.ts'
 import type { IssuedVoucherRecord, UnitRecord } from '../../domain/manufacture.ts'
 import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tables, Tx } from '../../domain/port.ts'
+import { createRateLimit } from '../../domain/rate-limit.ts'
 import { type ArtifactFormat, openVoucherArtifact, signVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import { domainId, encodeAuditLog } from '../../protocol/brski/audit-log.ts'
 import { acceptedFormats, brskiMediaType, brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
 import { type CheckedRegistrarRequest, checkRegistrarRequest } from '../../protocol/brski/masa-check.ts'
 import { auditLogOf, issuedFor } from './audit-log.ts'
 import { declarationOf } from './ownership-change.ts'
-import { createRateLimit } from './rate-limit.ts'
 
 export interface MasaOptions {
   readonly store: Store

@@ -12,6 +12,7 @@ import {
   openOwnershipRequest,
 } from '../../domain/ownership-request.ts'
 import type { Clock, Log, Store } from '../../domain/port.ts'
+import { createRateLimit } from '../../domain/rate-limit.ts'
 import { registrarChain } from '../../protocol/brski/masa-check.ts'
 import type { Manufacturer, Office } from '../factory/manufacturer-setup.ts'
 import { type AnswerSource, changeAnswer, type OwnershipAnswer, offerAnswer, unitAnswer } from './ownership-answer.ts'
@@ -33,7 +34,6 @@ import {
   revokeOffer,
   signedOffer,
 } from './ownership-offer.ts'
-import { createRateLimit } from './rate-limit.ts'
 
 export interface OwnershipServiceOptions {
   readonly manufacturer: Manufacturer

@@ -21,8 +21,8 @@ import { algorithmIdentifier, type KeyStore } from '../../crypto/signer.ts'
 import type { CredentialRecord } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Store } from '../../domain/port.ts'
+import { createRateLimit } from '../../domain/rate-limit.ts'
 import { establishIssuer, openIfHere } from '../factory/issuer-record.ts'
-import { createRateLimit } from '../manufacturer/rate-limit.ts'
 import type { Generation, NamedIssuer, SiteAuthority } from './authority.ts'
 
 const day = 86_400_000

@@ -1,7 +1,7 @@
 import { OnboardingError } from '../../domain/error.ts'
 import type { SubscriptionRecord } from '../../domain/feed.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tx } from '../../domain/port.ts'
-import { createRateLimit } from '../manufacturer/rate-limit.ts'
+import { createRateLimit } from '../../domain/rate-limit.ts'
 import { type FeedNotice, feedNoticePath, noticeLife, openFeedNotice } from './feed-message.ts'
 import { requestPull } from './subscription.ts'
 import { listManufacturers, statementAnchors } from './trust.ts'

@@ -1,6 +1,6 @@
-import { Recent } from '../../crypto/recent.ts'
-import { OnboardingError } from '../../domain/error.ts'
-import type { Clock } from '../../domain/port.ts'
+import { Recent } from '../crypto/recent.ts'
+import { OnboardingError } from './error.ts'
+import type { Clock } from './port.ts'
 
 /** Keys remembered, at least; the oldest are forgotten, which at worst forgives a requester among thousands. */
 const minKeys = 10_000
