@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { decodeCertsOnly } from '../../src/codec/cms.ts'
 import { type Certificate, decodeCertificate } from '../../src/codec/x509/certificate.ts'
@@ -10,9 +11,11 @@ import { keySigner, type Signer } from '../../src/crypto/signer.ts'
 import type { EndpointReply } from '../../src/domain/port.ts'
 import { brskiPath } from '../../src/protocol/brski/endpoint.ts'
 import { createApproval } from '../../src/role/authorization/approval.ts'
+import { issueRecall } from '../../src/role/factory/recall.ts'
 import { createCredentialIssuer, openCsr } from '../../src/role/onboarding/network-credential.ts'
 import { presencePath } from '../../src/role/onboarding/presence.ts'
 import { createRevocation } from '../../src/role/onboarding/revocation.ts'
+import { importRecall } from '../../src/role/supply-chain/recall-import.ts'
 import { certify } from '../crypto/pki.ts'
 import {
   buyer,
@@ -112,6 +115,29 @@ describe('enrolment under attack', () => {
     assert.equal(codeOf(await pledge.post(request)), 'device-withdrawn')
     assert.equal(codeOf(await pledge.post(request)), 'device-withdrawn')
     assert.equal(await home.site.read(tables => tables.voucher.count({ device: id })), 0)
+  })
+
+  it('a device that is recalled while the MASA is asked does not get its voucher [WP-M6.01]', async () => {
+    const unit = home.unit('B1-000001')
+    const id = await expectUnit(home, unit.serial)
+    const notice = await issueRecall(
+      { manufacturer: home.manufacturer, store: home.factory, clock: () => home.now.value, random: randomBytes },
+      { reason: 'vulnerability', note: 'Unsigned updates.', reference: 'ACME-7', models: ['Lamp'] },
+    )
+    const honest = home.masaClient.answer
+    home.masaClient.answer = async request => {
+      const answer = await honest(request)
+      const clock = () => home.now.value
+      await importRecall({ bytes: notice.file, store: home.site, clock, importedBy: 'anna', treatment: 'revoke' })
+      return answer
+    }
+    const pledge = pledgeOf(home, unit)
+    const request = await pledge.voucherRequest()
+    assert.equal(codeOf(await pledge.post(request)), 'device-recalled')
+    assert.equal(codeOf(await pledge.post(request)), 'device-recalled')
+    assert.equal(await home.site.read(tables => tables.voucher.count({ device: id })), 0)
+    const device = await home.site.read(tables => tables.device.get(id))
+    assert.deepEqual([device?.voucher, device?.refusal?.code], [undefined, 'device-recalled'])
   })
 
   it('a credential that is revoked while its renewal is being signed is not renewed', async () => {

@@ -68,7 +68,7 @@ export const policyExamples: { readonly [N in keyof typeof policyOperations]: Ex
     reply: { checked: 1000, of: 10_000, impacts: [impact], next: id },
   },
   policyActivate: { reply: policyVersion },
-  policyRollback: { reply: { ...policyVersion, version: 2, name: 'home' } },
+  policyRollback: { body: { from: '3' }, reply: { ...policyVersion, version: 2, name: 'home' } },
   policyReconfirm: { reply: { ...reconfirmation, cause: 'asked' } },
   policyTry: {
     body: { device: id, action: 'admit' },

@@ -107,7 +107,10 @@ function rollbackCommand(cli: Cli, command: Command): void {
     examples: ['policy rollback'],
   }).action(
     cli.run<SiteOptions, []>(async task => {
-      const version = await (await connect(task)).policyRollback()
+      const client = await connect(task)
+      const { items } = await listed({ limit: 1_000_000 }, query => client.policyList({ query }))
+      const from = String(items.find(({ status }) => status === 'active')?.version ?? 1)
+      const version = await client.policyRollback({ body: { from } })
       task.answer(version, () => versionText(version))
     }),
   )

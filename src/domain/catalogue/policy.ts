@@ -39,6 +39,12 @@ export const policyErrors = {
     action: 'Look at them with `mooring policy preview --number`; if that is meant, activate it with --yes.',
     status: 409,
   },
+  'policy-changed': {
+    title: 'Another version of the policies counts by now',
+    cause: 'Somebody has activated another version since; to go back from that one would be something else.',
+    action: 'See with `mooring policy list` which version counts, and ask again if that is meant.',
+    status: 409,
+  },
   'policy-not-found': {
     title: 'No such version of the policies',
     cause: 'This site has no policies under that number, or none to go back to.',

@@ -15,8 +15,11 @@ export interface PolicyVersions {
   draft(text: { readonly name: string; readonly source: string; readonly by: string }): Promise<PolicyVersion>
   /** From now on this one decides, in every process. Throws OnboardingError `policy-not-found`. */
   activate(id: string, by: string): Promise<PolicyVersion>
-  /** Activates the one that counted before, one step at most. Throws OnboardingError `policy-not-found`. */
-  rollback(by: string): Promise<PolicyVersion>
+  /**
+   * Activates the one that counted before, one step at most. Throws OnboardingError `policy-not-found`, and `policy-changed`
+   * when another version than `from` counts: what somebody asked for yesterday may mean something else today.
+   */
+  rollback(by: string, from?: string): Promise<PolicyVersion>
   /** Gives a site that has no policies yet its first ones. @returns whether it did */
   establish(profile: ProfileName): Promise<boolean>
 }
@@ -88,9 +91,12 @@ export function createPolicyVersions(options: {
         point.engine.load(version.source)
         return makeCount(tx, state, version, { by })
       }),
-    rollback: by =>
+    rollback: (by, from) =>
       store.transaction(async tx => {
         const state = await policyState(tx)
+        if (from !== undefined && state.active !== from) {
+          throw new OnboardingError('policy-changed', { from, active: state.active ?? 'none' })
+        }
         if (state.previous === undefined) throw new OnboardingError('policy-not-found', { previous: 'none' })
         return makeCount(tx, state, await policyVersion(tx, state.previous), { by, back: true })
       }),

@@ -10,6 +10,7 @@ import { type ArtifactFormat, type OpenedArtifact, openVoucherArtifact } from '.
 import { brskiPath, formatOf, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
 import { type CheckedPledgeRequest, checkPledgeRequest } from '../../protocol/brski/registrar-check.ts'
 import { decodeTelemetry } from '../../protocol/brski/telemetry.ts'
+import { checkRecall } from '../supply-chain/recall-check.ts'
 import type { BirthIdentity } from './device-identity.ts'
 import { recordOnDevice } from './device-record.ts'
 import type { MasaExchange } from './masa-exchange.ts'
@@ -168,10 +169,10 @@ async function recordVoucher(store: Store, record: VoucherRecord): Promise<Vouch
   return store.transaction(async tx => {
     let first: VoucherRecord | undefined
     await recordOnDevice(tx, record.device, async device => {
-      // The MASA took its time: who was withdrawn meanwhile does not get what was meant for a welcome device.
+      // The MASA took its time: who was withdrawn or recalled meanwhile does not get what was meant for a welcome device.
       checkStanding(device)
-      // A recall that came in this moment stops it at the credential, without which a voucher opens nothing.
-      first = await tx.voucher.get(record.id)
+      const [known] = await Promise.all([tx.voucher.get(record.id), checkRecall(tx, device)])
+      first = known
       const { id: voucher, assertion, obtainedAt: at } = record
       return first === undefined ? [{ kind: 'voucher-obtained', body: { voucher, assertion, at } }] : []
     })

@@ -76,7 +76,8 @@ export const confirmationOperations = {
   fourEyesShow: {
     method: 'GET',
     path: '/v1/four-eyes',
-    summary: 'Whether trust anchors, decommissioning, handing over and this very setting need a second person',
+    summary:
+      'Whether trust anchors, wiping, withdrawing, decommissioning, handing over, policies and this very setting need a second person',
     tag: 'confirmation',
     authority: ['view.access', 'view.device'],
     reply: FourEyesView,

@@ -1,8 +1,19 @@
 import * as z from 'zod'
+import type { Authority } from '../../../domain/authority.ts'
 import { DeviceView } from './device.ts'
-import { type Contract, DevicePath } from './operation.ts'
+import { type Contract, DevicePath, type FourEyesInput } from './operation.ts'
 
 export const deviceReports = ['lost', 'found', 'stolen', 'broken', 'repaired'] as const
+
+const reporters = [
+  'device.disconnect',
+  'device.onboard',
+  'network.policy.write',
+] as const satisfies readonly Authority[]
+
+/** What withdraws a device is for good, by whatever name. One person alone reports it lost, which keeps it out this minute. */
+const forGood = (word: 'what' | 'resolution', value: string) => (input: FourEyesInput) =>
+  (input.body as Readonly<Record<string, unknown>> | undefined)?.[word] === value ? reporters : undefined
 
 export const deviceHoldOperations = {
   deviceReport: {
@@ -11,7 +22,8 @@ export const deviceHoldOperations = {
     summary:
       'Say that a device is lost (credentials on hold), stolen (withdrawn) or broken (revoked), or that it is back',
     tag: 'device',
-    authority: ['device.disconnect', 'device.onboard', 'network.policy.write'],
+    authority: reporters,
+    fourEyes: forGood('what', 'stolen'),
     params: DevicePath,
     body: z.strictObject({ what: z.enum(deviceReports), reason: z.string().max(200).optional() }),
     reply: DeviceView,
@@ -21,7 +33,8 @@ export const deviceHoldOperations = {
     path: '/v1/devices/{id}/clone-resolution',
     summary: 'Say which of two devices with one identity is genuine; the other one is refused from then on',
     tag: 'device',
-    authority: ['device.disconnect', 'device.onboard', 'network.policy.write'],
+    authority: reporters,
+    fourEyes: forGood('resolution', 'neither'),
     params: DevicePath,
     body: z.strictObject({
       resolution: z

@@ -122,6 +122,8 @@ export const deviceOperations = {
     summary: 'Withdraw a device: no onboarding from now on, its network credential revoked',
     tag: 'device',
     authority: ['device.onboard', 'device.disconnect', 'device.decommission', 'network.policy.write'],
+    // For good. What must be kept out this minute one person reports as lost (`deviceReport`).
+    fourEyes: true,
     params: DevicePath,
     body: z.strictObject({ reason: z.string().max(200).default('') }),
     reply: DeviceView,

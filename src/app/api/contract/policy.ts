@@ -190,6 +190,7 @@ export const policyOperations = {
     summary: 'From now on this version decides, and devices that are in are asked about again',
     tag: 'policy',
     authority: writers,
+    fourEyes: true,
     params: PolicyPath,
     reply: PolicyVersionView,
   },
@@ -199,6 +200,10 @@ export const policyOperations = {
     summary: 'Go back to the version that counted before',
     tag: 'policy',
     authority: writers,
+    fourEyes: true,
+    body: z.strictObject({
+      from: PolicyNumber.describe('The version that counts; refused when another one does by then'),
+    }),
     reply: PolicyVersionView,
   },
   policyReconfirm: {

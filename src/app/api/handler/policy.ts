@@ -84,8 +84,8 @@ export function policyHandlers(services: ApiServices): Pick<Handlers, Names> {
       policies.wake()
       return versionView(activated, await state())
     },
-    async policyRollback(_, { by }) {
-      const activated = await versions.rollback(by)
+    async policyRollback({ body: { from } }, { by }) {
+      const activated = await versions.rollback(by, idOf(from))
       policies.wake()
       return versionView(activated, await state())
     },
