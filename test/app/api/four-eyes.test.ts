@@ -9,53 +9,15 @@ import { fourEyesAuthority } from '../../../src/app/api/four-eyes.ts'
 import { apiServices } from '../../../src/app/api/listen.ts'
 import { createApi } from '../../../src/app/api/server.ts'
 import { openSite } from '../../../src/app/site.ts'
-import { encodePem } from '../../../src/codec/pem.ts'
 import type { RoleName } from '../../../src/domain/authority.ts'
 import { deviceId } from '../../../src/domain/device.ts'
 import type { Tables } from '../../../src/domain/port.ts'
-import { certify } from '../../crypto/pki.ts'
 import { partyStore, silentLog } from '../../store.ts'
+import { inScene, type Json, trusting } from './four-eyes-scene.ts'
 import { openWorld, requestOf, type Sent, start, type World } from './world.ts'
 
 const day = 86_400_000
-const root = await certify({ subject: 'Fjord device root', ca: true })
-const body = { anchors: [encodePem('CERTIFICATE', root.certificate.der)] }
-const params = { name: 'fjord' }
-
-interface Scene extends World {
-  /** Status, code, and the rest of the answer. */
-  readonly tell: (name: OperationName, given: Sent, token: string) => Promise<readonly [number, unknown, Json]>
-  readonly alice: string
-  readonly bob: string
-  /** A request of alice that waits. */
-  readonly asked: (given?: Sent) => Promise<string>
-}
-type Json = Readonly<Record<string, unknown>>
-
-/** Alice and Bob administrate the network; four eyes are on. */
-async function inScene(work: (scene: Scene) => Promise<void>): Promise<void> {
-  const world = await openWorld()
-  try {
-    const { makeToken, ask, call } = world
-    const alice = (await makeToken('administrator', undefined, 'alice')).text
-    const bob = (await makeToken('administrator', undefined, 'bob')).text
-    world.pass(1000)
-    assert.equal((await call('fourEyesSet', { body: { on: true } }, alice)).on, true)
-    const tell: Scene['tell'] = async (name, given, token) => {
-      const { status, json } = await ask(...requestOf(name, given, token))
-      return [status, json['code'], json]
-    }
-    const asked: Scene['asked'] = async (given = { params, body }) => {
-      const [status, code, json] = await tell('manufacturerTrust', given, alice)
-      assert.deepEqual([status, code], [409, 'confirmation-needed'])
-      return String((json['facts'] as Json)['request'])
-    }
-    await work({ ...world, tell, alice, bob, asked })
-    assert.deepEqual((await world.services.store.verify()).firstBad, undefined)
-  } finally {
-    await world.close()
-  }
-}
+const { body, params, root } = trusting
 
 const trusted = ({ services }: World) => services.store.read(tables => tables.manufacturer.get('fjord'))
 
@@ -261,66 +223,6 @@ describe('four eyes', () => {
       assert.equal((await tell('requestConfirm', { params: { id } }, mia))[1], 'device-not-found')
       assert.equal((await tell('requestConfirm', { params: { id } }, mia))[1], 'request-decided')
       assert.equal((await tell('deviceStep', step('begin-maintenance'), max))[1], 'device-not-found')
-    }))
-
-  test('guard what withdraws a device, by whatever name and over SCIM, and leave one person a way to stop it now', () =>
-    inScene(async ({ tell, call, ask, asked, alice, bob, services }) => {
-      const trusting = await asked()
-      await tell('requestConfirm', { params: { id: trusting } }, bob)
-      const { id } = await call('deviceExpect', { body: { manufacturer: 'fjord', serial: 'C1' } }, alice)
-      const device = { params: { id } }
-      const ways: readonly (readonly [OperationName, Sent])[] = [
-        ['deviceWithdraw', { ...device, body: {} }],
-        ['deviceReport', { ...device, body: { what: 'stolen' } }],
-        ['deviceResolveClone', { ...device, body: { resolution: 'neither' } }],
-        ['deviceWiped', { ...device, body: { reason: '' } }],
-      ]
-      for (const [name, given] of ways) assert.equal((await tell(name, given, alice))[1], 'confirmation-needed', name)
-      const scim = await ask(`/scim/v2/Devices/${id}`, { method: 'DELETE', token: alice })
-      assert.deepEqual([scim.status, String(scim.json['detail']).split(':', 1)[0]], [409, 'confirmation-needed'])
-      const standing = async () => (await call('deviceShow', device)).standing
-      assert.equal(await standing(), 'expected')
-      // Alone: kept out from this moment on, and not for good.
-      await call('deviceReport', { ...device, body: { what: 'lost' } }, alice)
-      assert.equal((await services.store.read((tables: Tables) => tables.device.get(id)))?.hold?.kind, 'lost')
-      const [, , json] = await tell('deviceReport', { ...device, body: { what: 'stolen' } }, alice)
-      const request = String((json['facts'] as Json)['request'])
-      assert.equal(
-        (await tell('requestConfirm', { params: { id: request } }, alice))[1],
-        'confirmation-not-independent',
-      )
-      assert.equal(await standing(), 'expected')
-      assert.equal((await tell('requestConfirm', { params: { id: request } }, bob))[0], 200)
-      assert.equal(await standing(), 'withdrawn')
-    }))
-
-  test('guard which policies count, and what was asked for yesterday is not done about the version of today', () =>
-    inScene(async ({ tell, call, alice, bob }) => {
-      const draft = async (name: string) => {
-        const source = `// ${name}\npermit (principal, action == Action::"admit", resource);`
-        return String((await call('policyDraft', { body: { name, source } }, alice)).version)
-      }
-      const active = async () => {
-        const { items } = await call('policyList', {})
-        return String(items.find(({ status }) => status === 'active')?.version)
-      }
-      const both = async (name: OperationName, given: Sent) => {
-        const [, code, json] = await tell(name, given, alice)
-        assert.equal(code, 'confirmation-needed')
-        const id = String((json['facts'] as Json)['request'])
-        return () => tell('requestConfirm', { params: { id } }, bob)
-      }
-      const [one, two, three] = [await draft('one'), await draft('two'), await draft('three')]
-      const confirm = await both('policyActivate', { params: { version: one } })
-      assert.notEqual(await active(), one, 'one person changes nothing')
-      assert.equal((await confirm())[0], 200)
-      await (await both('policyActivate', { params: { version: two } }))()
-      const back = await both('policyRollback', { body: { from: two } })
-      await (await both('policyActivate', { params: { version: three } }))()
-      assert.deepEqual((await back()).slice(0, 2), [409, 'policy-changed'])
-      assert.equal(await active(), three)
-      await (await both('policyRollback', { body: { from: three } }))()
-      assert.equal(await active(), two)
     }))
 
   test('a flood of requests is bounded', () =>
