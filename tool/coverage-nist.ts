@@ -43,10 +43,16 @@ export function readClaims(directory = join(root, 'test')): readonly Claim[] {
 
 const names = /\b(?:test|it)\(\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g
 
+/** The names of the tests in the text of a file. */
+export function testNames(text: string): string[] {
+  return [...text.matchAll(names)].map(([, single, double, template]) =>
+    (single ?? double ?? template ?? '').replace(/\\(.)/g, '$1'),
+  )
+}
+
 /** The claims in the text of one test file. */
 export function claimsIn(text: string, file: string): Claim[] {
-  return [...text.matchAll(names)].flatMap(([, single, double, template]) => {
-    const name = (single ?? double ?? template ?? '').replace(/\\(.)/g, '$1')
+  return testNames(text).flatMap(name => {
     const [, test, list] = /^(.*) \[([^\][]+)\]$/s.exec(name) ?? []
     if (test === undefined || list === undefined || !isList(list)) return []
     return list.split(', ').map(each => ({ claimed: each.replace(/\$\{[^}]*\}/g, '*'), file, test: shown(test) }))

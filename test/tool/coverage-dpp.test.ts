@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import {
+  claimsOfScenarios,
+  claimsOfTests,
+  dppCoverage,
+  dppCoverageDocument,
+  readCases,
+  readDppClaims,
+  standing,
+} from '../../tool/coverage-dpp.ts'
+import { dppGaps, dppOutside } from '../../tool/coverage-dpp-reason.ts'
+
+const groups = readCases()
+const cases = groups.flatMap(group => group.cases)
+
+describe('docs/coverage-dpp.md', () => {
+  test('is what the names of the tests say: `npm run coverage-dpp` writes it', () => {
+    assert.equal(readFileSync(new URL('../../docs/coverage-dpp.md', import.meta.url), 'utf8'), dppCoverageDocument())
+  })
+
+  test('has each of the 476 cases once', () => {
+    assert.equal(cases.length, 476)
+    assert.equal(new Set(cases).size, 476)
+  })
+
+  test('rests on no claim of what is no case', () => {
+    for (const { name, file, test } of readDppClaims())
+      assert.ok(cases.includes(name), `${file}: "${test}" claims ${name}`)
+  })
+
+  test('gives reasons for cases and groups that there are, and none where something covers the case', () => {
+    const numbers = groups.map(({ number }) => `${number}`)
+    for (const reasons of [dppOutside, dppGaps]) {
+      for (const [name, reason] of Object.entries(reasons)) {
+        assert.ok(cases.includes(name) || numbers.includes(name), name)
+        assert.ok(reason.length > 20, name)
+      }
+    }
+    for (const each of dppCoverage()) {
+      if (dppOutside[each.name] !== undefined || dppGaps[each.name] !== undefined)
+        assert.ok(
+          ['not applicable', 'not yet'].includes(standing(each)),
+          `${each.name} is covered: take its reason out`,
+        )
+    }
+  })
+
+  const source = new URL('../../../shared/facts/dpp-test-cases.md', import.meta.url)
+  test('has the cases as they were read', { skip: existsSync(source) ? false : 'the list is not here' }, () => {
+    const [list = ''] = readFileSync(source, 'utf8').split('## Reading')
+    for (const name of cases) {
+      const known =
+        list.includes(name) ||
+        name.split('_').some((_, i, parts) => {
+          const [prefix, rest] = [`${parts.slice(0, i).join('_')}_\``, parts.slice(i).join('_')]
+          return list.includes(prefix) && list.includes(rest)
+        })
+      assert.ok(known, name)
+    }
+  })
+})
+
+/** The source of a test of that name, which is none of this file's. */
+const written = (name: string, call = 'test') => `${call}('${name}', () => {})`
+
+describe('names of tests and comments of scenarios', () => {
+  const of = (text: string) => claimsOfTests(text, 'x.test.ts').map(({ name, test }) => [name, test])
+
+  test('say which cases they cover', () => {
+    assert.deepEqual(of(written('no nonce, no answer [dpp: a_b, c]')), [
+      ['a_b', 'no nonce, no answer'],
+      ['c', 'no nonce, no answer'],
+    ])
+    assert.deepEqual(of(written('both [dpp: a] [WP-R01]')), [['a', 'both']])
+    const comments = '  // [dpp: chirp, gas]\n * [dpp: tcp]\n'
+    assert.deepEqual(
+      claimsOfScenarios(comments, 'lab/x.ts').map(({ name }) => name),
+      ['chirp', 'gas', 'tcp'],
+    )
+  })
+
+  test('also where a table makes them', () => {
+    const table = `const all = [{ dpp: 'a' }, { dpp: ['b', 'c'] }]\n`
+    const looped = `test(\`x [dpp: $` + `{each.dpp}]\`, () => {})`
+    assert.deepEqual(
+      of(table + looped).map(([each]) => each),
+      ['a', 'b', 'c'],
+    )
+    assert.deepEqual(of(table), [])
+  })
+
+  test('say nothing otherwise', () => {
+    for (const text of [written('dpp: a'), written('x [a]'), written('x [dpp: a]', 'describe')])
+      assert.deepEqual(of(text), [], text)
+    assert.deepEqual(claimsOfScenarios(`const x = '[dpp: a]'`, 'x.ts'), [])
+  })
+})
