@@ -116,7 +116,7 @@ export function dppCoverageDocument(groups = readCases(), covered = dppCoverage(
     '',
     'Written by `npm run coverage-dpp` from the names of tests, which say what they cover; a test holds this page against them.',
     'Cases are those of hostap’s simulated-radio suite (development version of 2026), `test_dpp_` left out. A test that is',
-    'named here runs with `npm test`; a scenario runs with `npm run lab -- wifi` or `npm run interop -- dpp`.',
+    'named here runs with `npm test`; a scenario runs in the Wi-Fi lab or against Debian’s own peers.',
     '',
     '| mark | cases | test | scenario only | not applicable | not yet |',
     '|---|---|---|---|---|---|',
