@@ -12,6 +12,8 @@ export interface AdmissionRequest {
     /** SHA-256 of the messages so far, hex. */
     readonly transcript: string
     readonly address: string
+    /** The identity was only named so far. Who would be let in is told to go on and prove it; nothing is granted. */
+    readonly claimed?: true
   }
   /** MUD URL from the birth certificate or the encrypted channel. */
   readonly intent?: string
@@ -19,7 +21,7 @@ export interface AdmissionRequest {
 
 export type OnboardingProtocol = 'brski' | 'dpp' | 'thread' | 'fdo' | 'matter'
 
-/** An identity that the protocol has verified: path and proof of possession. */
+/** An identity that the protocol has verified: path and proof of possession; or possession of a key on record. */
 export interface ProvenIdentity {
   /** Name of the trusted manufacturer whose anchor the chain ends in. */
   readonly manufacturer: string
@@ -27,8 +29,17 @@ export interface ProvenIdentity {
   /** SHA-256 of certificate and of SubjectPublicKeyInfo, hex. */
   readonly certificateHash: string
   readonly keyHash: string
+  /** Proven without a certificate, which then has no hash: `keyHash` is that of a bootstrapping key on record. */
+  readonly bootstrapping?: BootstrappingProof
   /** End of the birth certificate's lifetime, milliseconds; absent where it has none or the site looks past it. */
   readonly until?: number
+}
+
+export interface BootstrappingProof {
+  /** What the device is on record for: `manifest/<hash>` or `by <caller>`. */
+  readonly source: string
+  /** The device has shown that it knows the key of this network, too. */
+  readonly mutual: boolean
 }
 
 /** Why a decision fell as it did; shown to people and kept in the record. */

@@ -14,25 +14,27 @@ export type CredentialStatus = 'planned' | 'issued' | 'held' | 'revoked' | 'supe
 export type { RevocationReason } from '../codec/crl.ts'
 
 export interface CredentialRecord {
-  /** SHA-256 of the to-be-signed certificate, hex. */
+  /** SHA-256 of `tbs`, hex. */
   readonly id: string
   readonly device: string
   readonly kind: CredentialKind
+  /** What `certificate` holds; an X.509 certificate when absent. */
+  readonly form?: 'connector'
   readonly status: CredentialStatus
-  /** Certificate serial number, hex. Unique. */
+  /** Certificate serial number, hex; that of a Connector is in the record alone. Unique. */
   readonly serialHex: string
   /** SHA-256 of device id and CSR, hex. Unique: one request, one credential. */
   readonly requestHash: string
   /** SHA-256 of the SubjectPublicKeyInfo, hex. Unique among planned and issued credentials of different devices. */
   readonly keyHash: string
-  /** Name of the issuing CA. */
+  /** Name of the issuing CA, or of the C-sign key. */
   readonly issuer: string
   /** Milliseconds since 1970. */
   readonly notBefore: number
   readonly notAfter: number
   /** The bytes to sign, base64; kept so that a repeated request signs the same certificate. */
   readonly tbs: string
-  /** DER, base64; present from `issued` on. */
+  /** DER or compact JWS, base64; present from `issued` on. */
   readonly certificate?: string
   readonly revokedAt?: number
   readonly revocationReason?: RevocationReason

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { Recent } from '../crypto/recent.ts'
+import { type BootstrappedDevice, type BootstrappingEvent, evolveBootstrapping } from './bootstrapping.ts'
 import type { ComponentVerdict, Difference, StatedComponents } from './component.ts'
 import { evolveHold, type HeldDevice, type HoldEvent } from './device-hold.ts'
 import { type DeviceLife, evolveLife, type LifeEvent, unwiped } from './device-life.ts'
@@ -13,7 +14,7 @@ import type { SiteRight } from './right.ts'
 export type Standing = 'expected' | 'waiting' | 'approved' | 'denied' | 'withdrawn'
 
 /** One device of this site: the fold of the events of its stream. */
-export interface Device extends DeviceLife, HeldDevice {
+export interface Device extends DeviceLife, HeldDevice, BootstrappedDevice {
   readonly id: string
   /** Name of the trusted manufacturer. With `serial` it identifies the device; a certificate does not. */
   readonly manufacturer: string
@@ -212,6 +213,7 @@ export type DeviceEvent =
       readonly kind: 'evidence-recorded'
       readonly body: { readonly attempt: string; readonly transcript: string; readonly items: readonly EvidenceItem[] }
     }
+  | BootstrappingEvent
   | HoldEvent
   | LifeEvent
 
@@ -361,6 +363,14 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'device-held':
     case 'device-hold-lifted':
       return evolveHold(next, event)
+    case 'bootstrapping-key-added':
+    case 'bootstrapping-key-removed':
+      return evolveBootstrapping(next, event)
+    case 'bootstrapping-key-proven': {
+      // A key that is not on record for this device proves nothing about it.
+      const proven = device.bootstrappingKey === event.body.key
+      return proven ? evolveBootstrapping({ ...next, rung: higherRung(device.rung, 'authenticated') }, event) : next
+    }
     case 'birth-credential-expired':
     case 'device-wiped':
     case 'hand-over-begun':

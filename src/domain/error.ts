@@ -1,6 +1,7 @@
 import { accessErrors } from './catalogue/access.ts'
 import { brskiErrors } from './catalogue/brski.ts'
 import { deviceErrors } from './catalogue/device.ts'
+import { dppErrors } from './catalogue/dpp.ts'
 import type { ErrorEntry } from './catalogue/entry.ts'
 import { factoryErrors } from './catalogue/factory.ts'
 import { httpErrors } from './catalogue/http.ts'
@@ -20,6 +21,7 @@ export const errorCatalogue = {
   ...accessErrors,
   ...brskiErrors,
   ...deviceErrors,
+  ...dppErrors,
   ...factoryErrors,
   ...httpErrors,
   ...lifecycleErrors,

@@ -49,6 +49,7 @@ export type StreamNoun =
   | 'buyer'
   | 'feed'
   | 'offer'
+  | 'configurator'
 
 export function streamName(noun: StreamNoun, key: string): string {
   return `${noun}/${key}`

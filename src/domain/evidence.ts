@@ -17,8 +17,11 @@ export const evidenceSteps = {
 
 export type EvidenceStep = keyof typeof evidenceSteps
 
-/** `simulated`: it ran, but on something that stands in for the real thing, and says so. */
-export type EvidenceResult = 'pass' | 'fail' | 'simulated' | 'not-applicable'
+/**
+ * `implicit`: nothing showed it, and what came after rests on it all the same. `simulated`: it ran, but on something that
+ * stands in for the real thing, and says so.
+ */
+export type EvidenceResult = 'pass' | 'fail' | 'implicit' | 'simulated' | 'not-applicable'
 
 export type EvidenceItem = {
   readonly step: EvidenceStep

@@ -1,4 +1,6 @@
+import type { BootstrappingKeyRecord } from './bootstrapping.ts'
 import type { StoreCondition } from './condition.ts'
+import type { ConfiguratorKeyRecord } from './configurator-key.ts'
 import type { ConfirmationRequest, Safeguard } from './confirmation.ts'
 import type { CredentialRecord } from './credential.ts'
 import type { Device } from './device.ts'
@@ -77,6 +79,8 @@ export interface Tables {
   readonly offer: Table<OfferRecord, 'manufacturer' | 'seller' | 'state'>
   readonly policy: Table<PolicyVersion, 'sourceHash'>
   readonly policyState: Table<PolicyState>
+  readonly bootstrappingKey: Table<BootstrappingKeyRecord, 'device' | 'chirpHash' | 'state'>
+  readonly configuratorKey: Table<ConfiguratorKeyRecord, 'use' | 'state'>
   /** Small named facts: schema marks, counters, the site's own name. */
   readonly setting: Table<Setting>
 }

@@ -28,6 +28,8 @@ export type StatedNoun =
   | 'offer'
   | 'policy'
   | 'policyState'
+  | 'bootstrappingKey'
+  | 'configuratorKey'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -151,6 +153,14 @@ const rules: Readonly<Record<string, Rule>> = {
   'policy-activated': ({ policy: active, sha256: activeHash, previous }, set_) => [
     merge('policyState', set_, { active, activeHash, previous }),
   ],
+  'bootstrapping-key-added': ({ key, chirpHash, uri, source, by: addedBy }, device) => [
+    set('bootstrappingKey', key, { device, chirpHash, uri, source, addedBy, state: 'active' }),
+  ],
+  'bootstrapping-key-removed': ({ key }) => [merge('bootstrappingKey', key, { state: 'removed' })],
+  'configurator-key-established': ({ use, curve, spki, source }, id) => [
+    set('configuratorKey', id, { use, curve, spki, source, state: 'current' }),
+  ],
+  'configurator-key-retired': (_body, id) => [merge('configuratorKey', id, { state: 'former' })],
   'voucher-logged': body => [set('issuedVoucher', body['id'], body)],
 }
 

@@ -79,6 +79,14 @@ const declared = {
   offer: { table: 'offer', key: 'id', columns: ['manufacturer', 'seller', 'state'] },
   policy: { table: 'policy', key: 'id', columns: ['sourceHash'], unique: [['sourceHash']] },
   policyState: { table: 'policy_state', key: 'name', columns: [] },
+  bootstrappingKey: {
+    table: 'bootstrapping_key',
+    key: 'id',
+    columns: ['device', 'chirpHash', 'state'],
+    unique: [['chirpHash']],
+    index: [['device', 'state']],
+  },
+  configuratorKey: { table: 'configurator_key', key: 'id', columns: ['use', 'state'], index: [['use', 'state']] },
   setting: { table: 'setting', key: 'name', columns: [] },
 } as const satisfies { readonly [N in Noun]: SpecOf<N> }
 

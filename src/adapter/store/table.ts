@@ -154,6 +154,8 @@ export function gatedTables(gate: Gate): Tables {
     offer: new SqlTable(nounSql.offer, gate),
     policy: new SqlTable(nounSql.policy, gate),
     policyState: new SqlTable(nounSql.policyState, gate),
+    bootstrappingKey: new SqlTable(nounSql.bootstrappingKey, gate),
+    configuratorKey: new SqlTable(nounSql.configuratorKey, gate),
     setting: new SqlTable(nounSql.setting, gate),
   }
 }

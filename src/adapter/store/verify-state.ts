@@ -71,6 +71,8 @@ const stated = [
   'offer',
   'policy',
   'policyState',
+  'bootstrappingKey',
+  'configuratorKey',
 ] as const satisfies readonly StatedNoun[]
 
 function parsed(body: unknown): Record<string, unknown> | undefined {

@@ -1,4 +1,5 @@
 import type { Admission, AdmissionDecision, AdmissionReason, AdmissionRequest } from '../../domain/admission.ts'
+import { scannedManufacturer } from '../../domain/bootstrapping.ts'
 import type { CredentialPlan } from '../../domain/credential.ts'
 import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
@@ -48,7 +49,9 @@ export function createAdmission(
           recallsInForce(tx, manufacturer),
         ])
         // Who identified the device may not have heard yet what was decided at another process.
-        if (trusted === undefined) throw new OnboardingError('idevid-untrusted', { manufacturer })
+        // What a person scanned has no manufacturer, and stands under a name that none can have.
+        if (trusted === undefined && manufacturer !== scannedManufacturer)
+          throw new OnboardingError('idevid-untrusted', { manufacturer })
         const recalls = await recallsAmong(tx, { manufacturer, serial, model: known?.model ?? '' }, inForce)
         const policies = await point.active(tx)
         const events = proceedings(known, request, clock(), { policy, policies, recalls })
@@ -97,12 +100,15 @@ export function proceedings(
     })
   }
   const { decision, basis, terms, failure } = decide(known, request, at, rules)
+  // It has yet to prove who it is; then it is asked again, and that is what counts.
+  if (evidence.claimed && decision.verdict === 'admit') return { list: [], decision }
   // Who is not let in asks again and again, with a new request each time if it likes: on record once a minute.
   const repeated = decision.verdict !== 'admit' && known?.refusal?.code === decision.code
   if (repeated && (list.length === 0 || wasHeard(known, at))) return { list: [], decision }
   // A clone must not write its key over the record of the genuine device.
   const cloned = decision.verdict === 'refuse' && decision.code === 'device-identity-cloned'
-  if (!cloned && known?.birthKeyHash === undefined) {
+  if (identity.bootstrapping !== undefined) list.push(...bootstrappingEvents(request))
+  else if (!cloned && known?.birthKeyHash === undefined) {
     const { certificateHash, keyHash, until } = identity
     const more = { ...(intent === undefined ? {} : { mudUrl: intent }), ...(until === undefined ? {} : { until }) }
     list.push({ kind: 'identity-proven', body: { certificateHash, keyHash, ...more } })
@@ -125,7 +131,7 @@ export function proceedings(
   }
   list.push({
     kind: 'evidence-recorded',
-    body: { attempt: evidence.attempt, transcript: evidence.transcript, items: evidenceOf(decision, intent) },
+    body: { attempt: evidence.attempt, transcript: evidence.transcript, items: evidenceOf(decision, request) },
   })
   return { list, decision, ...(failure === undefined ? {} : { failure }) }
 }
@@ -154,9 +160,7 @@ function decide(
 ): Answer {
   const { identity } = request
   const device = deviceId(identity.manufacturer, identity.serial)
-  const reasons: AdmissionReason[] = [
-    { rule: 'manufacturer-trusted', holds: true, note: `birth certificate chains to ${identity.manufacturer}` },
-  ]
+  const reasons: AdmissionReason[] = [manufacturerReason(identity)]
   const violation = violated(known, {
     identity,
     owners: policy.owners,
@@ -193,6 +197,15 @@ function decide(
   }
   const hadVoucher = known?.voucher !== undefined
   return { decision: { verdict: 'admit', device, plan, hadVoucher, reasons }, basis, terms }
+}
+
+function manufacturerReason({ manufacturer, bootstrapping }: AdmissionRequest['identity']): AdmissionReason {
+  const rule = 'manufacturer-trusted'
+  if (bootstrapping === undefined) return { rule, holds: true, note: `birth certificate chains to ${manufacturer}` }
+  const { source } = bootstrapping
+  if (source.startsWith('manifest/'))
+    return { rule, holds: true, note: `bootstrapping key is on a manifest of ${manufacturer}` }
+  return { rule, holds: false, note: `bootstrapping key was put on record ${source}` }
 }
 
 function knownReasons(known: Device | undefined): AdmissionReason[] {
@@ -232,17 +245,51 @@ function admissionFacts(
   return deviceFacts(known ?? unheard, { network: policy.network, site: policy.owners[0] ?? '', protocol, at })
 }
 
-function evidenceOf(decision: AdmissionDecision, intent: string | undefined): EvidenceItem[] {
+function evidenceOf(decision: AdmissionDecision, request: AdmissionRequest): EvidenceItem[] {
+  const { identity, evidence, intent } = request
   const items: EvidenceItem[] = [
     { step: 'onboarding-mode-entered', result: 'pass', note: 'sent an onboarding message' },
-    { step: 'device-authenticated', result: 'pass', note: 'IDevID path and proof of possession' },
+    ...(evidence.claimed ? [] : authenticationEvidence(identity)),
   ]
   const registered: EvidenceItem =
     decision.verdict === 'admit'
       ? { step: 'registered', result: 'pass' }
       : { step: 'registered', result: 'fail', code: decision.code }
   items.push(registered)
-  if (intent !== undefined)
-    items.push({ step: 'intent-conveyed', result: 'pass', note: 'MUD URL in the birth certificate' })
+  if (intent !== undefined) items.push({ step: 'intent-conveyed', result: 'pass', note: intentNote(identity) })
   return items
+}
+
+function intentNote({ bootstrapping }: AdmissionRequest['identity']): string {
+  return bootstrapping === undefined
+    ? 'MUD URL in the birth certificate'
+    : 'MUD URL in the encrypted configuration request'
+}
+
+function authenticationEvidence({ bootstrapping }: AdmissionRequest['identity']): EvidenceItem[] {
+  const step = 'device-authenticated'
+  if (bootstrapping === undefined) return [{ step, result: 'pass', note: 'IDevID path and proof of possession' }]
+  const { source, mutual } = bootstrapping
+  const shown = source.startsWith('manifest/') ? 'by a manifest of its manufacturer' : 'by a person'
+  return [
+    { step: 'introduced', result: 'pass', note: `bootstrapping key on record ${shown}` },
+    { step, result: 'pass', note: 'proof of possession of the bootstrapping key' },
+    // One-way, a device goes with whoever knows its key: a photograph of its code is enough.
+    mutual
+      ? { step: 'network-authenticated', result: 'pass', note: 'the device knows the key of this network' }
+      : { step: 'network-authenticated', result: 'implicit', note: 'one-way: the device takes whoever knows its code' },
+    { step: 'channel-established', result: 'pass', note: 'key of the authentication, AES-SIV' },
+  ]
+}
+
+function bootstrappingEvents({ identity, evidence, intent }: AdmissionRequest): DeviceEvent[] {
+  const { keyHash: key, bootstrapping } = identity
+  if (bootstrapping === undefined || evidence.claimed) return []
+  const { mutual } = bootstrapping
+  return [
+    {
+      kind: 'bootstrapping-key-proven',
+      body: { key, mutual, ...(intent === undefined ? {} : { mudUrl: intent }) },
+    },
+  ]
 }

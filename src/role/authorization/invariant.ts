@@ -21,7 +21,7 @@ export function violated(
   known: Device | undefined,
   facts: {
     /** As it was proven now; absent when the device did not ask. */
-    readonly identity?: Pick<ProvenIdentity, 'keyHash'>
+    readonly identity?: Pick<ProvenIdentity, 'keyHash' | 'bootstrapping'>
     readonly owners: readonly string[]
     readonly recalls: readonly RecallRecord[]
     /** Where it asked from, and when; absent when it did not ask. */
@@ -30,11 +30,17 @@ export function violated(
 ): Violation | undefined {
   const { identity, owners, recalls } = facts
   const { birthKeyHash, expectedKeyHash, standing, owner = '' } = known ?? {}
+  // A bootstrapping key is looked up in the record, and its device with it; a birth certificate says itself whose it is.
+  const born = identity?.bootstrapping === undefined ? identity : undefined
+  if (identity !== undefined && born === undefined && known?.bootstrappingKey !== identity.keyHash) {
+    const note = 'the key is not on record for this device any more'
+    return { rule: 'identity-unique', code: 'bootstrapping-key-unknown', note }
+  }
   const cloned = (note: string): Violation => ({ rule: 'identity-unique', code: 'device-identity-cloned', note })
-  if (identity !== undefined && birthKeyHash !== undefined && birthKeyHash !== identity.keyHash) {
+  if (born !== undefined && birthKeyHash !== undefined && birthKeyHash !== born.keyHash) {
     return cloned('another key is on record for this serial number')
   }
-  if (identity !== undefined && expectedKeyHash !== undefined && expectedKeyHash !== identity.keyHash) {
+  if (born !== undefined && expectedKeyHash !== undefined && expectedKeyHash !== born.keyHash) {
     return cloned("the manufacturer's manifest names another key")
   }
   const [recall] = recalls
@@ -46,7 +52,8 @@ export function violated(
   const held = known === undefined ? undefined : holdRefusal(known)
   if (held !== undefined) return { rule: 'standing', code: held, note: `held: ${known?.hold?.kind}` }
   const { heard } = facts
-  const copied = known && heard && birthRefusal(known, heard.address, heard.at)
+  const byBirth = identity?.bootstrapping === undefined
+  const copied = byBirth && known && heard ? birthRefusal(known, heard.address, heard.at) : undefined
   if (copied !== undefined) return { rule: 'identity-unique', code: copied, note: 'a copy of this identity is about' }
   if (standing === 'denied') return { rule: 'standing', code: 'device-denied', note: 'denied by a person' }
   const over = known === undefined ? undefined : lifeRefusal(known)

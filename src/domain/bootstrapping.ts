@@ -1,0 +1,71 @@
+/**
+ * What a site knows of the bootstrapping keys of its devices (Wi-Fi Easy Connect). The key is the device's identity there;
+ * who put it on record is what the identity rests on: a manifest that the manufacturer signed, or a person who scanned a code.
+ */
+export interface BootstrappingKeyRecord {
+  /** SHA-256 of the SubjectPublicKeyInfo as it stands in the URI, hex. */
+  readonly id: string
+  /** SHA-256 of "chirp" and the same octets, hex. Unique. */
+  readonly chirpHash: string
+  /** `DPP:…;;` as it was added. */
+  readonly uri: string
+  readonly device: string
+  /** `manifest/<hash>` or `by <caller>`. */
+  readonly source: string
+  readonly addedBy: string
+  readonly addedAt: number
+  /** A removed one identifies nobody; it stays on record, so that it cannot come back as another device's. */
+  readonly state: 'active' | 'removed'
+}
+
+/**
+ * In place of a manufacturer's name for a device that is on record only because somebody scanned its code. No manufacturer
+ * vouches for it, so it must not look like one of a manufacturer's: no trusted manufacturer can have a name with parentheses.
+ */
+export const scannedManufacturer = '(scanned)'
+
+/** What a device's record says of its bootstrapping key. */
+export interface BootstrappedDevice {
+  /** SHA-256 of the key that is active, hex. */
+  readonly bootstrappingKey?: string
+  /** From its configuration request, which only the device can have sent. */
+  readonly mudUrl?: string
+}
+
+export type BootstrappingEvent =
+  | {
+      readonly kind: 'bootstrapping-key-added'
+      readonly body: {
+        readonly key: string
+        readonly chirpHash: string
+        readonly uri: string
+        readonly source: string
+        readonly by: string
+      }
+    }
+  | { readonly kind: 'bootstrapping-key-removed'; readonly body: { readonly key: string; readonly by: string } }
+  | {
+      readonly kind: 'bootstrapping-key-proven'
+      readonly body: {
+        readonly key: string
+        /** The device proved to know our key, too. */
+        readonly mutual: boolean
+        readonly mudUrl?: string
+      }
+    }
+
+export function evolveBootstrapping<D extends BootstrappedDevice>(device: D, event: BootstrappingEvent): D {
+  switch (event.kind) {
+    case 'bootstrapping-key-added':
+      return { ...device, bootstrappingKey: event.body.key }
+    case 'bootstrapping-key-removed': {
+      if (device.bootstrappingKey !== event.body.key) return device
+      const { bootstrappingKey: _, ...rest } = device
+      return rest as D
+    }
+    case 'bootstrapping-key-proven': {
+      const { mudUrl } = event.body
+      return mudUrl === undefined ? device : { ...device, mudUrl }
+    }
+  }
+}
