@@ -1,5 +1,6 @@
 import type { RevocationReason } from '../codec/crl.ts'
 import { OnboardingError } from './error.ts'
+import type { NetworkAccess } from './network-definition.ts'
 
 /** What a device proves itself with (SP 1800-36 section 1.1.1). */
 export type CredentialKind = 'birth' | 'network' | 'application'
@@ -40,6 +41,9 @@ export interface CredentialRecord {
   readonly revocationReason?: RevocationReason
   /** Since when, while it is held. */
   readonly heldAt?: number
+  /** Name of the wireless network that the device was configured for, if it was for one. */
+  readonly network?: string
+  readonly access?: NetworkAccess
 }
 
 /** What admission grants: the terms of the credential to be made. */
@@ -78,7 +82,7 @@ export function revokeCredential(
 ): CredentialRecord {
   const { at, reason } = revocation
   const { heldAt: _, ...rest } = record.status === 'held' ? { ...record, status: 'issued' as const } : record
-  return { ...inStatus(rest, 'issued', 'revoked'), revokedAt: at, revocationReason: reason }
+  return { ...withoutSecret(inStatus(rest, 'issued', 'revoked')), revokedAt: at, revocationReason: reason }
 }
 
 /** Until released. @throws OnboardingError `credential-status-refused` unless issued */
@@ -94,7 +98,14 @@ export function releaseCredential(record: CredentialRecord): CredentialRecord {
 
 /** When another credential took its place. @throws OnboardingError `credential-status-refused` unless issued */
 export function supersedeCredential(record: CredentialRecord): CredentialRecord {
-  return inStatus(record, 'issued', 'superseded')
+  return withoutSecret(inStatus(record, 'issued', 'superseded'))
+}
+
+/** Nobody needs it any more, and nobody should find it. */
+function withoutSecret(record: CredentialRecord): CredentialRecord {
+  if (record.access === undefined) return record
+  const { box: _, ...access } = record.access
+  return { ...record, access }
 }
 
 function inStatus(record: CredentialRecord, from: CredentialStatus, to: CredentialStatus): CredentialRecord {

@@ -7,6 +7,7 @@ import { type DeviceLife, evolveLife, type LifeEvent, unwiped } from './device-l
 import type { ErrorCode } from './error.ts'
 import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
 import type { LifecycleState } from './lifecycle.ts'
+import type { NetworkAccessGrant } from './network-definition.ts'
 import type { DeviceTerms, PolicyBasis, Posture, Stay } from './policy.ts'
 import type { SiteRight } from './right.ts'
 
@@ -214,6 +215,7 @@ export type DeviceEvent =
       readonly body: { readonly attempt: string; readonly transcript: string; readonly items: readonly EvidenceItem[] }
     }
   | BootstrappingEvent
+  | { readonly kind: 'network-access-granted'; readonly body: NetworkAccessGrant }
   | HoldEvent
   | LifeEvent
 
@@ -359,6 +361,8 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'onboarding-refused':
       return { ...next, refusal: { code: event.body.code, at: event.body.at } }
     case 'evidence-recorded':
+      return next
+    case 'network-access-granted':
       return next
     case 'device-held':
     case 'device-hold-lifted':

@@ -6,6 +6,7 @@ import type { ErrorEntry } from './catalogue/entry.ts'
 import { factoryErrors } from './catalogue/factory.ts'
 import { httpErrors } from './catalogue/http.ts'
 import { lifecycleErrors } from './catalogue/lifecycle.ts'
+import { networkErrors } from './catalogue/network.ts'
 import { ownershipErrors } from './catalogue/ownership.ts'
 import { pledgeErrors } from './catalogue/pledge.ts'
 import { policyErrors } from './catalogue/policy.ts'
@@ -25,6 +26,7 @@ export const errorCatalogue = {
   ...factoryErrors,
   ...httpErrors,
   ...lifecycleErrors,
+  ...networkErrors,
   ...ownershipErrors,
   ...pledgeErrors,
   ...policyErrors,

@@ -50,6 +50,7 @@ export type StreamNoun =
   | 'feed'
   | 'offer'
   | 'configurator'
+  | 'network'
 
 export function streamName(noun: StreamNoun, key: string): string {
   return `${noun}/${key}`

@@ -13,6 +13,7 @@ import type {
   PublicationRecord,
   UnitRecord,
 } from './manufacture.ts'
+import type { NetworkDefinition } from './network-definition.ts'
 import type { OfferRecord } from './offer.ts'
 import type { PolicyState, PolicyVersion } from './policy.ts'
 import type { DocumentRecord, RecallRecord } from './recall.ts'
@@ -55,7 +56,10 @@ export interface Table<T, Index extends string = never> {
 /** The tables of all parties. A store belongs to one party (a site or a manufacturer); the others' tables stay empty. */
 export interface Tables {
   readonly device: Table<Device, 'manufacturer' | 'serial' | 'lifecycle' | 'rung' | 'standing' | 'owner' | 'awaits'>
-  readonly credential: Table<CredentialRecord, 'device' | 'status' | 'serialHex' | 'requestHash' | 'keyHash'>
+  readonly credential: Table<
+    CredentialRecord,
+    'device' | 'status' | 'serialHex' | 'requestHash' | 'keyHash' | 'network'
+  >
   readonly voucher: Table<VoucherRecord, 'device'>
   readonly manufacturer: Table<TrustedManufacturer>
   readonly manifest: Table<ManifestRecord, 'manufacturer'>
@@ -81,6 +85,7 @@ export interface Tables {
   readonly policyState: Table<PolicyState>
   readonly bootstrappingKey: Table<BootstrappingKeyRecord, 'device' | 'chirpHash' | 'state'>
   readonly configuratorKey: Table<ConfiguratorKeyRecord, 'use' | 'state'>
+  readonly network: Table<NetworkDefinition, 'status'>
   /** Small named facts: schema marks, counters, the site's own name. */
   readonly setting: Table<Setting>
 }

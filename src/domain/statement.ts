@@ -30,6 +30,7 @@ export type StatedNoun =
   | 'policyState'
   | 'bootstrappingKey'
   | 'configuratorKey'
+  | 'network'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -55,8 +56,14 @@ const set = (noun: StatedNoun, key: unknown, members?: Members): Change => ({
 const merge = (noun: StatedNoun, key: unknown, members: Members): Change => ({
   merge: { noun, key: String(key), members },
 })
+const unsaid = ['certificateHash', 'revocationReason', 'network', 'access', 'secretHash'] as const
 const planned = (id: unknown, members: Members): Change =>
-  set('credential', id, { ...members, id, status: 'planned', certificateHash: undefined, revocationReason: undefined })
+  set('credential', id, {
+    ...members,
+    id,
+    status: 'planned',
+    ...Object.fromEntries(unsaid.map(name => [name, undefined])),
+  })
 const certified: Rule = ({ credential, certificateHash }) => [
   merge('credential', credential, { status: 'issued', certificateHash }),
 ]
@@ -74,8 +81,13 @@ const rules: Readonly<Record<string, Rule>> = {
   'credential-held': ({ credential }) => [merge('credential', credential, { status: 'held' })],
   'credential-released': ({ credential }) => [merge('credential', credential, { status: 'issued' })],
   'credential-revoked': ({ credential, reason }) => [
-    merge('credential', credential, { status: 'revoked', revocationReason: reason }),
+    merge('credential', credential, { status: 'revoked', revocationReason: reason, secretHash: undefined }),
   ],
+  'network-access-granted': ({ credential, network, secretHash, ...access }) => [
+    merge('credential', credential, { network, access, secretHash }),
+  ],
+  'network-defined': ({ by: _by, ...terms }, name) => [set('network', name, networkMembers(terms))],
+  'network-removed': (_body, name) => [merge('network', name, { status: 'removed' })],
   'voucher-obtained': ({ voucher, assertion }, device) => [set('voucher', voucher, { device, assertion })],
   'manufacturer-trusted': ({ by: _by, ...terms }, name) => [
     set('manufacturer', name, { masaUrl: undefined, ...terms }),
@@ -186,7 +198,9 @@ function superseded(statement: Statement): Statement {
 /** A record with what events say of it in other words: hashes in place of contents, and whether in place of when. */
 export function statedView(noun: StatedNoun, record: Members): Members {
   const { certificate, tbs, crl, crls, declaration, revokedAt, removedAt, withdrawnAt } = record
-  if (noun === 'credential') return { ...record, id: sha256(tbs), certificateHash: sha256(certificate) }
+  if (noun === 'credential') {
+    return { ...record, ...accessView(record['access']), id: sha256(tbs), certificateHash: sha256(certificate) }
+  }
   if (noun === 'issuer') return { ...record, crlHash: sha256(crl) }
   if (noun === 'document') return { ...record, sha256: sha256(record['file']) }
   if (noun === 'token') return { ...record, revoked: revokedAt !== undefined }
@@ -206,6 +220,18 @@ export function statedView(noun: StatedNoun, record: Members): Members {
   // A sealed one says what it is sealed as.
   const plain = typeof declaration === 'string' ? hash('sha256', declaration) : undefined
   return { ...record, withdrawn: withdrawnAt !== undefined, declarationHash: record['declarationHash'] ?? plain }
+}
+
+/** What is absent is so in the record, too. */
+function networkMembers(terms: Members): Members {
+  return { connectorLifetimeDays: undefined, dot1x: undefined, ...terms, status: 'active' }
+}
+
+/** A sealed secret by its hash; one that came back after its end has no statement. */
+function accessView(access: unknown): Members {
+  if (typeof access !== 'object' || access === null) return {}
+  const { box, ...rest } = access as Members
+  return { access: rest, secretHash: typeof box === 'string' ? hash('sha256', box) : undefined }
 }
 
 /** Of base64 text. */

@@ -41,10 +41,10 @@ const declared = {
   credential: {
     table: 'credential',
     key: 'id',
-    columns: ['device', 'status', 'serialHex', 'requestHash', 'keyHash'],
+    columns: ['device', 'status', 'serialHex', 'requestHash', 'keyHash', 'network'],
     unique: [['serialHex'], ['requestHash']],
     // By status alone SQLite would look through all that are in force for those of one device.
-    index: [['device', 'status'], ['status'], ['keyHash']],
+    index: [['device', 'status'], ['status'], ['keyHash'], ['network', 'status']],
     // A renewal may keep its key (RFC 7030 section 4.2.2); another device with that key would be a clone.
     claim: { value: 'keyHash', holder: 'device' },
   },
@@ -87,6 +87,7 @@ const declared = {
     index: [['device', 'state']],
   },
   configuratorKey: { table: 'configurator_key', key: 'id', columns: ['use', 'state'], index: [['use', 'state']] },
+  network: { table: 'network', key: 'name', columns: ['status'] },
   setting: { table: 'setting', key: 'name', columns: [] },
 } as const satisfies { readonly [N in Noun]: SpecOf<N> }
 

@@ -156,6 +156,7 @@ export function gatedTables(gate: Gate): Tables {
     policyState: new SqlTable(nounSql.policyState, gate),
     bootstrappingKey: new SqlTable(nounSql.bootstrappingKey, gate),
     configuratorKey: new SqlTable(nounSql.configuratorKey, gate),
+    network: new SqlTable(nounSql.network, gate),
     setting: new SqlTable(nounSql.setting, gate),
   }
 }

@@ -73,6 +73,7 @@ const stated = [
   'policyState',
   'bootstrappingKey',
   'configuratorKey',
+  'network',
 ] as const satisfies readonly StatedNoun[]
 
 function parsed(body: unknown): Record<string, unknown> | undefined {

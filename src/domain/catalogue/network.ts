@@ -1,0 +1,72 @@
+import type { ErrorEntry } from './entry.ts'
+
+/** Wireless networks that devices are configured for. */
+export const networkErrors = {
+  'network-refused': {
+    title: 'Network cannot be run like that',
+    cause: 'An access point cannot do what the definition says, or would do something dangerous instead.',
+    action: 'Change what the detail names.',
+    status: 422,
+  },
+  'network-exists': {
+    title: 'There is a network of that name',
+    cause: 'A network of this site has the name already.',
+    action: 'Change it, or choose another name.',
+    status: 409,
+  },
+  'network-segment-taken': {
+    title: 'Segment belongs to another network',
+    cause: 'A policy names a segment only, so that each segment of a site must be in one network.',
+    action: 'Choose another name for the segment, or take it out of the other network first.',
+    status: 409,
+  },
+  'network-in-use': {
+    title: 'Devices are on this network',
+    cause: 'Devices of this site hold credentials for the network or for a segment that would go.',
+    action: 'Reconfigure or revoke them first.',
+    status: 409,
+  },
+  'network-undefined': {
+    title: 'No network for this device',
+    cause: 'No wireless network of this site has the segment that the policies give the device.',
+    action: 'Add one, or give a network that segment.',
+    status: 409,
+  },
+  'network-ambiguous': {
+    title: 'Policies do not say which network',
+    cause: 'The site has several wireless networks, and no policy assigns the device a segment.',
+    action: 'Let a policy assign a segment (`assignSegment`).',
+    status: 409,
+  },
+  'network-curve-differs': {
+    title: 'Key of the device is on another curve',
+    cause:
+      'All Connectors of a network are on one curve. The key of the device is on another, and it cannot make a new one.',
+    action: 'Configure the device for a network on its curve.',
+    status: 409,
+  },
+  'network-version-old': {
+    title: 'Device cannot be told this network',
+    cause: 'Version 1 of the protocol knows no SSID that is not text.',
+    action: 'Give the network another SSID, or update the device.',
+    status: 409,
+  },
+  'network-address-missing': {
+    title: 'Address of the device is not known',
+    cause: 'An access point finds the sae secret of a device by its MAC address, and its bootstrapping URI has none.',
+    action: 'Add the URI again with its MAC address (M:), or use a network with psk or dpp.',
+    status: 409,
+  },
+  'network-no-dpp': {
+    title: 'Network without Connectors',
+    cause: 'An access point was to be configured over DPP for a network that has no dpp.',
+    action: 'Write its configuration, or use a network with dpp.',
+    status: 409,
+  },
+  'network-secret-missing': {
+    title: 'Secret of the device is gone',
+    cause: 'The credential of the device has no secret any more, or it was sealed with another key.',
+    action: 'Reconfigure the device: it gets a new one.',
+    status: 409,
+  },
+} as const satisfies Record<string, ErrorEntry>
