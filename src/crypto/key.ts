@@ -62,7 +62,7 @@ function parsePublicKey(spkiDer: Uint8Array): KeyObject {
 }
 
 /** Node 24 tells a KeyObject from bytes by catching an error, four times over: their stack traces cost as much as the key. */
-function withoutStackTraces<T>(work: () => T): T {
+export function withoutStackTraces<T>(work: () => T): T {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   try {
