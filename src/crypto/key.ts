@@ -29,6 +29,11 @@ export function importPrivateKey(input: Uint8Array | string): KeyObject {
   return key
 }
 
+/** A private key that a key store has sealed itself: EC, on any curve, in PKCS#8. Throws `malformed-key`. */
+export function importStoredKey(pkcs8: Uint8Array): KeyObject {
+  return parsePrivateKey(pkcs8)
+}
+
 function parsePrivateKey(input: Uint8Array | string): KeyObject {
   const key = typeof input === 'string' ? Buffer.from(input) : Buffer.from(input.buffer, input.byteOffset, input.length)
   const forms = key[0] === 0x30 ? (['pkcs8', 'sec1'] as const) : (['pem'] as const)

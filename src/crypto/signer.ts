@@ -46,6 +46,11 @@ export interface KeyStore {
    * leave its store: a TLS server then needs a key of another store.
    */
   tlsKey?(label: string): Promise<KeyObject | undefined>
+  /**
+   * Takes in an EC private key that was made elsewhere, on any curve. Rejects when the label is taken. Absent where no key can
+   * be brought in.
+   */
+  adopt?(label: string, privateKey: KeyObject): Promise<void>
   list(): Promise<string[]>
   /** No error when the label is absent. */
   remove(label: string): Promise<void>

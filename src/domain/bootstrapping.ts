@@ -10,6 +10,8 @@ export interface BootstrappingKeyRecord {
   /** `DPP:…;;` as it was added. */
   readonly uri: string
   readonly device: string
+  /** SHA-256 of the declaration that its manufacturer signed about it, the key of a document; absent: there is none. */
+  readonly declaration?: string
   /** `manifest/<hash>` or `by <caller>`. */
   readonly source: string
   readonly addedBy: string
@@ -41,6 +43,8 @@ export type BootstrappingEvent =
         readonly uri: string
         readonly source: string
         readonly by: string
+        /** SHA-256 of the declaration, hex. */
+        readonly declaration?: string
       }
     }
   | { readonly kind: 'bootstrapping-key-removed'; readonly body: { readonly key: string; readonly by: string } }

@@ -1,8 +1,8 @@
-import type { KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { generateKey, importPrivateKey } from '../../crypto/key.ts'
+import { generateKey, importStoredKey } from '../../crypto/key.ts'
 import type { Secret } from '../../crypto/secret.ts'
 import { type KeyStore, keySigner } from '../../crypto/signer.ts'
 import { checkLabel, isLabel, KeyStoreError, labelTaken } from './error.ts'
@@ -54,13 +54,10 @@ export async function openFileKeyStore({ directory, passphrase }: FileKeyStoreOp
     async generate(label, curve) {
       const path = pathOf(label)
       const privateKey = generateKey(curve)
-      const signer = keySigner(privateKey)
-      const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' })
-      const file = write(master, label, signer.spkiDer.toString('base64'), pkcs8)
-      pkcs8.fill(0)
-      if (!(await createPrivateFile(path, file))) throw labelTaken(label)
-      return signer
+      await keep(master, path, label, privateKey)
+      return keySigner(privateKey)
     },
+    adopt: (label, privateKey) => keep(master, pathOf(label), label, privateKey),
     async open(label) {
       const privateKey = await load(label)
       return privateKey && keySigner(privateKey)
@@ -84,6 +81,14 @@ function contextOf(label: string, spki: string): string {
   return `${format}\n${label}\n${spki}`
 }
 
+async function keep(master: Secret, path: string, label: string, privateKey: KeyObject): Promise<void> {
+  const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' })
+  const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' })
+  const file = write(master, label, spki.toString('base64'), pkcs8)
+  pkcs8.fill(0)
+  if (!(await createPrivateFile(path, file))) throw labelTaken(label)
+}
+
 function write(master: Secret, label: string, spki: string, pkcs8: Uint8Array): Buffer {
   const file = { format, label, spki, key: seal(master, pkcs8, contextOf(label, spki)) }
   return Buffer.from(`${JSON.stringify(file, null, 1)}\n`)
@@ -105,7 +110,7 @@ function read(master: Secret, path: string, label: string, bytes: Buffer): KeyOb
   const pkcs8 = openSealed(master, file.key, contextOf(label, file.spki))
   if (pkcs8 === undefined) throw damaged('is damaged, or was sealed by another store.key')
   try {
-    return importPrivateKey(pkcs8)
+    return importStoredKey(pkcs8)
   } finally {
     pkcs8.fill(0)
   }

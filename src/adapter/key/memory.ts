@@ -12,7 +12,7 @@ export function memoryKeyStore(): KeyStore {
     hardwareBacked: false,
     async generate(label, curve) {
       checkLabel(label)
-      if (signers.has(label)) throw labelTaken(label)
+      if (privateKeys.has(label)) throw labelTaken(label)
       const privateKey = generateKey(curve)
       const signer = keySigner(privateKey)
       privateKeys.set(label, privateKey)
@@ -21,14 +21,20 @@ export function memoryKeyStore(): KeyStore {
     },
     async open(label) {
       checkLabel(label)
-      return signers.get(label)
+      const privateKey = privateKeys.get(label)
+      return signers.get(label) ?? (privateKey && keySigner(privateKey))
+    },
+    async adopt(label, privateKey) {
+      checkLabel(label)
+      if (privateKeys.has(label)) throw labelTaken(label)
+      privateKeys.set(label, privateKey)
     },
     async tlsKey(label) {
       checkLabel(label)
       return privateKeys.get(label)
     },
     async list() {
-      return [...signers.keys()].sort()
+      return [...privateKeys.keys()].sort()
     },
     async remove(label) {
       checkLabel(label)
