@@ -15,7 +15,7 @@ interface Party {
   readonly heard: string[]
   readonly connections: DppConnection[]
   /** Resolves when so much was heard. */
-  until(count: number): Promise<void>
+  readonly until: (count: number) => Promise<void>
 }
 
 async function withListener(
