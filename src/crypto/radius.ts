@@ -53,7 +53,10 @@ export function sealRadiusResponse(
   secret: Secret,
 ): Buffer {
   const { identifier, authenticator } = request
-  const packet = sealed({ ...response, identifier, authenticator }, secret)
+  const answer = { ...response, identifier, authenticator }
+  // RFC 3579 section 3.3 has none there, and peers disagree on how it would be computed.
+  const bare = response.code === radiusCode.accountingResponse
+  const packet = bare ? encodeRadius(answer) : sealed(answer, secret)
   packet.set(digest(packet, secret), 4)
   return packet
 }

@@ -1,16 +1,14 @@
 import { spawn } from 'node:child_process'
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodePem } from '../../../src/codec/pem.ts'
-import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../../../src/codec/x509/extension.ts'
-import { generateKey, keyIdentifier } from '../../../src/crypto/key.ts'
-import { type Curve, keySigner } from '../../../src/crypto/signer.ts'
-import { algorithmIdentifier } from '../../../src/crypto/signer.ts'
-import { certify, type Entity, eku, type TestSigner } from '../../crypto/pki.ts'
-import { sign } from 'node:crypto'
 import { signatureAlgorithms } from '../../../src/codec/x509/algorithm.ts'
+import { extendedKeyUsageOid, extensionKinds, makeExtension } from '../../../src/codec/x509/extension.ts'
+import { generateKey } from '../../../src/crypto/key.ts'
+import { type Curve, keySigner } from '../../../src/crypto/signer.ts'
+import { certify, type Entity, eku, type TestSigner } from '../../crypto/pki.ts'
 
 export type KeyKind = Curve | 'RSA-2048'
 
@@ -54,8 +52,6 @@ export async function access(kind: KeyKind = 'P-256') {
     holder({ subject, issuer: ca, extensions: [eku(extendedKeyUsageOid.clientAuth)], ...more }, kind)
   return { ca, server, device }
 }
-void algorithmIdentifier
-void keyIdentifier
 
 export interface Authentication {
   readonly port: number
@@ -67,6 +63,8 @@ export interface Authentication {
   readonly again?: number
   /** Octets of TLS in one of its EAP packets. */
   readonly fragment?: number
+  /** Seconds until it gives up. */
+  readonly timeout?: number
   readonly mac?: string
   readonly identity?: string
   readonly more?: readonly string[]
@@ -103,7 +101,15 @@ export async function authenticate(request: Authentication): Promise<Authenticat
     '}',
   ]
   const options = ['-c', file('network.conf', lines.join('\n')), '-a', '127.0.0.1', '-p', String(request.port)]
-  options.push('-s', request.secret, '-M', request.mac ?? '02:00:00:00:00:11', '-t', String((request.again ?? 0) === 0 ? 8 : 60), `-r${request.again ?? 0}`)
+  options.push(
+    '-s',
+    request.secret,
+    '-M',
+    request.mac ?? '02:00:00:00:00:11',
+    '-t',
+    String((request.again ?? 0) === 0 ? 8 : 60),
+    `-r${request.again ?? 0}`,
+  )
   options.push('-N', '32:s:gw1', '-N', '87:s:port3', ...(request.more ?? []))
   try {
     const output = await new Promise<string>(resolve => {
