@@ -100,7 +100,9 @@ function sorted(list: readonly Uint8Array[]): readonly Uint8Array[] {
   return list.toSorted((a, b) => Buffer.compare(a, b))
 }
 
-export function encodeSignedData(signedData: SignedData): Buffer {
+/** @param order `given`: certificates stay where they are, for readers that take the first one for the sender's own */
+export function encodeSignedData(signedData: SignedData, order: 'der' | 'given' = 'der'): Buffer {
+  if (order === 'given') return encode(der.ContentInfo, { contentType: cmsOid.signedData, content: signedData })
   const { certificates, crls } = signedData
   const content = {
     ...signedData,
@@ -122,15 +124,17 @@ export interface CertsOnly {
 }
 
 /** RFC 5652 section 5.2, as EST answers (RFC 7030 section 4.1.3): SignedData without content and without signers. */
-export function encodeCertsOnly({ certificates, crls = [] }: Partial<CertsOnly>): Buffer {
-  return encodeSignedData({
+export function encodeCertsOnly(message: Partial<CertsOnly> & { readonly order?: 'der' | 'given' }): Buffer {
+  const { certificates, crls = [], order } = message
+  const signedData = {
     version: 1,
     digestAlgorithms: [],
     encapContentInfo: { eContentType: cmsOid.data },
     ...(certificates !== undefined && certificates.length > 0 && { certificates }),
     ...(crls.length > 0 && { crls }),
     signerInfos: [],
-  })
+  }
+  return encodeSignedData(signedData, order)
 }
 
 /** Reads a certs-only message. Throws CodecError; also when somebody signed it, since then it is something else. */

@@ -2,6 +2,7 @@ import { accessErrors } from './catalogue/access.ts'
 import { brskiErrors } from './catalogue/brski.ts'
 import { deviceErrors } from './catalogue/device.ts'
 import { dppErrors } from './catalogue/dpp.ts'
+import { enrolleeErrors } from './catalogue/enrollee.ts'
 import type { ErrorEntry } from './catalogue/entry.ts'
 import { factoryErrors } from './catalogue/factory.ts'
 import { httpErrors } from './catalogue/http.ts'
@@ -23,6 +24,7 @@ export const errorCatalogue = {
   ...brskiErrors,
   ...deviceErrors,
   ...dppErrors,
+  ...enrolleeErrors,
   ...factoryErrors,
   ...httpErrors,
   ...lifecycleErrors,
