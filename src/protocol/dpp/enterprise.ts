@@ -9,6 +9,7 @@ import { type Attribute, requestAttribute } from '../../codec/pkcs10.ts'
 import { CryptoError } from '../../crypto/error.ts'
 import { type VerifiedCsr, verifyCsr } from '../../crypto/csr.ts'
 import { Secret } from '../../crypto/secret.ts'
+import type { DppCurve } from './curve.ts'
 import { hkdfExpand } from './key-schedule.ts'
 import type { DppPublicKey } from './key.ts'
 
@@ -78,9 +79,9 @@ export function decodeCsrAttributes(bytes: Uint8Array): CsrAttrs {
   return decodeCsrAttrs(decodeBase64(Buffer.from(bytes).toString('latin1')))
 }
 
-/** Easy Connect section 6.4.2: binds the request to this exchange. @param bk of the authentication @param hash of its curve */
-export function challengePassword(bk: Secret, hash: string): Secret {
-  return new Secret(encodeBase64(hkdfExpand(hash, bk.reveal(), 'CSR challengePassword', 64)))
+/** Easy Connect section 6.4.2: binds the request to this exchange. @param bk of the authentication on that curve */
+export function challengePassword(curve: DppCurve, bk: Uint8Array): Secret {
+  return new Secret(encodeBase64(hkdfExpand(curve, bk, 'CSR challengePassword', 64)))
 }
 
 /** The attribute as everybody writes it, UTF8String even where PrintableString would do. */
