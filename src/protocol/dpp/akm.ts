@@ -45,7 +45,12 @@ export function decodeAkm(text: string): Akm {
   const named = akms.find(akm => akm === text)
   if (named !== undefined) return named
   if (!/^[0-9A-Fa-f]{8}(\+[0-9A-Fa-f]{8}){0,15}$/.test(text)) throw unsupported(text)
-  const found = new Set(text.toUpperCase().split('+').map(selector => suiteBySelector.get(selector)))
+  const found = new Set(
+    text
+      .toUpperCase()
+      .split('+')
+      .map(selector => suiteBySelector.get(selector)),
+  )
   const akm = akms.find(each => sameSuites(suitesOf(each), found))
   if (akm === undefined) throw unsupported(text)
   return akm

@@ -95,7 +95,10 @@ export function sealConfigurationResponse({ ke }: Session, message: Configuratio
 }
 
 /** Throws CodecError, or CryptoError `bad-signature` when ke does not open it, which includes the status. */
-export function openConfigurationResponse({ curve, ke }: Session, attributes: Uint8Array): ConfigurationResponseMessage {
+export function openConfigurationResponse(
+  { curve, ke }: Session,
+  attributes: Uint8Array,
+): ConfigurationResponseMessage {
   const outer = decodeAttributes(attributes)
   const status = outer.octet('status')
   // The Status attribute alone counts, whatever else stands before Wrapped Data.

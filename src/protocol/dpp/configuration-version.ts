@@ -1,7 +1,7 @@
 import { CodecError } from '../../codec/error.ts'
 import { hasSuite } from './akm.ts'
-import { type ConfigurationObject, type Credential, textSsid } from './configuration-object.ts'
 import { maxConfigurations } from './configuration-check.ts'
+import { type ConfigurationObject, type Credential, textSsid } from './configuration-object.ts'
 
 /**
  * What of these objects a peer of that protocol version can read, the most wanted first. Version 1 knows one object, a
@@ -25,7 +25,8 @@ function version2(object: ConfigurationObject, version: number): ConfigurationOb
 }
 
 function version1(object: ConfigurationObject): ConfigurationObject {
-  if (textSsid(object.ssid) === undefined) throw new CodecError('unsupported', 'an SSID that is no text needs version 2')
+  if (textSsid(object.ssid) === undefined)
+    throw new CodecError('unsupported', 'an SSID that is no text needs version 2')
   return { ...object, cred: credential1(object.cred) }
 }
 

@@ -48,7 +48,8 @@ const maxGroupId = 256
 /** The text that gets signed: header and payload, members in the order of hostap. Throws CodecError. */
 export function connectorSigningInput(fields: ConnectorFields, csign: DppPublicKey): string {
   const { groups, netAccessKey, expiry, version } = fields
-  if (groups.length === 0 || groups.length > maxGroups) throw new CodecError('bad-value', 'a Connector has 1 to 32 groups')
+  if (groups.length === 0 || groups.length > maxGroups)
+    throw new CodecError('bad-value', 'a Connector has 1 to 32 groups')
   const header = { typ: TYPE, kid: keyId(csign), alg: curveProfile(csign.curve).algorithm }
   const payload = {
     groups: groups.map(({ groupId, netRole }) => ({ groupId, netRole })),
@@ -65,7 +66,10 @@ export function encodeConnector(signingInput: string, signature: Uint8Array): st
 }
 
 /** Signs in memory. Who has the C-sign key elsewhere signs `connectorSigningInput` there. */
-export function signConnector(fields: ConnectorFields, by: { readonly key: KeyObject; readonly csign: DppPublicKey }): string {
+export function signConnector(
+  fields: ConnectorFields,
+  by: { readonly key: KeyObject; readonly csign: DppPublicKey },
+): string {
   const input = connectorSigningInput(fields, by.csign)
   const { hash } = curveProfile(by.csign.curve)
   const signature = sign(hash, Buffer.from(input), { key: by.key, dsaEncoding: 'ieee-p1363' })
@@ -124,7 +128,10 @@ function fieldsOf(payload: JsonObject): ConnectorFields {
   const { groups, netAccessKey, expiry, version } = payload
   if (!Array.isArray(groups) || groups.length === 0) throw invalid('groups')
   if (groups.length > maxGroups) throw invalid('too-many-groups')
-  if (version !== undefined && !(typeof version === 'number' && Number.isInteger(version) && version > 0 && version < 256))
+  if (
+    version !== undefined &&
+    !(typeof version === 'number' && Number.isInteger(version) && version > 0 && version < 256)
+  )
     throw invalid('version')
   return {
     groups: groups.map(groupOf),

@@ -6,12 +6,12 @@ import { utf8String } from '../../codec/der/string.ts'
 import { CodecError } from '../../codec/error.ts'
 import type { Json, JsonObject } from '../../codec/json.ts'
 import { type Attribute, requestAttribute } from '../../codec/pkcs10.ts'
-import { CryptoError } from '../../crypto/error.ts'
 import { type VerifiedCsr, verifyCsr } from '../../crypto/csr.ts'
+import { CryptoError } from '../../crypto/error.ts'
 import { Secret } from '../../crypto/secret.ts'
 import type { DppCurve } from './curve.ts'
-import { hkdfExpand } from './key-schedule.ts'
 import type { DppPublicKey } from './key.ts'
+import { hkdfExpand } from './key-schedule.ts'
 
 /** What a station needs beside its key to authenticate by EAP-TLS (Easy Connect section 4.5.5). */
 export interface EnterpriseCredentials {

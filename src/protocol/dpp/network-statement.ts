@@ -1,14 +1,14 @@
 import { decodeBase64, encodeBase64 } from '../../codec/base64.ts'
 import { CodecError } from '../../codec/error.ts'
 import { decodeJsonObject, isJsonObject, type JsonObject } from '../../codec/json.ts'
-import { extendedKeyUsageOid } from '../../codec/x509/extension.ts'
 import type { Certificate } from '../../codec/x509/certificate.ts'
-import { signJws, verifyJws } from '../../crypto/jws.ts'
+import { extendedKeyUsageOid } from '../../codec/x509/extension.ts'
 import { CryptoError } from '../../crypto/error.ts'
+import { signJws, verifyJws } from '../../crypto/jws.ts'
 import { validatePath } from '../../crypto/path.ts'
 import type { Signer } from '../../crypto/signer.ts'
 import type { TrustAnchor } from '../../crypto/trust.ts'
-import { type DeviceInformationDeclaration } from '../../domain/declaration.ts'
+import type { DeviceInformationDeclaration } from '../../domain/declaration.ts'
 import { openDeclaration } from '../../domain/declaration-cms.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
@@ -52,7 +52,7 @@ export function decodeOwnershipProof(thirdParty: JsonObject): OwnershipProof | u
 /** Says of a C-sign key that it is this registrar's network's. The same for all devices, so made once per key. */
 export function signNetworkStatement(
   csign: DppPublicKey,
-  by: { readonly signer: Signer; /** Up to the key that declarations name. */ readonly chain: readonly Certificate[] },
+  by: { readonly signer: Signer /** Up to the key that declarations name. */; readonly chain: readonly Certificate[] },
 ): Promise<Buffer> {
   return signJws({
     payload: Buffer.from(JSON.stringify({ csign: keyId(csign) })),

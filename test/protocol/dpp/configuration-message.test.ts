@@ -29,7 +29,7 @@ const hex = (value: unknown) => octets(value as string)
 /** Opens what Debian's programs sent, holds it against what was in it, and seals it again. */
 function replay(session: Session, { data, clear, status }: TranscriptMessage): string | undefined {
   const frame = decodeFrame(octets(data).subarray(4))
-  if (!('attributes' in frame) || frame.attributes.length === 0 || clear === undefined) return undefined
+  if (!('attributes' in frame) || clear?.['E_nonce'] === undefined) return undefined
   const { attributes } = frame
   const nonce = hex(clear['E_nonce'])
   if (frame.kind === 'gas-initial-request') {
@@ -85,7 +85,11 @@ describe('messages that no recording has', () => {
       const opened = openConfigurationResponse(session, asked)
       assert.deepEqual([opened.newKey?.curve, opened.newKey?.point], [curve, newKey.point])
     }
-    const message = { enrolleeNonce: nonce, request: Buffer.from('{}'), newKey: { point: Buffer.alloc(96), tag: nonce } }
+    const message = {
+      enrolleeNonce: nonce,
+      request: Buffer.from('{}'),
+      newKey: { point: Buffer.alloc(96), tag: nonce },
+    }
     assert.deepEqual(openConfigurationRequest(session, sealConfigurationRequest(session, message)), message)
   })
   test('connection status', () => {
@@ -104,7 +108,9 @@ describe('what is refused', () => {
     assert.throws(call, error => error instanceof CryptoError && error.code === 'bad-signature')
 
   test('another ke', () => {
-    forged(() => openConfigurationRequest(other, sealConfigurationRequest(session, { enrolleeNonce: nonce, request: nonce })))
+    forged(() =>
+      openConfigurationRequest(other, sealConfigurationRequest(session, { enrolleeNonce: nonce, request: nonce })),
+    )
     forged(() => openConfigurationResponse(other, sealConfigurationResponse(session, response)))
     forged(() => openConfigurationResult(other, sealConfigurationResult(session, { status: 0, enrolleeNonce: nonce })))
   })
@@ -137,7 +143,9 @@ describe('what is refused', () => {
       encodeAttributes([['wrappedData', sealAesSiv(session.ke, encodeAttributes(list))]])
     const object = ['configurationRequestObject', Buffer.from('{}')] as const
     refused('bad-value', () => openConfigurationRequest(session, wrapped([object])))
-    refused('bad-value', () => openConfigurationRequest(session, wrapped([['enrolleeNonce', nonce.subarray(1)], object])))
+    refused('bad-value', () =>
+      openConfigurationRequest(session, wrapped([['enrolleeNonce', nonce.subarray(1)], object])),
+    )
     refused('bad-value', () => openConfigurationRequest(session, wrapped([['enrolleeNonce', nonce]])))
     refused('bad-value', () => openConfigurationRequest(session, encodeAttributes([['enrolleeNonce', nonce]])))
   })

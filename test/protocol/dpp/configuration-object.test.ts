@@ -76,12 +76,14 @@ describe('rows of the peer suite: what is there and of what kind', () => {
     refusedFor(/SSID of 33/, () => accept({ ...whole, discovery: { ssid64: Buffer.alloc(33).toString('base64url') } }))
   })
   test('config_no_cred', () => refusedFor(/cred is missing/, () => accept(without(whole, 'cred'))))
-  test('config_no_cred_akm', () => refusedFor(/akm is missing/, () => accept(looseObject(who, { cred: { akm: undefined } }))))
+  test('config_no_cred_akm', () =>
+    refusedFor(/akm is missing/, () => accept(looseObject(who, { cred: { akm: undefined } }))))
   test('config_unsupported_cred_akm', () => {
     for (const akm of ['unsupported', '', 'dpp+', '00000000', 'dpp+dot1x', '506F9A02+000FAC01'])
       refusedFor(/akm .* is not known/, () => accept(looseObject(who, { cred: { akm } })))
   })
-  test('config_no_csign', () => refusedFor(/csign is missing/, () => accept(looseObject(who, { cred: { csign: undefined } }))))
+  test('config_no_csign', () =>
+    refusedFor(/csign is missing/, () => accept(looseObject(who, { cred: { csign: undefined } }))))
   test('config_no_signed_connector', () =>
     refusedFor(/signedConnector is missing/, () => accept(looseObject(who, { cred: { signedConnector: undefined } }))))
   test('config_unexpected_signed_connector_char: in the whole object', () => {
@@ -283,14 +285,21 @@ describe('SSID', () => {
   test('text as text, other octets as ssid64', () => {
     assert.deepEqual(discovery(Buffer.from('Küche')), { ssid: 'Küche' })
     assert.deepEqual(discovery(Buffer.from('ff00', 'hex')), { ssid64: '_wA' })
-    assert.deepEqual(read({ ...legacyObject(JSON.parse('{"akm":"psk","pass":"12345678"}')), discovery: { ssid64: '_wA' } }).ssid, Buffer.from('ff00', 'hex'))
+    assert.deepEqual(
+      read({ ...legacyObject(JSON.parse('{"akm":"psk","pass":"12345678"}')), discovery: { ssid64: '_wA' } }).ssid,
+      Buffer.from('ff00', 'hex'),
+    )
   })
 })
 
 describe('what a peer of an older version gets', () => {
   const pass = new Secret('secret passphrase')
   const connector = { ...credentialOf(who), ppKey: who.csign }
-  const object = (cred: ConfigurationObject['cred'], ssid = plain.ssid): ConfigurationObject => ({ ...plain, ssid, cred })
+  const object = (cred: ConfigurationObject['cred'], ssid = plain.ssid): ConfigurationObject => ({
+    ...plain,
+    ssid,
+    cred,
+  })
 
   test('version 1: one object, dpp instead of mixtures, no ppKey, no Connector beside a password', () => {
     const mixed = object({ akm: 'dpp+psk+sae', pass, connector })

@@ -66,10 +66,14 @@ test('what may not be written', () => {
 
 test('anything is read or refused', () => {
   fc.assert(
-    fc.property(fc.jsonValue(), fc.constantFrom(...Object.keys(plain), 'mudurl', 'bandSupport', 'pkcs10'), (json, name) => {
-      const bytes = Buffer.from(JSON.stringify({ ...plain, [name]: json }))
-      total(() => decodeConfigurationRequest(bytes), bytes.length)
-    }),
+    fc.property(
+      fc.jsonValue(),
+      fc.constantFrom(...Object.keys(plain), 'mudurl', 'bandSupport', 'pkcs10'),
+      (json, name) => {
+        const bytes = Buffer.from(JSON.stringify({ ...plain, [name]: json }))
+        total(() => decodeConfigurationRequest(bytes), bytes.length)
+      },
+    ),
   )
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), bytes => {

@@ -36,7 +36,10 @@ export function looseConnector({ csign, net }: Party, bend: Bend = {}): string {
 }
 
 /** Members of a configuration object with a Connector. */
-export function looseObject(who: Party, bend: { cred?: Loose; csign?: Loose; root?: Loose; connector?: Bend } = {}): Loose {
+export function looseObject(
+  who: Party,
+  bend: { cred?: Loose; csign?: Loose; root?: Loose; connector?: Bend } = {},
+): Loose {
   return {
     'wi-fi_tech': 'infra',
     discovery: { ssid: 'dpp-net' },

@@ -36,14 +36,17 @@ test('what we sign, on each of the six curves, is verified and says the same', (
     const groups = [{ groupId: 'camera', netRole: 'sta' }]
     const text = signConnector({ groups, netAccessKey: net, expiry, version: 3 }, { csign, key: csign.privateKey })
     const connector = verifyConnector(text, { csign, at })
-    assert.deepEqual({ ...connector, netAccessKey: connector.netAccessKey.point }, {
-      groups,
-      netAccessKey: net.point,
-      expiry,
-      version: 3,
-      text,
-      kid: keyId(csign),
-    })
+    assert.deepEqual(
+      { ...connector, netAccessKey: connector.netAccessKey.point },
+      {
+        groups,
+        netAccessKey: net.point,
+        expiry,
+        version: 3,
+        text,
+        kid: keyId(csign),
+      },
+    )
     requireNetAccessKey(connector, net)
     assert.equal(readConnector(text).kid, keyId(csign))
   }
@@ -119,9 +122,15 @@ describe('rows of the peer suite: the text', () => {
   })
   test('anything else is refused and nothing else is thrown', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.string().map(text => `${header}.${text}.${signature}`)), text => {
-        assert.throws(() => verified(text), OnboardingError)
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.string().map(text => `${header}.${text}.${signature}`),
+        ),
+        text => {
+          assert.throws(() => verified(text), OnboardingError)
+        },
+      ),
     )
   })
 })

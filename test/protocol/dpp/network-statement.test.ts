@@ -28,8 +28,16 @@ interface House {
 
 async function house(name: string): Promise<House> {
   const root = await certify({ subject: `${name} CA`, ca: true })
-  const registrar = await certify({ subject: `${name} registrar`, issuer: root, extensions: [eku(extendedKeyUsageOid.cmcRA)] })
-  const device = await certify({ subject: `${name} lamp`, issuer: root, extensions: [eku(extendedKeyUsageOid.clientAuth)] })
+  const registrar = await certify({
+    subject: `${name} registrar`,
+    issuer: root,
+    extensions: [eku(extendedKeyUsageOid.cmcRA)],
+  })
+  const device = await certify({
+    subject: `${name} lamp`,
+    issuer: root,
+    extensions: [eku(extendedKeyUsageOid.clientAuth)],
+  })
   return { root, registrar, device }
 }
 
@@ -38,7 +46,7 @@ function statement({ root, registrar }: House, by = registrar): Promise<Buffer> 
 }
 
 function refusedAs(code: string, call: () => unknown): void {
-  assert.throws(call, error => error instanceof OnboardingError && (assert.equal(error.code, code), true))
+  assert.throws(call, error => error instanceof OnboardingError && error.code === code)
 }
 
 describe('whose the Configurator is', () => {
@@ -58,7 +66,8 @@ describe('whose the Configurator is', () => {
     const by = { by: party('maker', maker).domains, version: 1, at }
     return transferOwnership(first, by, { owner: party('alice', alice.root) })
   }
-  const signed = (declaration = declared()) => signDeclaration(declaration, { signer: signer.signer, chain: [signer.certificate] })
+  const signed = (declaration = declared()) =>
+    signDeclaration(declaration, { signer: signer.signer, chain: [signer.certificate] })
   const context = () => ({
     anchors: [{ name: 'Maker', certificate: maker.certificate }],
     serialNumber: 'L-1',
@@ -84,7 +93,9 @@ describe('whose the Configurator is', () => {
   })
   test('an evil twin with copies of declaration and statement, and another C-sign key', async () => {
     const proof = { declaration: await signed(), network: await statement(alice) }
-    refusedAs('declaration-invalid', () => verifyOwnershipProof(proof, { ...context(), csign: generateDppKey('P-384') }))
+    refusedAs('declaration-invalid', () =>
+      verifyOwnershipProof(proof, { ...context(), csign: generateDppKey('P-384') }),
+    )
   })
   test('a device of the owner speaks for nobody', async () => {
     const proof = { declaration: await signed(), network: await statement(alice, alice.device) }
