@@ -11,6 +11,7 @@ import { doctorOperations } from './contract/doctor.ts'
 import { feedOperations } from './contract/feed.ts'
 import { lifecycleOperations } from './contract/lifecycle.ts'
 import { manifestOperations } from './contract/manifest.ts'
+import { networkOperations } from './contract/network.ts'
 import type { Contract, Operation } from './contract/operation.ts'
 import { ownershipOperations } from './contract/ownership.ts'
 import { policyOperations } from './contract/policy.ts'
@@ -33,6 +34,7 @@ export const api = {
   ...feedOperations,
   ...recallOperations,
   ...policyOperations,
+  ...networkOperations,
   ...voucherOperations,
   ...credentialOperations,
   ...authorityOperations,

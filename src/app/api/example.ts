@@ -2,6 +2,7 @@ import type * as z from 'zod'
 import { OnboardingError, problem } from '../../domain/error.ts'
 import type { Api, OperationName } from './contract.ts'
 import { at, by, device, hash, id } from './example-device.ts'
+import { networkExamples } from './example-network.ts'
 import { policyExamples } from './example-policy.ts'
 
 /** One example of each operation for the OpenAPI document: an operation without one does not compile. */
@@ -347,6 +348,7 @@ export const examples: {
     },
     recallList: { reply: { items: [recall] } },
     recallShow: { reply: recall },
+    ...networkExamples,
     ...policyExamples,
     voucherList: {
       reply: {

@@ -20,6 +20,7 @@ import { doctorHandlers } from './handler/doctor.ts'
 import { feedHandlers } from './handler/feed.ts'
 import { lifecycleHandlers } from './handler/lifecycle.ts'
 import { manifestHandlers } from './handler/manifest.ts'
+import { networkHandlers } from './handler/network.ts'
 import { ownershipHandlers } from './handler/ownership.ts'
 import { policyHandlers } from './handler/policy.ts'
 import { recallHandlers } from './handler/recall.ts'
@@ -125,6 +126,7 @@ function createHandlers(services: ApiServices) {
     ...feedHandlers(services),
     ...recallHandlers(services),
     ...policyHandlers(services),
+    ...networkHandlers(services),
     ...credentialHandlers(services),
     ...authorityHandlers(services),
     ...auditHandlers(services),

@@ -19,6 +19,7 @@ import { feedCommand } from './feed.ts'
 import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
 import { moveCommand } from './move.ts'
+import { networkCommand } from './network.ts'
 import { openapiCommand } from './openapi.ts'
 import { ownershipCommand } from './ownership.ts'
 import { policyCommand } from './policy.ts'
@@ -70,6 +71,7 @@ const nouns = [
   feedCommand,
   recallCommand,
   policyCommand,
+  networkCommand,
   deviceCommand,
   ownershipCommand,
   approvalCommand,

@@ -11,7 +11,7 @@ export const networkErrors = {
   'network-exists': {
     title: 'There is a network of that name',
     cause: 'A network of this site has the name already.',
-    action: 'Change it, or choose another name.',
+    action: 'Change it with `mooring network change`, or choose another name.',
     status: 409,
   },
   'network-segment-taken': {
@@ -23,13 +23,13 @@ export const networkErrors = {
   'network-in-use': {
     title: 'Devices are on this network',
     cause: 'Devices of this site hold credentials for the network or for a segment that would go.',
-    action: 'Reconfigure or revoke them first.',
+    action: 'Reconfigure or revoke them first; `mooring network show` says how many there are.',
     status: 409,
   },
   'network-undefined': {
     title: 'No network for this device',
     cause: 'No wireless network of this site has the segment that the policies give the device.',
-    action: 'Add one, or give a network that segment.',
+    action: 'Add one with `mooring network add`, or give a network that segment with `mooring network change`.',
     status: 409,
   },
   'network-ambiguous': {
@@ -42,7 +42,7 @@ export const networkErrors = {
     title: 'Key of the device is on another curve',
     cause:
       'All Connectors of a network are on one curve. The key of the device is on another, and it cannot make a new one.',
-    action: 'Configure the device for a network on its curve.',
+    action: 'Configure the device for a network on its curve; `mooring network add` makes one.',
     status: 409,
   },
   'network-version-old': {

@@ -106,18 +106,21 @@ function accessOf(network: NetworkDefinition, segment: NetworkSegment, need: Con
     if (!usesAkm(network.akm, 'dpp')) throw new OnboardingError('network-no-dpp', { network: network.name })
     return { segment: segment.name, akm: 'dpp' }
   }
-  const { akm } = network
   const mac = need.mac === undefined ? undefined : macText(need.mac)
-  const secret = needsSecret(akm)
-  const named = usesAkm(akm, 'sae') && mac === undefined
-  // Unlike a psk, a secret of SAE cannot be tried: the access point has to know whose it is before it begins.
-  if (named && need.passwordIds !== true)
-    throw new OnboardingError('network-address-missing', { network: network.name })
-  return {
-    segment: segment.name,
-    akm,
-    ...(secret && mac !== undefined ? { mac } : {}),
-  }
+  const akm = usableAkm(network, need, mac)
+  return { segment: segment.name, akm, ...(needsSecret(akm) && mac !== undefined ? { mac } : {}) }
+}
+
+/**
+ * As much of what the network offers as this device can use. Unlike a psk, a secret of SAE cannot be tried: the access point
+ * has to know whose it is before it begins, by address or by name.
+ */
+function usableAkm({ name, akm }: NetworkDefinition, need: ConfigurationNeed, mac: string | undefined): NetworkAkm {
+  // Version 1 has one kind of credential in an object.
+  if (need.version < 2 && usesAkm(akm, 'dpp')) return 'dpp'
+  if (!usesAkm(akm, 'sae') || mac !== undefined || need.passwordIds === true) return akm
+  if (akm === 'sae') throw new OnboardingError('network-address-missing', { network: name })
+  return usesAkm(akm, 'dpp') ? 'dpp' : 'psk'
 }
 
 /** An access point serves all of a network, a device is in its segment. */

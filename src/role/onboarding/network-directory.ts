@@ -59,7 +59,7 @@ export async function changeNetwork(
     const findings = acceptable(terms)
     await requireSegments(tx, name, terms)
     const network = await define(tx, known, { name, terms, by, at: clock() })
-    const devices = await usage(tx, name)
+    const devices = await usageOf(tx, name)
     const lost = Object.keys(devices).find(used => !terms.segments.some(segment => segment.name === used))
     if (lost !== undefined) {
       throw new OnboardingError('network-in-use', { network: name, segment: lost, devices: devices[lost] ?? 0 })
@@ -87,7 +87,7 @@ export async function networkNamed(store: Store, name: string): Promise<NetworkA
   return store.read(async tables => {
     const network = await activeNetwork(tables, name)
     const findings = networkFindings(termsOf(network))
-    return { network, findings, devices: await usage(tables, name) }
+    return { network, findings, devices: await usageOf(tables, name) }
   })
 }
 
@@ -139,10 +139,14 @@ async function activeNetwork(tables: Pick<Tables, 'network'>, name: string): Pro
 }
 
 function devicesOf(store: Store, name: string): Promise<Readonly<Record<string, number>>> {
-  return store.read(tables => usage(tables, name))
+  return store.read(tables => usageOf(tables, name))
 }
 
-async function usage(tables: Pick<Tables, 'credential'>, network: string): Promise<Readonly<Record<string, number>>> {
+/** Devices with a credential for the network that is in force, by the segment that they were configured for. */
+export async function usageOf(
+  tables: Pick<Tables, 'credential'>,
+  network: string,
+): Promise<Readonly<Record<string, number>>> {
   const found: Record<string, number> = {}
   for (let after = ''; ; ) {
     const page = await tables.credential.find({ network, status: 'issued' }, { after, limit: 1000 })

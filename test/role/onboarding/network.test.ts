@@ -87,7 +87,11 @@ describe('what a device is configured for', () => {
 
   test('has a secret that an access point can find: by address, or by name', () => {
     const sae = [network('a', { akm: 'dpp+sae' })]
-    assert.throws(() => configurationFor(sae, need, now), { code: 'network-address-missing' })
+    const only = [network('a', { akm: 'sae' })]
+    assert.throws(() => configurationFor(only, need, now), { code: 'network-address-missing' })
+    assert.equal(configurationFor(sae, need, now).akm, 'dpp', 'what it can use of both')
+    assert.equal(configurationFor([network('a', { akm: 'psk+sae' })], need, now).akm, 'psk')
+    assert.equal(configurationFor(sae, { ...need, version: 1, mac: '020000000100' }, now).akm, 'dpp')
     const at = configurationFor(sae, { ...need, mac: '020000000100' }, now)
     assert.deepEqual(at.access, { segment: 'devices', akm: 'dpp+sae', mac: '02:00:00:00:01:00' })
     assert.equal(at.secretLength, 32)
