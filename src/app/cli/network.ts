@@ -132,7 +132,10 @@ function segments(text: string, before: readonly Segment[] = []): readonly Segme
   const match = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})(?::(\d{0,4})(?::([^:]{1,32}))?)?$/.exec(text)
   if (match === null) throw new InvalidArgumentError('NAME, NAME:VLAN, NAME:VLAN:GROUP or NAME::GROUP.')
   const [, name = '', vlan, group] = match
-  return [...before, { name, ...defined({ vlan: vlan === undefined || vlan === '' ? undefined : Number(vlan), group }) }]
+  return [
+    ...before,
+    { name, ...defined({ vlan: vlan === undefined || vlan === '' ? undefined : Number(vlan), group }) },
+  ]
 }
 
 async function termsOf(options: TermOptions) {
