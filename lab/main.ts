@@ -1,0 +1,11 @@
+/** npm run lab -- LAB ...: networks to try Mooring in. Each lab explains itself with --help. */
+import { runWifiLab } from './wifi/main.ts'
+
+const labs: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { wifi: runWifiLab }
+
+const [name = '', ...args] = process.argv.slice(2)
+const lab = labs[name]
+if (lab === undefined) {
+  console.error(`usage: npm run lab -- ${Object.keys(labs).join('|')} ... (--help says more)`)
+  process.exitCode = 2
+} else process.exitCode = await lab(args)

@@ -1,0 +1,25 @@
+# Stations of wpa_supplicant, each in a namespace of its own name, that connect by themselves once they are configured.
+# station NAME INDEX [LINE...]: on radio INDEX; leaves its bootstrapping URI in URI[NAME] and its key's number in OWN[NAME].
+declare -A URI OWN RADIO
+station() {
+  radio_to "$2" "$1"
+  RADIO[$1]=wlan$2
+  start_ws "$1" "$1" "wlan$2" nl80211 < <(printf '%s\n' update_config=1 pmf=1 sae_pwe=2 dpp_config_processing=2 "${@:3}")
+  OWN[$1]=$(ws "$1" "DPP_BOOTSTRAP_GEN type=qrcode mac=$(mac "$1" "wlan$2" | tr -d :)")
+  URI[$1]=$(ws "$1" "DPP_BOOTSTRAP_GET_URI ${OWN[$1]}")
+}
+chirp() { step "$1 announces itself (chirp)"; ws "$1" "DPP_CHIRP own=${OWN[$1]} iter=${2:-5}" | grep -q OK || fail "$1 does not chirp"; }
+# configured NAME [FIRST_LINE], connected NAME [FIRST_LINE]
+configured() {
+  need "$1.log" DPP-CONF-RECEIVED 45 "${2:-1}"
+  step "$1 configured: akm $(event "$1.log" DPP-CONFOBJ-AKM), network $(event "$1.log" DPP-CONFOBJ-SSID)"
+}
+connected() {
+  need "$1.log" CTRL-EVENT-CONNECTED 60 "${2:-1}"
+  step "$1 connected: $(ws "$1" STATUS | grep -E '^(key_mgmt|pmf|wpa_state)=' | tr '\n' ' ')"
+}
+# address NAME HOST GATEWAY_INTERFACE SUBNET: HOST of the subnet for the station, .1 on the access point's side.
+address() {
+  ip addr show dev "$3" 2>/dev/null | grep -q "$4.1/" || ip addr add "$4.1/24" dev "$3" || fail "the access point has no $3"
+  in_ns "$1" ip addr add "$4.$2/24" dev "${RADIO[$1]}"
+}
