@@ -23,11 +23,12 @@ const programs: readonly (readonly [program: string, debianPackage: string])[] =
   ['unshare', 'util-linux'],
 ]
 
-/** Debian keeps what only root uses out of a user's PATH. */
-export const searchPath = `${process.env['PATH'] ?? ''}${delimiter}/usr/local/sbin:/usr/sbin:/sbin`
+/** Debian keeps what only root uses out of a user's PATH. MOORING_LAB_PATH takes the place of all of it. */
+export const searchPath =
+  process.env['MOORING_LAB_PATH'] ?? `${process.env['PATH'] ?? ''}${delimiter}/usr/local/sbin:/usr/sbin:/sbin`
 
-export function findProgram(name: string): string | undefined {
-  return searchPath
+export function findProgram(name: string, path = searchPath): string | undefined {
+  return path
     .split(delimiter)
     .map(folder => join(folder, name))
     .find(place => {
@@ -41,6 +42,6 @@ export function findProgram(name: string): string | undefined {
 }
 
 /** Debian packages that have to be installed before the lab can run; empty when all are there. */
-export function missingPackages(): readonly string[] {
-  return [...new Set(programs.filter(([name]) => findProgram(name) === undefined).map(([, from]) => from))]
+export function missingPackages(path = searchPath): readonly string[] {
+  return [...new Set(programs.filter(([name]) => findProgram(name, path) === undefined).map(([, from]) => from))]
 }

@@ -1,6 +1,15 @@
 /** What the lab can show, in the order in which `all` runs it; a file guest/scenario/NAME.sh each. */
 export const scenarios = {
-  'relay-chirp': 'a station chirps, the access point relays, AKM DPP',
+  'access-point': 'an access point is enrolled over TCP, and only if it is expected',
+  'relay-chirp': 'a station announces itself, the access point relays, AKM DPP',
+  'psk-sae': 'a secret and a segment for each device, psk and sae',
+  dot1x: 'a CSR through the relay, EAP-TLS, a segment by RADIUS',
+  mutual: 'the station has scanned the code of the Controller and begins',
+  pkex: 'a code instead of a bootstrapping key',
+  reconfiguration: 'a station comes back for a new Connector',
+  revocation: 'a revoked device is refused, another one stays',
+  'wrong-key': 'keys that are not the expected ones',
+  'evil-twin': 'a photographed code: what stops it, and what does not',
 } as const satisfies Readonly<Record<string, string>>
 
 export type ScenarioName = keyof typeof scenarios

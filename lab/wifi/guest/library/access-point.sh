@@ -4,10 +4,10 @@ relay() {
   printf '%s\n' interface=wlan0 driver=nl80211 hw_mode=g "channel=${2:-6}" wpa=2 rsn_pairwise=CCMP "ssid=$1" \
     dpp_configurator_connectivity=1 "dpp_controller=ipaddr=$LAB_ADDRESS pkhash=$(key_hash "$CONTROLLER_URI")"
 }
-# segments: a VLAN per device or group, each with a bridge brvlanN, none for whom no VLAN is named.
+# segments [MODE]: a VLAN per device or group, each with a bridge brvlanN; 2 = whom no VLAN is named for is refused.
 segments() {
   echo '* wlan0.#' > vlan.conf
-  printf '%s\n' dynamic_vlan=1 "vlan_file=$WORK/vlan.conf" vlan_bridge=brvlan
+  printf '%s\n' "dynamic_vlan=${1:-1}" "vlan_file=$WORK/vlan.conf" vlan_bridge=brvlan
 }
 # enrol_access_point NETWORK: an access point is an Enrollee too, over TCP, mutually authenticated by its own bootstrapping key.
 enrol_access_point() {
