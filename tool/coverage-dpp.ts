@@ -55,26 +55,27 @@ function sources(directory: string, ending: string): (readonly [text: string, fi
 }
 
 export function claimsOfTests(text: string, file: string): DppClaim[] {
-  return testNames(text).flatMap(name => {
-    const [, test = '', list] = /^(.*) \[dpp: ((?:[^\][{}]|\$\{[^}]*\})+)\]/s.exec(name) ?? []
-    if (list === undefined) return []
-    const names = list.includes('${') ? namesInTables(text) : list.split(', ')
-    return names.map(each => ({
-      name: each,
-      file,
-      test: test
-        .replace(/\$\{[^}]*\}/g, '…')
-        .replace(/\s+/g, ' ')
-        .trim(),
-    }))
+  const plain = testNames(text).flatMap(name => {
+    const [, test = '', list] = /^(.*) \[dpp: ([\w, ]+)\]/s.exec(name) ?? []
+    return (list?.split(', ') ?? []).map(each => ({ name: each, file, test: shown(test) }))
+  })
+  return text.includes('[dpp: $' + '{') || text.includes('tagged(') ? [...plain, ...claimsOfTables(text, file)] : plain
+}
+
+/** `dpp: 'a'` and `dpp: ['a', 'b']`, wherever they stand; what the test is about stands behind it as `what: '…'`. */
+function claimsOfTables(text: string, file: string): DppClaim[] {
+  const rows = text.matchAll(/\bdpp: (?:'(\w+)'|\[([^\]]*)\])(?:,\s*what: (['"`])(.*?)\3)?/g)
+  return [...rows].flatMap(([, one, many, , what]) => {
+    const names = one === undefined ? [...(many ?? '').matchAll(/'(\w+)'/g)].map(([, name]) => name!) : [one]
+    return names.map(name => ({ name, file, test: shown(what ?? 'one of a table') }))
   })
 }
 
-/** `dpp: 'a'` and `dpp: ['a', 'b']`, wherever they stand. */
-function namesInTables(text: string): string[] {
-  return [...text.matchAll(/\bdpp: (?:'(\w+)'|\[([^\]]*)\])/g)].flatMap(([, one, many]) =>
-    one === undefined ? [...(many ?? '').matchAll(/'(\w+)'/g)].map(([, name]) => name!) : [one],
-  )
+function shown(name: string): string {
+  return name
+    .replace(/\$\{[^}]*\}/g, '…')
+    .replace(/\s+/g, ' ')
+    .trim()
 }
 
 export function claimsOfScenarios(text: string, file: string): DppClaim[] {

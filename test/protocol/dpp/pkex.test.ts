@@ -1,0 +1,520 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { openAesSiv, sealAesSiv } from '../../../src/crypto/aes-siv.ts'
+import { Secret } from '../../../src/crypto/secret.ts'
+import { type AttributeName, decodeAttributes, encodeAttributes } from '../../../src/protocol/dpp/attribute.ts'
+import { curves, type DppCurve } from '../../../src/protocol/dpp/curve.ts'
+import { decodeFrame, dppFrame, frameHeader } from '../../../src/protocol/dpp/frame.ts'
+import { generateDppKey, importScalar } from '../../../src/protocol/dpp/key.ts'
+import { isPkexCodeUsable, newPkexCode, pkexCodeSpent, pkexCodeTried } from '../../../src/protocol/dpp/pkex-code.ts'
+import { encryptingElement, roleElement } from '../../../src/protocol/dpp/pkex-element.ts'
+import type { PkexOptions } from '../../../src/protocol/dpp/pkex-initiator.ts'
+import * as initiator from '../../../src/protocol/dpp/pkex-initiator.ts'
+import * as responder from '../../../src/protocol/dpp/pkex-responder.ts'
+import { tagged } from './case.ts'
+import {
+  adding,
+  decodeRaw,
+  encodeRaw,
+  flipped,
+  kinds,
+  macs,
+  party,
+  replacing,
+  rewritten,
+  sent,
+  without,
+} from './pkex-party.ts'
+
+const hex = (text: string) => Buffer.from(text, 'hex')
+
+interface Vector {
+  readonly name: string
+  readonly kind: string
+  readonly pkex_version: 1 | 2
+  readonly protocol_version: number
+  readonly inputs: Record<string, string>
+  readonly expected: Record<string, string>
+}
+const file = JSON.parse(readFileSync(new URL('../../vector/dpp/vector.json', import.meta.url), 'utf8')) as {
+  vectors: readonly Vector[]
+  pkex_role_elements: Record<DppCurve, Record<'Pi' | 'Pr', { x: string; y: string }>>
+}
+
+type Side = 'initiator' | 'responder'
+
+/** Both parties as a vector has them. */
+function recorded({ inputs, pkex_version, protocol_version }: Vector, side: Side): PkexOptions {
+  const [own, ephemeral] = side === 'initiator' ? ['a', 'x'] : ['b', 'y']
+  const curve = inputs['curve'] as DppCurve
+  return {
+    code: { code: new Secret(inputs['code']!), identifier: inputs['identifier']! },
+    bootstrappingKey: importScalar(curve, hex(inputs[own!]!)),
+    ephemeralKey: importScalar(curve, hex(inputs[ephemeral!]!)),
+    protocolVersion: protocol_version,
+    ...(pkex_version === 1 && { mac: hex(inputs[`mac_${side}`]!) }),
+  }
+}
+
+/** The MAC address that a message comes from, when the parties have any. */
+const from = ({ mac }: PkexOptions) => (mac === undefined ? {} : { mac })
+const received = (message: Uint8Array, peer: PkexOptions) => ({ type: 'received', message, ...from(peer) }) as const
+
+/** Runs the exchange as far as both say yes. */
+function exchange(left: PkexOptions, right: PkexOptions) {
+  const requested = initiator.begin(left)
+  const request = sent(requested.effects)
+  const exchanged = responder.step(responder.begin(right), received(request, left))
+  const response = sent(exchanged.effects)
+  const revealed = initiator.step(requested.state, received(response, right))
+  const commit = sent(revealed.effects)
+  return { requested, request, exchanged, response, revealed, commit }
+}
+
+function bootstrap(left: PkexOptions, right: PkexOptions) {
+  const so = exchange(left, right)
+  const answered = responder.step(so.exchanged.state, received(so.commit, left))
+  const reveal = sent(answered.effects)
+  const concluded = initiator.step(so.revealed.state, received(reveal, right))
+  return { ...so, answered, reveal, concluded }
+}
+
+function assertBootstrapped(left: PkexOptions, right: PkexOptions): void {
+  const { answered, concluded } = bootstrap(left, right)
+  assert.ok(answered.state.type === 'bootstrapped' && concluded.state.type === 'bootstrapped')
+  assert.deepEqual(answered.state.peerKey.point, left.bootstrappingKey.point)
+  assert.deepEqual(concluded.state.peerKey.point, right.bootstrappingKey.point)
+  assert.deepEqual(kinds(concluded.effects), ['spend-code'])
+  assert.deepEqual(kinds(answered.effects), ['spend-code', 'send'])
+}
+
+describe('PKEX', () => {
+  for (const vector of file.vectors.filter(({ kind }) => kind === 'pkex')) {
+    const { expected } = vector
+    const [left, right] = [recorded(vector, 'initiator'), recorded(vector, 'responder')]
+    const curve = vector.inputs['curve'] as DppCurve
+
+    test(`${vector.name}: every octet as recorded [dpp: pkex_test_vector]`, () => {
+      const qi = encryptingElement(curve, 'initiator', left.code, left.mac)
+      const qr = encryptingElement(curve, 'responder', right.code, right.mac)
+      assert.equal(qi.point.toString('hex'), expected['Qi'])
+      assert.equal(qr.point.toString('hex'), expected['Qr'])
+      const so = bootstrap(left, right)
+      assert.ok(so.requested.state.type === 'requested' && so.exchanged.state.type === 'exchanged')
+      assert.equal(so.requested.state.encryptedKey.point.toString('hex'), expected['M'])
+      assert.equal(so.exchanged.state.z.toString('hex').length, expected['z']!.length)
+      const attributes = (message: Uint8Array) => Buffer.from(message.subarray(7)).toString('hex')
+      assert.equal(attributes(so.request), expected['exchange_req_attrs'])
+      assert.equal(attributes(so.response), expected['exchange_resp_attrs'])
+      assert.equal(so.request[6], vector.pkex_version === 1 ? 7 : 18)
+      const wrapped = (message: Uint8Array) => attributes(message).slice(8)
+      assert.equal(wrapped(so.commit), expected['commit_reveal_req_cipher'])
+      assert.equal(wrapped(so.reveal), expected['commit_reveal_resp_cipher'])
+      const z = hex(expected['z']!)
+      const open = (message: Uint8Array, type: number, number: number) =>
+        openAesSiv(z, message.subarray(11), frameHeader(type), Buffer.of(number)).toString('hex')
+      assert.equal(open(so.commit, dppFrame.pkexCommitRevealRequest, 0), expected['commit_reveal_req_clear'])
+      assert.equal(open(so.reveal, dppFrame.pkexCommitRevealResponse, 1), expected['commit_reveal_resp_clear'])
+      assert.equal(so.concluded.state.type, 'bootstrapped')
+    })
+  }
+
+  test('has the role-specific elements of all six curves', () => {
+    for (const { curve } of curves) {
+      const { Pi, Pr } = file.pkex_role_elements[curve]
+      assert.equal(roleElement(curve, 'initiator').point.toString('hex'), Pi.x + Pi.y)
+      assert.equal(roleElement(curve, 'responder').point.toString('hex'), Pr.x + Pr.y)
+    }
+  })
+
+  const eachCurve: readonly { curve: DppCurve; dpp: string | readonly string[] }[] = [
+    { curve: 'P-256', dpp: ['pkex_p256', 'pkex', 'pkex_v2', 'pkex_v2_hostapd_responder', 'pkex_v2_hostapd_initiator'] },
+    { curve: 'P-384', dpp: 'pkex_p384' },
+    { curve: 'P-521', dpp: 'pkex_p521' },
+    { curve: 'BP-256', dpp: 'pkex_bp256' },
+    { curve: 'BP-384', dpp: 'pkex_bp384' },
+    { curve: 'BP-512', dpp: 'pkex_bp512' },
+  ]
+  for (const each of eachCurve) {
+    test(tagged(`two parties learn each other's keys on ${each.curve}, in both versions`, each.dpp), () => {
+      assertBootstrapped(party(each.curve, 'secret', 'key'), party(each.curve, 'secret', 'key'))
+      assertBootstrapped(
+        party(each.curve, 'secret', 'key', macs.initiator),
+        party(each.curve, 'secret', 'key', macs.responder),
+      )
+    })
+  }
+
+  test('version 1 binds the MAC addresses [dpp: pkex_hostapd_responder, pkex_hostapd_initiator]', () => {
+    const [left, right] = [party('P-256', 'secret', 'k', macs.initiator), party('P-256', 'secret', 'k', macs.responder)]
+    assertBootstrapped(left, right)
+    const requested = initiator.begin(left)
+    const moved = { ...left, mac: flipped(macs.initiator) }
+    const exchanged = responder.step(responder.begin(right), received(sent(requested.effects), moved))
+    const revealed = initiator.step(requested.state, received(sent(exchanged.effects), right))
+    const refused = responder.step(exchanged.state, received(sent(revealed.effects), moved))
+    assert.deepEqual(refused.state, { type: 'failed', reason: 'code-mismatch' })
+    const nobody = responder.step(responder.begin(right), { type: 'received', message: sent(requested.effects) })
+    assert.deepEqual([nobody.state.type, nobody.effects], ['listening', []])
+  })
+
+  test('a code needs no identifier [dpp: pkex_no_identifier]', () => {
+    assertBootstrapped(party('P-256', 'secret'), party('P-256', 'secret'))
+  })
+
+  test('who names another code, or none, gets no answer [dpp: pkex_identifier_mismatch, pkex_identifier_mismatch2, pkex_identifier_mismatch3]', () => {
+    for (const [asked, own] of [
+      ['one', 'two'],
+      ['one', undefined],
+      [undefined, 'two'],
+      ['one', 'one '],
+    ] as const) {
+      const requested = initiator.begin(party('P-256', 'secret', asked))
+      const right = party('P-256', 'secret', own)
+      const result = responder.step(responder.begin(right), received(sent(requested.effects), right))
+      assert.deepEqual([result.state.type, result.effects], ['listening', []])
+    }
+  })
+
+  test('an answer that names another code is not taken', () => {
+    const [left, right] = [party('P-256', 'secret', 'one'), party('P-256', 'secret', 'one')]
+    const { requested, response } = exchange(left, right)
+    for (const change of [replacing('codeIdentifier', Buffer.from('two')), without('codeIdentifier')]) {
+      const result = initiator.step(requested.state, received(rewritten(response, change), right))
+      assert.deepEqual([result.state.type, result.effects], ['requested', []])
+    }
+  })
+
+  test('the Responder says which code it is asked for', () => {
+    assert.equal(responder.identifierAsked(sent(initiator.begin(party('P-256', 's', 'porch')).effects)), 'porch')
+    assert.equal(responder.identifierAsked(sent(initiator.begin(party('P-256', 's')).effects)), undefined)
+  })
+
+  test('another code is found out at Commit-Reveal, once [dpp: pkex_code_mismatch]', () => {
+    const [left, right] = [party('P-256', 'secret', 'k'), party('P-256', 'Secret', 'k')]
+    const { exchanged, commit } = exchange(left, right)
+    const refused = responder.step(exchanged.state, received(commit, left))
+    assert.deepEqual(refused.state, { type: 'failed', reason: 'code-mismatch' })
+    assert.deepEqual(kinds(refused.effects), ['count-try'])
+    assert.deepEqual(responder.step(refused.state, received(commit, left)).effects, [])
+  })
+
+  test('five tries end a code, and one success does [dpp: pkex_code_mismatch_limit]', () => {
+    let life = newPkexCode
+    for (let tries = 0; tries < 5; tries++) {
+      assert.ok(isPkexCodeUsable(life))
+      life = pkexCodeTried(life)
+    }
+    assert.ok(!isPkexCodeUsable(life))
+    assert.ok(!isPkexCodeUsable(pkexCodeSpent(newPkexCode)))
+  })
+
+  test('the Initiator counts a try before its proof can be tried', () => {
+    const { revealed } = exchange(party('P-256', 'secret'), party('P-256', 'other'))
+    assert.deepEqual(kinds(revealed.effects), ['count-try', 'send'])
+    const again = initiator.step(revealed.state, { type: 'timed-out' })
+    assert.deepEqual(kinds(again.effects), ['send'], 'the same proof again is no new try')
+    assert.deepEqual(sent(again.effects), sent(revealed.effects))
+  })
+
+  test('a Responder on another curve says so, and the Initiator begins again on it [dpp: pkex_curve_mismatch, pkex_nak_curve_change, pkex_nak_curve_change2]', () => {
+    const [left, right] = [party('P-256', 'secret', 'k'), party('P-384', 'secret', 'k')]
+    const requested = initiator.begin(left)
+    const refused = responder.step(responder.begin(right), received(sent(requested.effects), left))
+    assert.equal(refused.state.type, 'listening', 'it goes on listening')
+    const list = decodeAttributes(sent(refused.effects).subarray(7))
+    assert.deepEqual([list.octet('status'), list.group(), list.get('encryptedKey')], [4, 20, undefined])
+    const told = initiator.step(requested.state, received(sent(refused.effects), right))
+    assert.deepEqual(told.state, { type: 'failed', reason: 'curve-mismatch', curve: 'P-384' })
+    assertBootstrapped(party('P-384', 'secret', 'k'), right)
+  })
+
+  test('a refusal of our own curve is none, one of an unknown group leaves nothing to try [dpp: pkex_curve_mismatch_failure, pkex_curve_mismatch_failure2]', () => {
+    const [left, right] = [party('P-256', 'secret', 'k'), party('P-384', 'secret', 'k')]
+    const requested = initiator.begin(left)
+    const refused = sent(responder.step(responder.begin(right), received(sent(requested.effects), left)).effects)
+    const group = (value: number) => rewritten(refused, replacing('finiteCyclicGroup', Buffer.of(value, 0)))
+    assert.equal(initiator.step(requested.state, received(group(19), right)).state.type, 'requested')
+    assert.deepEqual(initiator.step(requested.state, received(group(14), right)).state, {
+      type: 'failed',
+      reason: 'curve-mismatch',
+    })
+    const none = rewritten(refused, without('finiteCyclicGroup'))
+    assert.equal(initiator.step(requested.state, received(none, right)).state.type, 'requested')
+  })
+
+  test('without an answer the same request goes out again [dpp: pkex_no_responder, pkex_hostapd_initiator_no_response, pkex_after_retry, proto_stop_at_pkex_exchange_resp]', () => {
+    const [left, right] = [party('P-256', 'secret'), party('P-256', 'secret')]
+    const requested = initiator.begin(left)
+    const again = initiator.step(requested.state, { type: 'timed-out' })
+    assert.deepEqual(sent(again.effects), sent(requested.effects))
+    const exchanged = responder.step(responder.begin(right), received(sent(again.effects), left))
+    assert.equal(exchanged.state.type, 'exchanged')
+    const repeated = responder.step(exchanged.state, received(sent(requested.effects), left))
+    assert.deepEqual(sent(repeated.effects), sent(exchanged.effects), 'the same answer, with no second key')
+  })
+
+  test('a peer that falls silent can go on later: each message has one answer [dpp: proto_stop_at_pkex_cr_req, proto_stop_at_pkex_cr_resp]', () => {
+    const [left, right] = [party('P-256', 'secret'), party('P-256', 'secret')]
+    const { revealed, answered, reveal, commit } = bootstrap(left, right)
+    assert.deepEqual(sent(initiator.step(revealed.state, { type: 'timed-out' }).effects), commit)
+    assert.deepEqual(sent(responder.step(answered.state, received(commit, left)).effects), reveal)
+  })
+
+  test('a peer of version 1 does not hear version 2; version 1 reaches it [dpp: pkex_hostapd_initiator_fallback]', () => {
+    const old = party('P-256', 'secret', 'k', macs.responder)
+    const requested = initiator.begin(party('P-256', 'secret', 'k'))
+    const deaf = responder.step(responder.begin(old), received(sent(requested.effects), old))
+    assert.deepEqual([deaf.state.type, deaf.effects], ['listening', []])
+    assertBootstrapped(party('P-256', 'secret', 'k', macs.initiator), old)
+  })
+
+  test('a version 2 Responder does not go down to version 1', () => {
+    const requested = initiator.begin(party('P-256', 'secret', 'k', macs.initiator))
+    const right = party('P-256', 'secret', 'k')
+    const deaf = responder.step(responder.begin(right), {
+      type: 'received',
+      message: sent(requested.effects),
+      mac: macs.initiator,
+    })
+    assert.deepEqual([deaf.state.type, deaf.effects], ['listening', []])
+  })
+})
+
+describe('an Exchange Request is not answered', () => {
+  const left = party('P-256', 'secret', 'k')
+  const right = party('P-256', 'secret', 'k')
+  const request = sent(initiator.begin(left).effects)
+  const good = decodeAttributes(request.subarray(7)).need('encryptedKey')
+  const cases: readonly { dpp?: string | readonly string[]; what: string; message: Uint8Array }[] = [
+    {
+      dpp: 'proto_pkex_exchange_req_no_finite_cyclic_group',
+      what: 'without a group',
+      message: rewritten(request, without('finiteCyclicGroup')),
+    },
+    {
+      dpp: 'proto_pkex_exchange_req_no_encrypted_key',
+      what: 'without a key',
+      message: rewritten(request, without('encryptedKey')),
+    },
+    {
+      dpp: 'proto_pkex_exchange_req_invalid_encrypted_key',
+      what: 'with a key off the curve',
+      message: rewritten(request, replacing('encryptedKey', flipped)),
+    },
+    { what: 'with a short key', message: rewritten(request, replacing('encryptedKey', good.subarray(2))) },
+    { what: 'with a key of zeros', message: rewritten(request, replacing('encryptedKey', Buffer.alloc(64))) },
+    {
+      what: 'with a group of one octet',
+      message: rewritten(request, replacing('finiteCyclicGroup', Buffer.of(19))),
+    },
+    { what: 'of version 0', message: rewritten(request, replacing('protocolVersion', Buffer.of(0))) },
+    {
+      what: 'with an empty version',
+      message: rewritten(request, replacing('protocolVersion', Buffer.alloc(0))),
+    },
+    { what: 'without a version', message: rewritten(request, without('protocolVersion')) },
+    { what: 'with octets after it', message: Buffer.concat([request, Buffer.alloc(3)]) },
+    { what: 'cut short', message: request.subarray(0, -1) },
+  ]
+  for (const each of cases) {
+    test(tagged(each.what, each.dpp), () => {
+      const result = responder.step(responder.begin(right), received(each.message, left))
+      assert.deepEqual([result.state.type, result.effects], ['listening', []])
+    })
+  }
+
+  test('that hides nothing behind Q: it is a guess, and counts as one', () => {
+    const element = encryptingElement('P-256', 'initiator', right.code)
+    const message = rewritten(request, replacing('encryptedKey', element.point))
+    const result = responder.step(responder.begin(right), received(message, left))
+    assert.deepEqual(result.state, { type: 'failed', reason: 'code-mismatch' })
+    assert.deepEqual(kinds(result.effects), ['count-try'])
+  })
+})
+
+describe('an Exchange Response is not taken', () => {
+  const [left, right] = [party('P-256', 'secret', 'k'), party('P-256', 'secret', 'k')]
+  const { requested, response } = exchange(left, right)
+  const cases: readonly { dpp?: string | readonly string[]; what: string; message: Uint8Array }[] = [
+    {
+      dpp: ['proto_pkex_exchange_resp_no_status'],
+      what: 'without a status',
+      message: rewritten(response, without('status')),
+    },
+    {
+      dpp: 'proto_pkex_exchange_resp_no_encrypted_key',
+      what: 'without a key',
+      message: rewritten(response, without('encryptedKey')),
+    },
+    {
+      dpp: ['proto_pkex_exchange_resp_invalid_encrypted_key', 'pkex_exchange_resp_processing_failure'],
+      what: 'with a key off the curve',
+      message: rewritten(response, replacing('encryptedKey', flipped)),
+    },
+    {
+      dpp: 'proto_pkex_exchange_resp_invalid_status',
+      what: 'with a status of no meaning here',
+      message: rewritten(response, replacing('status', Buffer.of(255))),
+    },
+    {
+      what: 'with a status of two octets',
+      message: rewritten(response, replacing('status', Buffer.of(0, 0))),
+    },
+    { what: 'without a version', message: rewritten(response, without('protocolVersion')) },
+    { what: 'as a GAS response', message: Buffer.concat([Buffer.of(0x0b), response.subarray(1)]) },
+  ]
+  for (const each of cases) {
+    test(tagged(each.what, each.dpp), () => {
+      const result = initiator.step(requested.state, received(each.message, right))
+      assert.deepEqual([result.state.type, result.effects], ['requested', []])
+    })
+  }
+
+  test('when it hides nothing behind Q', () => {
+    const element = encryptingElement('P-256', 'responder', left.code)
+    const message = rewritten(response, replacing('encryptedKey', element.point))
+    const result = initiator.step(requested.state, received(message, right))
+    assert.deepEqual([result.state.type, result.effects], ['requested', []])
+  })
+
+  test('when it is our own request, sent back', () => {
+    const mirrored = rewritten(
+      response,
+      replacing('encryptedKey', decodeAttributes(sent(requested.effects).subarray(7)).need('encryptedKey')),
+    )
+    const revealed = initiator.step(requested.state, received(mirrored, right))
+    assert.equal(revealed.state.type, 'revealed')
+    const echoed = Buffer.from(sent(revealed.effects))
+    echoed[6] = dppFrame.pkexCommitRevealResponse
+    const result = initiator.step(revealed.state, received(echoed, right))
+    assert.deepEqual(result.state, { type: 'failed', reason: 'code-mismatch' })
+  })
+})
+
+type Change = (list: ReturnType<typeof decodeRaw>) => ReturnType<typeof decodeRaw>
+
+/** What is wrapped, changed and wrapped again by somebody who knows z. */
+function rewrapped(z: Uint8Array, message: Uint8Array, change: Change): Buffer {
+  const frame = decodeFrame(message)
+  assert.ok(frame.kind === 'dpp')
+  const data = [frameHeader(frame.type), Buffer.of(frame.type === dppFrame.pkexCommitRevealRequest ? 0 : 1)] as const
+  const clear = encodeRaw(
+    change(decodeRaw(openAesSiv(z, decodeAttributes(frame.attributes).need('wrappedData'), ...data))),
+  )
+  return Buffer.concat([message.subarray(0, 7), encodeAttributes([['wrappedData', sealAesSiv(z, clear, ...data)]])])
+}
+
+interface Reveal {
+  readonly dpp?: string | readonly string[]
+  readonly what: string
+}
+
+const broken: Record<string, (tag: AttributeName) => Change> = {
+  'without a bootstrapping key': () => without('bootstrappingKey'),
+  'with a bootstrapping key off the curve': () => replacing('bootstrappingKey', flipped),
+  'with another bootstrapping key': () => replacing('bootstrappingKey', generateDppKey('P-256').point),
+  'without a tag': without,
+  'with another tag': tag => replacing(tag, flipped),
+  'with a short tag': tag => replacing(tag, old => old.subarray(1)),
+}
+
+const requests: readonly Reveal[] = [
+  { dpp: 'proto_pkex_cr_req_no_bootstrap_key', what: 'without a bootstrapping key' },
+  { dpp: 'proto_pkex_cr_req_invalid_bootstrap_key', what: 'with a bootstrapping key off the curve' },
+  { what: 'with another bootstrapping key' },
+  { dpp: 'proto_pkex_cr_req_no_i_auth_tag', what: 'without a tag' },
+  { dpp: 'proto_pkex_cr_req_i_auth_tag_mismatch', what: 'with another tag' },
+  { what: 'with a short tag' },
+]
+
+const responses: readonly Reveal[] = [
+  { dpp: 'proto_pkex_cr_resp_no_bootstrap_key', what: 'without a bootstrapping key' },
+  { dpp: 'proto_pkex_cr_resp_invalid_bootstrap_key', what: 'with a bootstrapping key off the curve' },
+  { what: 'with another bootstrapping key' },
+  { dpp: 'proto_pkex_cr_resp_no_r_auth_tag', what: 'without a tag' },
+  { dpp: 'proto_pkex_cr_resp_r_auth_tag_mismatch', what: 'with another tag' },
+  { what: 'with a short tag' },
+]
+
+describe('a Commit-Reveal Request is refused', () => {
+  const [left, right] = [party('P-256', 'secret', 'k'), party('P-256', 'secret', 'k')]
+  const { exchanged, commit, revealed } = exchange(left, right)
+  assert.ok(revealed.state.type === 'revealed')
+  const z = Buffer.from(revealed.state.z)
+  for (const each of requests) {
+    const change = broken[each.what]!('initiatorAuthenticatingTag')
+    test(tagged(`${each.what}, and counts as a try`, each.dpp), () => {
+      const result = responder.step(exchanged.state, received(rewrapped(z, commit, change), left))
+      assert.deepEqual(result.state, { type: 'failed', reason: 'code-mismatch' })
+      assert.deepEqual(kinds(result.effects), ['count-try'])
+    })
+  }
+
+  test('unless it was wrapped as it should be', () => {
+    const same = rewrapped(z, commit, list => list)
+    assert.equal(responder.step(exchanged.state, received(same, left)).state.type, 'bootstrapped')
+    const foreign = rewrapped(z, commit, list => [[0x10ff, Buffer.alloc(5)], ...list])
+    assert.equal(
+      responder.step(exchanged.state, received(foreign, left)).state.type,
+      'bootstrapped',
+      'unknown attributes do no harm',
+    )
+  })
+
+  const dropped: readonly { dpp?: string | readonly string[]; what: string; message: Uint8Array }[] = [
+    {
+      dpp: ['proto_pkex_cr_req_no_wrapped_data', 'pkex_commit_reveal_req_processing_failure'],
+      what: 'without wrapped data',
+      message: rewritten(commit, without('wrappedData')),
+    },
+    {
+      dpp: 'proto_after_wrapped_data_pkex_cr_req',
+      what: 'with an attribute after wrapped data',
+      message: rewritten(commit, adding('status', Buffer.of(0))),
+    },
+  ]
+  for (const each of dropped) {
+    test(tagged(`${each.what}: as if it had not come`, each.dpp), () => {
+      const result = responder.step(exchanged.state, received(each.message, left))
+      assert.deepEqual([result.state.type, result.effects], ['exchanged', []])
+      assert.equal(responder.step(result.state, received(commit, left)).state.type, 'bootstrapped')
+    })
+  }
+})
+
+describe('a Commit-Reveal Response is refused', () => {
+  const [left, right] = [party('P-256', 'secret', 'k'), party('P-256', 'secret', 'k')]
+  const so = exchange(left, right)
+  assert.ok(so.revealed.state.type === 'revealed')
+  const z = Buffer.from(so.revealed.state.z)
+  const state: initiator.State = { ...so.revealed.state, z: Buffer.from(z) }
+  const reveal = sent(responder.step(so.exchanged.state, received(so.commit, left)).effects)
+  for (const each of responses) {
+    const change = broken[each.what]!('responderAuthenticatingTag')
+    test(tagged(each.what, each.dpp), () => {
+      const result = initiator.step(state, received(rewrapped(z, reveal, change), right))
+      assert.deepEqual([result.state, result.effects], [{ type: 'failed', reason: 'code-mismatch' }, []])
+    })
+  }
+
+  const dropped: readonly { dpp?: string | readonly string[]; what: string; message: Uint8Array }[] = [
+    {
+      dpp: 'proto_pkex_cr_resp_no_wrapped_data',
+      what: 'without wrapped data',
+      message: rewritten(reveal, without('wrappedData')),
+    },
+    {
+      dpp: 'proto_after_wrapped_data_pkex_cr_resp',
+      what: 'with an attribute after wrapped data',
+      message: rewritten(reveal, adding('status', Buffer.of(0))),
+    },
+  ]
+  for (const each of dropped) {
+    test(tagged(`${each.what}: as if it had not come`, each.dpp), () => {
+      const result = initiator.step(state, received(each.message, right))
+      assert.deepEqual([result.state.type, result.effects], ['revealed', []])
+    })
+  }
+})
