@@ -4,6 +4,8 @@ import type { DppCurve } from '../../../src/protocol/dpp/curve.ts'
 import { decodeFrame, encodeFrame } from '../../../src/protocol/dpp/frame.ts'
 import { generateDppKey } from '../../../src/protocol/dpp/key.ts'
 import type { Effect, PkexOptions } from '../../../src/protocol/dpp/pkex-initiator.ts'
+import * as initiator from '../../../src/protocol/dpp/pkex-initiator.ts'
+import * as responder from '../../../src/protocol/dpp/pkex-responder.ts'
 
 export const macs = { initiator: Buffer.from('ac6491f45207', 'hex'), responder: Buffer.from('6e5ece6ef3dd', 'hex') }
 
@@ -26,6 +28,30 @@ export function sent(effects: readonly Effect[]): Buffer {
 }
 
 export const kinds = (effects: readonly Effect[]) => effects.map(({ type }) => type)
+
+/** The MAC address that a message comes from, when the parties have any. */
+const from = ({ mac }: PkexOptions) => (mac === undefined ? {} : { mac })
+export const received = (message: Uint8Array, peer: PkexOptions) =>
+  ({ type: 'received', message, ...from(peer) }) as const
+
+/** Runs the exchange as far as both say yes. */
+export function exchange(left: PkexOptions, right: PkexOptions) {
+  const requested = initiator.begin(left)
+  const request = sent(requested.effects)
+  const exchanged = responder.step(responder.begin(right), received(request, left))
+  const response = sent(exchanged.effects)
+  const revealed = initiator.step(requested.state, received(response, right))
+  const commit = sent(revealed.effects)
+  return { requested, request, exchanged, response, revealed, commit }
+}
+
+export function bootstrap(left: PkexOptions, right: PkexOptions) {
+  const so = exchange(left, right)
+  const answered = responder.step(so.exchanged.state, received(so.commit, left))
+  const reveal = sent(answered.effects)
+  const concluded = initiator.step(so.revealed.state, received(reveal, right))
+  return { ...so, answered, reveal, concluded }
+}
 
 type Raw = readonly [id: number, value: Uint8Array]
 
