@@ -13,7 +13,19 @@ import type { PkexOptions } from '../../../src/protocol/dpp/pkex-initiator.ts'
 import * as initiator from '../../../src/protocol/dpp/pkex-initiator.ts'
 import * as responder from '../../../src/protocol/dpp/pkex-responder.ts'
 import { tagged } from './case.ts'
-import { flipped, kinds, macs, party, replacing, rewritten, sent, without } from './pkex-party.ts'
+import {
+  bootstrap,
+  exchange,
+  flipped,
+  kinds,
+  macs,
+  party,
+  received,
+  replacing,
+  rewritten,
+  sent,
+  without,
+} from './pkex-party.ts'
 
 const hex = (text: string) => Buffer.from(text, 'hex')
 
