@@ -10,6 +10,8 @@ export interface BootstrappingKeyRecord {
   /** `DPP:…;;` as it was added. */
   readonly uri: string
   readonly device: string
+  /** `ap`: an access point; it alone gets a Connector that devices take for one. */
+  readonly netRole: 'sta' | 'ap'
   /** SHA-256 of the declaration that its manufacturer signed about it, the key of a document; absent: there is none. */
   readonly declaration?: string
   /** `manifest/<hash>` or `by <caller>`. */
@@ -41,6 +43,7 @@ export type BootstrappingEvent =
         readonly key: string
         readonly chirpHash: string
         readonly uri: string
+        readonly netRole: 'sta' | 'ap'
         readonly source: string
         readonly by: string
         /** SHA-256 of the declaration, hex. */

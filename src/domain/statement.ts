@@ -165,9 +165,9 @@ const rules: Readonly<Record<string, Rule>> = {
   'policy-activated': ({ policy: active, sha256: activeHash, previous }, set_) => [
     merge('policyState', set_, { active, activeHash, previous }),
   ],
-  'bootstrapping-key-added': ({ key, chirpHash, uri, source, by: addedBy, declaration }, device) => [
-    set('bootstrappingKey', key, { device, chirpHash, uri, source, addedBy, declaration, state: 'active' }),
-    ...(declaration === undefined ? [] : [set('document', declaration, { sha256: declaration })]),
+  'bootstrapping-key-added': ({ key, by: addedBy, ...terms }, device) => [
+    set('bootstrappingKey', key, { declaration: undefined, ...terms, device, addedBy, state: 'active' }),
+    ...[terms['declaration'] ?? []].flat().map(id => set('document', id, { sha256: id })),
   ],
   'bootstrapping-key-removed': ({ key }) => [merge('bootstrappingKey', key, { state: 'removed' })],
   'configurator-key-established': ({ use, curve, spki, source }, id) => [

@@ -18,6 +18,8 @@ export interface ScannedKey {
   /** As on its label; the key itself names a device that has none. */
   readonly serial?: string
   readonly model?: string
+  /** `ap`: an access point, which devices shall take for one of this site; `sta` when absent. */
+  readonly netRole?: 'sta' | 'ap'
 }
 
 export interface BootstrappingAnswer {
@@ -41,14 +43,21 @@ export interface Bootstrapping {
 export function createBootstrapping({ store, clock }: { readonly store: Store; readonly clock: Clock }): Bootstrapping {
   return {
     async add(scanned, by) {
-      const { uri } = scanned
+      const { uri, netRole } = scanned
       const decoded = openBootstrappingUri(uri)
       const { manufacturer = scannedManufacturer, serial = keyHash(decoded).toString('hex'), model = '' } = scanned
       checkName(manufacturer, serial)
       const source = `by ${by}`
       return store.transaction(async tx => {
         await expectScanned(tx, { manufacturer, serial, model, source })
-        return bindBootstrappingKey(tx, { device: deviceId(manufacturer, serial), uri, source, by, at: clock() })
+        return bindBootstrappingKey(tx, {
+          device: deviceId(manufacturer, serial),
+          uri,
+          source,
+          by,
+          at: clock(),
+          ...(netRole === undefined ? {} : { netRole }),
+        })
       })
     },
     list: (page = {}) => store.read(tables => tables.bootstrappingKey.find({ state: 'active' }, page)),
@@ -75,6 +84,8 @@ export interface KeyBinding {
   readonly at: number
   /** What its manufacturer signed about it, for the device to verify: JWS in General JSON Serialization. */
   readonly declaration?: string
+  /** `sta` when absent. */
+  readonly netRole?: 'sta' | 'ap'
 }
 
 /**
@@ -83,7 +94,7 @@ export interface KeyBinding {
  */
 export async function bindBootstrappingKey(
   tx: Tx,
-  { device: id, uri, source, by, at, declaration }: KeyBinding,
+  { device: id, uri, source, by, at, declaration, netRole = 'sta' }: KeyBinding,
 ): Promise<BootstrappingAnswer> {
   const decoded = openBootstrappingUri(uri)
   const key: BootstrappingKeyRecord = {
@@ -91,6 +102,7 @@ export async function bindBootstrappingKey(
     chirpHash: chirpHash(decoded).toString('hex'),
     uri,
     device: id,
+    netRole,
     ...(declaration === undefined ? {} : { declaration: hash('sha256', declaration) }),
     source,
     addedBy: by,
@@ -107,7 +119,7 @@ export async function bindBootstrappingKey(
     }
     const { id: added, chirpHash } = key
     const declared = key.declaration === undefined ? {} : { declaration: key.declaration }
-    return [{ kind: 'bootstrapping-key-added', body: { key: added, chirpHash, uri, source, by, ...declared } }]
+    return [{ kind: 'bootstrapping-key-added', body: { key: added, chirpHash, uri, netRole, source, by, ...declared } }]
   })
   if (known !== undefined && says(known, key)) return { key: known, device }
   if (key.declaration !== undefined) await keepDeclaration(tx, key.declaration, declaration ?? '')
@@ -117,8 +129,12 @@ export async function bindBootstrappingKey(
 }
 
 /** What is on record already says the same, or more: a person who scans the code of a device takes no declaration away. */
-function says(known: BootstrappingKeyRecord, { declaration }: BootstrappingKeyRecord): boolean {
-  return known.state === 'active' && (declaration === undefined || known.declaration === declaration)
+function says(known: BootstrappingKeyRecord, { declaration, netRole }: BootstrappingKeyRecord): boolean {
+  return (
+    known.state === 'active' &&
+    known.netRole === netRole &&
+    (declaration === undefined || known.declaration === declaration)
+  )
 }
 
 async function keepDeclaration(tx: Tx, id: string, text: string): Promise<void> {

@@ -9,9 +9,11 @@ import { type CredentialPlan, type CredentialRecord, issueCredential } from '../
 import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
+import type { NetworkAccess } from '../../domain/network-definition.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
 import { checkRecall } from '../supply-chain/recall-check.ts'
 import { recordOnDevice } from './device-record.ts'
+import { accessGranted } from './network-secret.ts'
 
 const csrCodes = { malformed: 'csr-invalid', signature: 'csr-invalid', path: 'csr-invalid' } as const
 
@@ -34,6 +36,8 @@ export interface CredentialRequest {
   readonly authorize: (device: Device) => void
   /** Id of the credential that the device renews: it has to be in force at the moment of issue, too. */
   readonly renews?: string
+  /** The wireless network that it is for, if it is for one. */
+  readonly place?: { readonly network: string; readonly access: NetworkAccess }
 }
 
 /** Reads a CSR and checks all that can be checked without knowing who asks. Throws OnboardingError `csr-invalid`. */
@@ -85,7 +89,9 @@ async function planned(
       record = known ?? newRecord(device, request, { requestHash: answer.requestHash, keyHash, at, issuing })
       if (known !== undefined) return []
       const { id: credential, serialHex, notAfter } = record
-      return [{ kind: 'credential-planned', body: { credential, serialHex, notAfter } }]
+      const { place } = request
+      const granted = place === undefined ? [] : [accessGranted(credential, place.network, place.access)]
+      return [{ kind: 'credential-planned', body: { credential, serialHex, notAfter } }, ...granted]
     })
     if (record === undefined) throw new OnboardingError('internal')
     if (known === undefined) await insertPlan(tx, record)
@@ -184,6 +190,7 @@ function newRecord(
     notBefore,
     notAfter,
     tbs: prepared.tbsDer.toString('base64'),
+    ...request.place,
   }
 }
 
