@@ -26,4 +26,54 @@ export const dppErrors = {
     action: 'If the device was given a new key, remove the old one first with `mooring dpp remove`.',
     status: 409,
   },
+  'dpp-authentication-failed': {
+    title: 'Easy Connect authentication failed',
+    cause: 'One of both has not the key that the other thinks, a message was altered, or nobody answered in time.',
+    action: 'Let the device try again; scan its code again if that happens each time.',
+    status: 403,
+  },
+  'dpp-not-compatible': {
+    title: 'Device is no Enrollee',
+    cause: 'The other side wants to be the Configurator, too, or offers no role at all.',
+    action: 'Put the device into onboarding mode as an Enrollee.',
+    status: 409,
+  },
+  'dpp-request-invalid': {
+    title: 'Configuration request not valid',
+    cause: 'What the device asked for after its authentication cannot be read, or is nothing that we can give.',
+    action: 'Look at the detail, and ask the maker of the device.',
+    status: 400,
+  },
+  'dpp-role-refused': {
+    title: 'Device may not have that role',
+    cause: 'It asked to be configured as something else than its key is on record for.',
+    action: 'If it is an access point of yours, add its code with `mooring dpp add-uri --access-point`.',
+    status: 403,
+  },
+  'dpp-key-in-use': {
+    title: 'Key of the device was used before',
+    cause:
+      'The key that it made for this exchange is that of another credential, which was revoked or is another device’s.',
+    action: 'Look into how the device makes random numbers; reset it so that it makes a new key.',
+    status: 409,
+  },
+  'dpp-configuration-rejected': {
+    title: 'Device rejected its configuration',
+    cause:
+      'It could not verify the Connector, does not know this kind of network, or takes this one for none of its owner’s.',
+    action: 'Compare what the device can do with `mooring network show`, and look into its own log.',
+    status: 409,
+  },
+  'dpp-not-connected': {
+    title: 'Device could not connect',
+    cause: 'It has its configuration, and found no access point or was turned away there.',
+    action: 'Check that an access point of this network is in reach, and its own configuration.',
+    status: 409,
+  },
+  'connector-not-in-force': {
+    title: 'Connector not in force',
+    cause: 'The Connector that the device shows was revoked, or is none of this site.',
+    action: 'Let the device onboard again by its code if it may come back.',
+    status: 403,
+  },
 } as const satisfies Record<string, ErrorEntry>
