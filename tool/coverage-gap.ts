@@ -8,7 +8,6 @@ export const coverageGaps: Readonly<Record<string, string>> = {
   'WP-M6.07': 'needs a look at the network itself, which comes with network access',
   'WP-M6.11': 'certificates of the registrar name the network to whoever connects',
   'WP-M6.14': 'needs flows that are enforced, which come with network access',
-  'WP-M6.13': 'a MUD URL is taken from the birth certificate or the signed manifest; nothing yet compares the two',
   'WP-M6.15': 'decided otherwise: a device renews in place while its credential is good, in operation, too',
   'S3.C4': 'application-layer onboarding is not there yet',
 }

@@ -15,8 +15,10 @@ export interface AdmissionRequest {
     /** The identity was only named so far. Who would be let in is told to go on and prove it; nothing is granted. */
     readonly claimed?: true
   }
-  /** MUD URL from the birth certificate or the encrypted channel. */
+  /** MUD URL that the device conveyed in the encrypted channel; it is held against what its maker signed. */
   readonly intent?: string
+  /** Where it stands: `certificate` binds it to the device, `request` is the device's own word; the latter when absent. */
+  readonly intentFrom?: 'certificate' | 'request'
 }
 
 export type OnboardingProtocol = 'brski' | 'dpp' | 'thread' | 'fdo' | 'matter'
@@ -53,6 +55,7 @@ export interface AdmissionReason {
     | 'standing'
     | 'lifecycle'
     | 'recall'
+    | 'intent'
     | 'policy'
   readonly holds: boolean
   readonly note: string

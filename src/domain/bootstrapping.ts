@@ -32,8 +32,6 @@ export const scannedManufacturer = '(scanned)'
 export interface BootstrappedDevice {
   /** SHA-256 of the key that is active, hex. */
   readonly bootstrappingKey?: string
-  /** From its configuration request, which only the device can have sent. */
-  readonly mudUrl?: string
 }
 
 export type BootstrappingEvent =
@@ -57,7 +55,6 @@ export type BootstrappingEvent =
         readonly key: string
         /** The device proved to know our key, too. */
         readonly mutual: boolean
-        readonly mudUrl?: string
       }
     }
 
@@ -70,9 +67,7 @@ export function evolveBootstrapping<D extends BootstrappedDevice>(device: D, eve
       const { bootstrappingKey: _, ...rest } = device
       return rest as D
     }
-    case 'bootstrapping-key-proven': {
-      const { mudUrl } = event.body
-      return mudUrl === undefined ? device : { ...device, mudUrl }
-    }
+    case 'bootstrapping-key-proven':
+      return device
   }
 }

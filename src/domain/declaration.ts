@@ -3,6 +3,7 @@ import { decodeBase64 } from '../codec/base64.ts'
 import { CodecError } from '../codec/error.ts'
 import { decodeJsonObject, encodeCanonicalJson, isJsonObject, type Json, type JsonObject } from '../codec/json.ts'
 import { OnboardingError } from './error.ts'
+import { isMudUrl } from './intent.ts'
 
 /** One who may onboard a device: its owner, or somebody whom the owner authorized. */
 export interface Party {
@@ -27,6 +28,15 @@ export interface DeviceInformationDeclaration {
   readonly issuedAt: number
   /** `declarationHash` of the version before; empty for the first. */
   readonly previous: string
+  /** Absent until somebody else than the manufacturer keeps the MUD file. */
+  readonly intent?: DeclaredIntent
+}
+
+/** Whoever has taken over to keep the MUD file of the device (white paper section 4.1, rebranding), and where it is. */
+export interface DeclaredIntent {
+  /** By its keys the one who alone may change it; it has no other right by this. */
+  readonly keeper: Party
+  readonly mudUrl: string
 }
 
 const limits = { size: 0x1_0000, depth: 5, count: 2000 }
@@ -36,6 +46,7 @@ const maxDomains = 16
 
 const members = ['authorizedOnboarders', 'issuedAt', 'manufacturer', 'model', 'owner', 'previous', 'serial', 'version']
 const partyMembers = ['domains', 'id', 'name']
+const intentMembers = ['keeper', 'mudUrl']
 
 /** RFC 8785 JSON: one text for one declaration, so that its hash is the same for everybody. */
 export function encodeDeclaration(declaration: DeviceInformationDeclaration): Buffer {
@@ -44,7 +55,8 @@ export function encodeDeclaration(declaration: DeviceInformationDeclaration): Bu
 
 /** Reads what `encodeDeclaration` writes and nothing else; verifies nothing. Throws CodecError. */
 export function decodeDeclaration(bytes: Uint8Array): DeviceInformationDeclaration {
-  const json = withMembers(decodeJsonObject(bytes, limits), members, 'declaration')
+  const { intent, ...rest } = decodeJsonObject(bytes, limits)
+  const json = withMembers(rest, members, 'declaration')
   const { authorizedOnboarders, previous } = json
   if (!Array.isArray(authorizedOnboarders)) refuse('authorizedOnboarders is not a list')
   const declaration: DeviceInformationDeclaration = {
@@ -56,6 +68,7 @@ export function decodeDeclaration(bytes: Uint8Array): DeviceInformationDeclarati
     authorizedOnboarders: authorizedOnboarders.map(partyOf),
     issuedAt: countOf(json['issuedAt'], 'issuedAt'),
     previous: typeof previous === 'string' ? previous : refuse('previous is not a text'),
+    ...(intent === undefined ? {} : { intent: declaredIntent(intent) }),
   }
   const fault = faultOf(declaration)
   if (fault !== undefined) refuse(fault)
@@ -89,8 +102,10 @@ function faultOf(declaration: DeviceInformationDeclaration): string | undefined 
     return 'previous is not the hash of the version before'
   }
   if (authorizedOnboarders.length > maxOnboarders) return `more than ${maxOnboarders} onboarders`
+  const { intent } = declaration
+  if (intent !== undefined && !isMudUrl(intent.mudUrl)) return 'mudUrl is no https URL of at most 255 characters'
   const parties = [owner, ...authorizedOnboarders]
-  for (const party of parties) {
+  for (const party of [...parties, ...(intent === undefined ? [] : [intent.keeper])]) {
     const fault = partyFault(party)
     if (fault !== undefined) return fault
   }
@@ -125,6 +140,11 @@ function partyOf(json: Json | undefined): Party {
   const { domains, id, name } = withMembers(isJsonObject(json) ? json : {}, partyMembers, 'party')
   if (!Array.isArray(domains)) refuse('domains is not a list')
   return { id: textOf(id, 'id'), name: textOf(name, 'name'), domains: domains.map(domain => textOf(domain, 'domain')) }
+}
+
+function declaredIntent(json: Json): DeclaredIntent {
+  const { keeper, mudUrl } = withMembers(isJsonObject(json) ? json : {}, intentMembers, 'intent')
+  return { keeper: partyOf(keeper), mudUrl: textOf(mudUrl, 'mudUrl') }
 }
 
 function withMembers(json: JsonObject, names: readonly string[], what: string): JsonObject {

@@ -6,6 +6,7 @@ import { evolveHold, type HeldDevice, type HoldEvent } from './device-hold.ts'
 import { type DeviceLife, evolveLife, type LifeEvent, unwiped } from './device-life.ts'
 import type { ErrorCode } from './error.ts'
 import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
+import { type DeviceIntent, judgeIntent } from './intent.ts'
 import type { LifecycleState } from './lifecycle.ts'
 import type { NetworkAccessGrant } from './network-definition.ts'
 import type { DeviceTerms, PolicyBasis, Posture, Stay } from './policy.ts'
@@ -30,7 +31,10 @@ export interface Device extends DeviceLife, HeldDevice, BootstrappedDevice {
   readonly declarationVersion: number
   /** What that declaration allows this site; absent when it was not held against the site's keys. */
   readonly right?: SiteRight
+  /** The one to go by, as `judgeIntent` finds it. */
   readonly mudUrl?: string
+  /** What each source says of it. */
+  readonly intent?: DeviceIntent
   /** Key of the birth credential as the manufacturer's manifest names it, before the device was heard of. */
   readonly expectedKeyHash?: string
   /** Key of the birth credential when first proven; another key under the same serial is a clone. */
@@ -91,6 +95,8 @@ export type DeviceEvent =
         /** SHA-256 of the birth key, hex, when a manifest names it. */
         readonly keyHash?: string
         readonly mudUrl?: string
+        /** Who keeps the MUD file since a rebranding, as the declaration says. */
+        readonly intent?: NonNullable<DeviceIntent['declared']>
         /** Snapshot of its components, when a manifest names it. */
         readonly components?: string
         /** Where the device stood when its keeper met it, if not on the shelf: integrators and makers meet it earlier. */
@@ -118,6 +124,8 @@ export type DeviceEvent =
         readonly until?: number
       }
     }
+  /** A MUD URL that the device itself named in the channel. */
+  | { readonly kind: 'intent-stated'; readonly body: { readonly mudUrl: string } }
   | {
       readonly kind: 'admission-decided'
       readonly body: {
@@ -238,20 +246,19 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
   const next = { ...device, version: device.version + 1 }
   switch (event.kind) {
     case 'device-expected': {
-      const { model, owner, declarationVersion, right, keyHash, mudUrl, components } = event.body
+      const { model, owner, declarationVersion, right, keyHash, mudUrl, intent, components } = event.body
       const standing = device.standing === 'waiting' ? 'expected' : device.standing
       // A manifest written before a transfer must not bring the former owner back.
       const before = device.standing === 'waiting' ? unawaited(next) : next
       const newest =
         declarationVersion >= device.declarationVersion
-          ? declaredTo(before, { owner, declarationVersion, right })
+          ? intending(declaredTo(before, { owner, declarationVersion, right }), { declared: intent })
           : before
       return {
-        ...newest,
+        ...intending(newest, { manifest: mudUrl }),
         model,
         standing,
         ...(keyHash === undefined ? {} : { expectedKeyHash: keyHash }),
-        ...(mudUrl === undefined ? {} : { mudUrl }),
         ...(components === undefined ? {} : { expectedComponents: components }),
       }
     }
@@ -270,13 +277,14 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
       // Another key under this serial proves a clone, and nothing about this device.
       if ((device.birthKeyHash ?? device.expectedKeyHash ?? keyHash) !== keyHash) return next
       return {
-        ...next,
+        ...intending(next, { certificate: mudUrl }),
         rung: higherRung(device.rung, 'authenticated'),
         birthKeyHash: keyHash,
-        ...(mudUrl === undefined ? {} : { mudUrl }),
         ...(until === undefined ? {} : { birthUntil: until }),
       }
     }
+    case 'intent-stated':
+      return intending(next, { request: event.body.mudUrl })
     case 'admission-decided': {
       const { verdict, code, at, terms } = event.body
       if (verdict === 'admit') {
@@ -416,6 +424,15 @@ function newDevice(event: DeviceEvent): Device {
 function withoutTraces(device: Device): Device {
   const { attempt: _, voucher: __, connectedAt: ___, refusal: ____, ...rest } = device
   return rest
+}
+
+/** With what one more source says; who says nothing takes nothing back. */
+function intending(device: Device, heard: { readonly [K in keyof DeviceIntent]: DeviceIntent[K] | undefined }): Device {
+  const told = Object.fromEntries(Object.entries(heard).filter(([, said]) => said !== undefined))
+  if (Object.keys(told).length === 0) return device
+  const intent: DeviceIntent = { ...device.intent, ...told }
+  const { mudUrl } = judgeIntent(intent)
+  return { ...device, intent, ...(mudUrl === undefined ? {} : { mudUrl }) }
 }
 
 /** What an earlier declaration allowed says nothing any more. */

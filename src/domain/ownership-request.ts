@@ -106,6 +106,15 @@ const OnboarderRevocation = z.strictObject({
   onboarder: Text,
 })
 
+/** By whoever keeps the MUD file: where it is from now on, and who keeps it, if that is another. */
+const IntentChange = z.strictObject({
+  ...head,
+  action: z.literal('intend'),
+  devices: some(Target),
+  mudUrl: z.string().max(255),
+  keeper: RequestParty.optional(),
+})
+
 /** The newest declarations, for the owner and authorized onboarders; of an offer, for the one who made it. */
 const OwnershipInquiry = z.strictObject({
   ...head,
@@ -120,6 +129,7 @@ const OwnershipRequest = z.discriminatedUnion('action', [
   OfferRevocation,
   OnboarderGrant,
   OnboarderRevocation,
+  IntentChange,
   OwnershipInquiry,
 ])
 

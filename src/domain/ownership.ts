@@ -3,7 +3,13 @@ import { encodeBase64 } from '../codec/base64.ts'
 import type { Certificate } from '../codec/x509/certificate.ts'
 import { keyIdentifier } from '../crypto/key.ts'
 import type { TrustAnchor } from '../crypto/trust.ts'
-import { checkDeclaration, type DeviceInformationDeclaration, declarationHash, type Party } from './declaration.ts'
+import {
+  checkDeclaration,
+  type DeclaredIntent,
+  type DeviceInformationDeclaration,
+  declarationHash,
+  type Party,
+} from './declaration.ts'
 import { declarationReader } from './declaration-jws.ts'
 import { type ErrorCode, OnboardingError } from './error.ts'
 import { type FailureCodes, withCodes } from './failure.ts'
@@ -87,10 +93,30 @@ export function revokeOnboarder(
   id: string,
 ): DeviceInformationDeclaration {
   const others = declaration.authorizedOnboarders.filter(onboarder => onboarder.id !== id)
-  const next = successor(declaration, change, { authorizedOnboarders: others })
+  const revoked = successor(declaration, change, { authorizedOnboarders: others })
   if (others.length === declaration.authorizedOnboarders.length)
     throw new OnboardingError('not-found', { onboarder: id })
-  return next
+  return revoked
+}
+
+/** Does one of these keys belong to the one who keeps the MUD file, in the place of `maker` who keeps it first? */
+export function isKeeper({ intent }: DeviceInformationDeclaration, domains: readonly string[], maker: Party): boolean {
+  return isKnownBy(intent?.keeper ?? maker, domains)
+}
+
+/**
+ * The duty to keep the MUD file passes to another, or the file to another place (white paper section 4.1, rebranding). By the
+ * keeper alone, whoever owns the device. @throws OnboardingError `not-keeper`, `declaration-stale`, `input-invalid`
+ */
+export function declareIntent(
+  declaration: DeviceInformationDeclaration,
+  change: DeclarationChange,
+  to: DeclaredIntent & { readonly maker: Party },
+): DeviceInformationDeclaration {
+  const { serial } = declaration
+  const { maker, ...intent } = to
+  if (!isKeeper(declaration, change.by, maker)) throw new OnboardingError('not-keeper', { serial })
+  return next(declaration, change, { intent })
 }
 
 /** Ids of all keys whose holders may onboard the device, the owner's first. */
@@ -176,17 +202,26 @@ export function verifyDeclarationHistory(
 /** The owner alone moves a declaration; an authorized onboarder cannot authorize another (white paper section 5). */
 function successor(
   declaration: DeviceInformationDeclaration,
-  { by, version, at }: DeclarationChange,
-  next: Partial<Pick<DeviceInformationDeclaration, 'owner' | 'authorizedOnboarders'>>,
+  change: DeclarationChange,
+  members: Partial<Pick<DeviceInformationDeclaration, 'owner' | 'authorizedOnboarders'>>,
+): DeviceInformationDeclaration {
+  const { serial, owner } = declaration
+  if (!isKnownBy(owner, change.by)) throw new OnboardingError('not-owner', { serial })
+  return next(declaration, change, members)
+}
+
+function next(
+  declaration: DeviceInformationDeclaration,
+  { version, at }: DeclarationChange,
+  members: Partial<DeviceInformationDeclaration>,
 ): DeviceInformationDeclaration {
   const { serial } = declaration
-  if (!isKnownBy(declaration.owner, by)) throw new OnboardingError('not-owner', { serial })
   if (version !== declaration.version) {
     throw new OnboardingError('declaration-stale', { serial, version, known: declaration.version })
   }
   return checkDeclaration({
     ...declaration,
-    ...next,
+    ...members,
     version: version + 1,
     issuedAt: at,
     previous: declarationHash(declaration),

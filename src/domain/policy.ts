@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { IntentVerdict } from './intent.ts'
 
 /**
  * What policies speak about: may this device come in, may it stay, and on what terms (white paper section 6.4.14 to
@@ -40,6 +41,8 @@ export type PolicyFacts = {
   readonly owner: string
   readonly lifecycle: string
   readonly posture: Posture
+  /** Of its MUD URL; `none` when absent. */
+  readonly intent?: IntentVerdict
   readonly network: string
   readonly site: string
   readonly protocol: string

@@ -143,6 +143,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'ownership-transferred': declared,
   'onboarder-granted': declared,
   'onboarder-revoked': declared,
+  'intent-declared': declared,
   'ownership-offered': ({ by: _by, ...body }, id) => [
     set('offer', id, { buyer: undefined, ...body, state: 'open', versions: undefined, acceptedBy: undefined }),
   ],

@@ -160,6 +160,7 @@ describe('an honest onboarding', () => {
       owner: 'site-1',
       declarationVersion: 2,
       mudUrl: 'https://acme.example/lamp',
+      intent: { certificate: 'https://acme.example/lamp' },
       birthKeyHash: 'key-1',
       attempt: { id: 'a1', protocol: 'brski', address: '192.0.2.1', at: 10 },
       voucher: { id: 'v1', assertion: 'proximity', obtainedAt: 12, accepted: true },

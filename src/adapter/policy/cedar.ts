@@ -76,7 +76,7 @@ function keyOf(facts: PolicyFacts, { named }: CompiledQuestion): string | undefi
   const { device, network, site, owner, manufacturer, model, now, ...rest } = facts
   const { hour, weekday } = hourOf(now)
   const told: Readonly<Record<string, string | number | boolean>> = {
-    ...{ ...rest, manufacturer, model, site, owner, hour, weekday, ownershipDeclared: owner !== '' },
+    ...{ intent: 'none', ...rest, manufacturer, model, site, owner, hour, weekday, ownershipDeclared: owner !== '' },
     ...{ Device: device, Network: network, Manufacturer: manufacturer, Model: model },
   }
   const values: (string | number | boolean)[] = []
@@ -119,7 +119,7 @@ function evaluate(
  */
 export function callOf(facts: PolicyFacts, { named }: Pick<CompiledQuestion, 'named'>) {
   const { device: id, network, site, protocol, now, owner, serial, manufacturer, model } = facts
-  const { standing, lifecycle, posture } = facts
+  const { standing, lifecycle, posture, intent = 'none' } = facts
   const only = (values: Readonly<Record<string, CedarValueJson>>) => {
     const chosen: Record<string, CedarValueJson> = {}
     for (const name in values) if (named.has(name)) chosen[name] = values[name]!
@@ -127,7 +127,7 @@ export function callOf(facts: PolicyFacts, { named }: Pick<CompiledQuestion, 'na
   }
   const principal = { type: 'Device', id }
   const ownershipDeclared = owner !== ''
-  const attrs = only({ serial, manufacturer, model, standing, lifecycle, posture, ownershipDeclared })
+  const attrs = only({ serial, manufacturer, model, standing, lifecycle, posture, intent, ownershipDeclared })
   if (ownershipDeclared && named.has('owner')) attrs['owner'] = { __entity: { type: 'Owner', id: owner } }
   const parents: TypeAndId[] = []
   if (named.has('Manufacturer')) parents.push({ type: 'Manufacturer', id: manufacturer })

@@ -26,6 +26,8 @@ entity Device in [Model, Manufacturer] = {
   lifecycle: String,
   // "unknown", "good" or "suspect".
   posture: String,
+  // Of its MUD URL: "none", "bound" to it by its maker's signature, "unbound" on its own word, or "differs".
+  intent: String,
 };
 
 // When and where.

@@ -301,6 +301,10 @@ export const examples: {
       body: { devices: [id], onboarder: 'quay-integrators' },
       reply: { ...requested, report: handed },
     },
+    ownershipIntend: {
+      body: { devices: [id], mudUrl: 'https://mud.quay.example/climate-2.json' },
+      reply: { ...requested, report: handed },
+    },
     ownershipRefresh: { body: { devices: [id] }, reply: { ...requested, report: handed } },
     ownershipTake: { body: { answer: 'eyJvZmZlciI6e319' }, reply: { report: handed } },
     ownershipShow: {

@@ -4,6 +4,7 @@ import { checkCommand } from './factory-check.ts'
 import { delegateCommand } from './factory-delegate.ts'
 import { feedCommand } from './factory-feed.ts'
 import { initCommand } from './factory-init.ts'
+import { intentCommand } from './factory-intent.ts'
 import { stepCommand, timelineCommand } from './factory-life.ts'
 import { makeCommand } from './factory-make.ts'
 import { answerCommand, historyCommand } from './factory-ownership.ts'
@@ -30,6 +31,7 @@ export function factoryCommand(cli: Cli): Command {
   answerCommand(cli, factory.command('answer'))
   historyCommand(cli, factory.command('history'))
   delegateCommand(cli, factory.command('delegate'))
+  intentCommand(cli, factory.command('intent'))
   stepCommand(cli, factory.command('step'))
   timelineCommand(cli, factory.command('timeline'))
   return factory

@@ -40,6 +40,7 @@ export function ownershipCommand(cli: Cli): Command {
   revokeOfferCommand(cli, ownership.command('revoke-offer'))
   grantCommand(cli, ownership.command('grant'))
   revokeCommand(cli, ownership.command('revoke'))
+  intentCommand(cli, ownership.command('intent'))
   refreshCommand(cli, ownership.command('refresh'))
   takeCommand(cli, ownership.command('take'))
   showCommand(cli, ownership.command('show'))
@@ -173,6 +174,33 @@ function revokeCommand(cli: Cli, command: Command): void {
     )
 }
 
+function intentCommand(cli: Cli, command: Command): void {
+  described(withErrand(command.argument('<device...>', 'ids or serial numbers, of one manufacturer')), {
+    summary: 'say where the MUD file of devices is, and who keeps it',
+    text:
+      'For whoever has taken over to keep it, by `mooring factory intent` at the manufacturer: owning a device gives no ' +
+      'right to it. With --keeper another one keeps it from then on.',
+    examples: [
+      'ownership intent CL2-000001 --mud-url https://mud.quay.example/climate-2.json',
+      'ownership intent CL2-000001 --mud-url https://mud.ferry.example/c2 --keeper ferry.json',
+    ],
+  })
+    .requiredOption('--mud-url <url>', 'where the MUD file is from now on, https')
+    .option('--keeper <file>', 'card of who keeps it from now on')
+    .action(
+      cli.run<ErrandOptions & { readonly mudUrl: string; readonly keeper?: string }, [string[]]>(
+        async (task, names) => {
+          const { mudUrl, keeper: path, request: file } = task.options
+          const card = path === undefined ? undefined : await readCard(path)
+          const client = await connect(task)
+          const named = card === undefined ? {} : { keeper: { ...card, domains: [...card.domains] } }
+          const body = { devices: await idsOf(client, names), mudUrl, ...named, send: file === undefined }
+          await conclude(task, await client.ownershipIntend({ body }), file)
+        },
+      ),
+    )
+}
+
 function refreshCommand(cli: Cli, command: Command): void {
   described(withErrand(command.argument('[device...]', 'ids or serial numbers, of one manufacturer')), {
     summary: 'fetch the newest declarations, or what has become of an offer',
@@ -222,6 +250,7 @@ function showCommand(cli: Cli, command: Command): void {
           ['declaration', `version ${shown.declarationVersion}`],
           ['this site is', shown.right],
           ['onboarders', shown.onboarders.join(', ')],
+          ['MUD file kept by', shown.mudKeeper],
         ]),
       )
     }),

@@ -8,6 +8,12 @@ export const ownershipErrors = {
     action: 'Make the request again, on a machine whose clock is right.',
     status: 400,
   },
+  'not-keeper': {
+    title: 'Not the keeper of the MUD file',
+    cause: 'Where the MUD file of a device is says its manufacturer, or whoever has taken that over from it.',
+    action: 'Ask the keeper that `mooring ownership show` names; owning a device gives no right over its MUD file.',
+    status: 403,
+  },
   'offer-not-found': {
     title: 'No such offer',
     cause: 'Nobody has made an offer of that id, or it was not sent to the manufacturer yet.',

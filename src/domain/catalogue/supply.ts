@@ -46,6 +46,13 @@ export const supplyErrors = {
       'See what differs with `mooring device history`, ask the manufacturer, and say what you found with `mooring policy posture`.',
     status: 409,
   },
+  'mud-url-differs': {
+    title: 'MUD URL is not the one that the maker signed',
+    cause: 'Birth certificate, manifest, declaration and the device itself name different MUD URLs for it.',
+    action:
+      'See who names which with `mooring device show`, and ask the maker; after a rebranding try `mooring ownership refresh`.',
+    status: 409,
+  },
   'notice-invalid': {
     title: 'Notice not valid',
     cause: 'It is not signed by a manufacturer with a subscription here, was altered, is for another site, or too old.',

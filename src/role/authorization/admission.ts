@@ -5,6 +5,7 @@ import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../dom
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { EvidenceItem } from '../../domain/evidence.ts'
+import { type DeviceIntent, isMudUrl, type JudgedIntent, judgeIntent } from '../../domain/intent.ts'
 import { onboardingMoves } from '../../domain/lifecycle-onboarding.ts'
 import { type DeviceTerms, factsHash, type PolicyBasis, type PolicyFacts, termsOf } from '../../domain/policy.ts'
 import type { Clock, Store } from '../../domain/port.ts'
@@ -84,7 +85,8 @@ export function proceedings(
   /** To be written down apart, because it concerns more than this device. */
   readonly failure?: PolicyFailure
 } {
-  const { identity, evidence, network, intent } = request
+  const { identity, evidence, network } = request
+  const { url: intent, bound } = conveyed(request)
   const list: DeviceEvent[] = []
   if (known?.attempt?.id !== evidence.attempt) {
     list.push({
@@ -102,16 +104,25 @@ export function proceedings(
   const { decision, basis, terms, failure } = decide(known, request, at, rules)
   // It has yet to prove who it is; then it is asked again, and that is what counts.
   if (evidence.claimed && decision.verdict === 'admit') return { list: [], decision }
+  const judged = intent === undefined ? undefined : judgeIntent(intentNow(known, request))
   // Who is not let in asks again and again, with a new request each time if it likes: on record once a minute.
   const repeated = decision.verdict !== 'admit' && known?.refusal?.code === decision.code
   if (repeated && (list.length === 0 || wasHeard(known, at))) return { list: [], decision }
   // A clone must not write its key over the record of the genuine device.
   const cloned = decision.verdict === 'refuse' && decision.code === 'device-identity-cloned'
+  // A birth certificate may be made anew for the same key, and name another MUD URL.
+  const another = bound && intent !== undefined && intent !== known?.intent?.certificate
   if (identity.bootstrapping !== undefined) list.push(...bootstrappingEvents(request))
-  else if (!cloned && known?.birthKeyHash === undefined) {
+  else if (!cloned && (known?.birthKeyHash === undefined || another)) {
     const { certificateHash, keyHash, until } = identity
-    const more = { ...(intent === undefined ? {} : { mudUrl: intent }), ...(until === undefined ? {} : { until }) }
+    const more = {
+      ...(bound && intent !== undefined ? { mudUrl: intent } : {}),
+      ...(until === undefined ? {} : { until }),
+    }
     list.push({ kind: 'identity-proven', body: { certificateHash, keyHash, ...more } })
+  }
+  if (!cloned && !evidence.claimed && !bound && intent !== undefined && intent !== known?.intent?.request) {
+    list.push({ kind: 'intent-stated', body: { mudUrl: intent } })
   }
   list.push({
     kind: 'admission-decided',
@@ -131,7 +142,7 @@ export function proceedings(
   }
   list.push({
     kind: 'evidence-recorded',
-    body: { attempt: evidence.attempt, transcript: evidence.transcript, items: evidenceOf(decision, request) },
+    body: { attempt: evidence.attempt, transcript: evidence.transcript, items: evidenceOf(decision, request, judged) },
   })
   return { list, decision, ...(failure === undefined ? {} : { failure }) }
 }
@@ -172,6 +183,8 @@ function decide(
     return { decision: { verdict: 'refuse', device, code, reasons: [...reasons, { rule, holds: false, note }] } }
   }
   reasons.push(...knownReasons(known))
+  const judged = judgeIntent(intentNow(known, request))
+  if (judged.verdict === 'differs') reasons.push({ rule: 'intent', holds: false, note: judged.note })
   const facts = admissionFacts(known, request, at, policy)
   const asked = policies.decide('admit', facts)
   const { version } = policies
@@ -225,12 +238,24 @@ function standingOf(known: Device | undefined): Device['standing'] {
   return known?.standing ?? 'waiting'
 }
 
+/** What is no MUD URL is no intent, and does not get into the record. */
+function conveyed({ intent: url, intentFrom }: AdmissionRequest) {
+  return { url: url !== undefined && isMudUrl(url) ? url : undefined, bound: intentFrom === 'certificate' }
+}
+
+/** What is on record, and what the device says now. */
+function intentNow(known: Device | undefined, request: AdmissionRequest): DeviceIntent {
+  const { url, bound } = conveyed(request)
+  return { ...known?.intent, ...(url === undefined ? {} : bound ? { certificate: url } : { request: url }) }
+}
+
 function admissionFacts(
   known: Device | undefined,
-  { identity, network }: AdmissionRequest,
+  request: AdmissionRequest,
   at: number,
   policy: AdmissionPolicy,
 ): PolicyFacts {
+  const { identity, network } = request
   const { manufacturer, serial } = identity
   const unheard = {
     id: deviceId(manufacturer, serial),
@@ -242,11 +267,17 @@ function admissionFacts(
     lifecycle: 'SC.SHL',
   } as const
   const { protocol } = network
-  return deviceFacts(known ?? unheard, { network: policy.network, site: policy.owners[0] ?? '', protocol, at })
+  return deviceFacts(
+    { ...(known ?? unheard), intent: intentNow(known, request) },
+    { network: policy.network, site: policy.owners[0] ?? '', protocol, at },
+  )
 }
 
-function evidenceOf(decision: AdmissionDecision, request: AdmissionRequest): EvidenceItem[] {
-  const { identity, evidence, intent } = request
+function evidenceOf(
+  decision: AdmissionDecision,
+  { identity, evidence }: AdmissionRequest,
+  intent: JudgedIntent | undefined,
+): EvidenceItem[] {
   const items: EvidenceItem[] = [
     { step: 'onboarding-mode-entered', result: 'pass', note: 'sent an onboarding message' },
     ...(evidence.claimed ? [] : authenticationEvidence(identity)),
@@ -256,14 +287,15 @@ function evidenceOf(decision: AdmissionDecision, request: AdmissionRequest): Evi
       ? { step: 'registered', result: 'pass' }
       : { step: 'registered', result: 'fail', code: decision.code }
   items.push(registered)
-  if (intent !== undefined) items.push({ step: 'intent-conveyed', result: 'pass', note: intentNote(identity) })
+  if (intent !== undefined) {
+    const { code, note } = intent
+    items.push({
+      step: 'intent-conveyed',
+      ...(code === undefined ? { result: 'pass' } : { result: 'fail', code }),
+      note,
+    })
+  }
   return items
-}
-
-function intentNote({ bootstrapping }: AdmissionRequest['identity']): string {
-  return bootstrapping === undefined
-    ? 'MUD URL in the birth certificate'
-    : 'MUD URL in the encrypted configuration request'
 }
 
 function authenticationEvidence({ bootstrapping }: AdmissionRequest['identity']): EvidenceItem[] {
@@ -282,14 +314,8 @@ function authenticationEvidence({ bootstrapping }: AdmissionRequest['identity'])
   ]
 }
 
-function bootstrappingEvents({ identity, evidence, intent }: AdmissionRequest): DeviceEvent[] {
+function bootstrappingEvents({ identity, evidence }: AdmissionRequest): DeviceEvent[] {
   const { keyHash: key, bootstrapping } = identity
   if (bootstrapping === undefined || evidence.claimed) return []
-  const { mutual } = bootstrapping
-  return [
-    {
-      kind: 'bootstrapping-key-proven',
-      body: { key, mutual, ...(intent === undefined ? {} : { mudUrl: intent }) },
-    },
-  ]
+  return [{ kind: 'bootstrapping-key-proven', body: { key, mutual: bootstrapping.mutual } }]
 }

@@ -1,18 +1,22 @@
 import type { Device } from '../../domain/device.ts'
+import { judgeIntent } from '../../domain/intent.ts'
 import type { PolicyDecision, PolicyFacts } from '../../domain/policy.ts'
 
 type Subject = Pick<Device, 'id' | 'serial' | 'manufacturer' | 'model' | 'standing' | 'owner' | 'lifecycle'> & {
   readonly posture?: Device['posture'] | undefined
+  readonly intent?: Device['intent'] | undefined
 }
 
 /** What policies are told of a device, and of the moment. `at`: milliseconds since 1970. */
 export function deviceFacts(
-  { id, serial, manufacturer, model, standing, owner, lifecycle, posture = 'unknown' }: Subject,
+  { id, serial, manufacturer, model, standing, owner, lifecycle, posture = 'unknown', intent: said }: Subject,
   place: { readonly network: string; readonly site: string; readonly protocol: string; readonly at: number },
 ): PolicyFacts {
   const { network, site, protocol, at } = place
   const now = Math.floor(at / 1000)
-  return { device: id, serial, manufacturer, model, standing, owner, lifecycle, posture, network, site, protocol, now }
+  const { verdict: intent } = judgeIntent(said)
+  const state = { standing, owner, lifecycle, posture, intent }
+  return { device: id, serial, manufacturer, model, ...state, network, site, protocol, now }
 }
 
 /** In a few words, for the reasons of a decision. */

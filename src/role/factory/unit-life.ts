@@ -1,4 +1,5 @@
 import { decodeJws } from '../../codec/jws.ts'
+import { decodeCertificate } from '../../codec/x509/certificate.ts'
 import { decodeDeclaration } from '../../domain/declaration.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
@@ -89,8 +90,8 @@ function decide({ manufacturer, clock }: FactoryOffice, unit: UnitRecord, step: 
 }
 
 /** What the factory's record proves of a finished unit. */
-function unitFacts({ declaration, owner }: UnitRecord, maker: string): LifecycleFacts {
-  const { authorizedOnboarders } = decodeDeclaration(decodeJws(Buffer.from(declaration)).payload)
+function unitFacts({ declaration, idevid, owner }: UnitRecord, maker: string): LifecycleFacts {
+  const { authorizedOnboarders, intent } = decodeDeclaration(decodeJws(Buffer.from(declaration)).payload)
   const alone = owner === maker && authorizedOnboarders.length === 0
   return {
     requirementsFixed: true,
@@ -101,7 +102,15 @@ function unitFacts({ declaration, owner }: UnitRecord, maker: string): Lifecycle
     integratorAuthorized: !alone,
     authorityReturned: alone,
     ownershipTransferred: owner !== maker,
+    ...dutyFact({ idevid, keeper: intent?.keeper.id, maker }),
   }
+}
+
+/** Of a device without a MUD file nobody can see here whether another keeps its declaration. */
+function dutyFact({ idevid, keeper, maker }: { idevid: string; keeper: string | undefined; maker: string }) {
+  if (keeper !== undefined) return { maintenanceDutyPassed: keeper !== maker }
+  const born = decodeCertificate(Buffer.from(idevid, 'base64')).mudUrl !== undefined
+  return born ? { maintenanceDutyPassed: false } : {}
 }
 
 /** The life of a unit until somebody acquires it. Throws OnboardingError `unit-not-found`. */

@@ -20,7 +20,7 @@ export interface SignedChange {
   readonly declaration: string
 }
 
-export type ChangeKind = 'ownership-transferred' | 'onboarder-granted' | 'onboarder-revoked'
+export type ChangeKind = 'ownership-transferred' | 'onboarder-granted' | 'onboarder-revoked' | 'intent-declared'
 
 export interface DeclarationTarget {
   readonly serial: string
@@ -49,10 +49,10 @@ export function unitsOf(store: Store, serials: readonly string[]): Promise<reado
 export function signChanges(
   units: readonly UnitRecord[],
   signer: Pick<Office, 'signer' | 'chain'>,
-  rule: (present: DeviceInformationDeclaration) => DeviceInformationDeclaration,
+  rule: (present: DeviceInformationDeclaration, unit: UnitRecord) => DeviceInformationDeclaration,
 ): Promise<readonly SignedChange[]> {
   // The rules first: nothing is signed when one of them refuses.
-  const next = units.map(unit => rule(declarationOf(unit)))
+  const next = units.map(unit => rule(declarationOf(unit), unit))
   return Promise.all(
     next.map(async declared => ({
       serial: declared.serial,
@@ -70,7 +70,8 @@ export function signChanges(
 export async function applyChanges(
   tx: Tx,
   changes: readonly SignedChange[],
-  about: { readonly kind: ChangeKind; readonly change: string },
+  /** `change`: hash of the request that it follows from; absent when it is the manufacturer's own doing. */
+  about: { readonly kind: ChangeKind; readonly change?: string },
 ): Promise<void> {
   for (const change of changes) await applyChange(tx, change, about)
 }
@@ -78,7 +79,7 @@ export async function applyChanges(
 async function applyChange(
   tx: Tx,
   { serial, from, next, declaration }: SignedChange,
-  { kind, change }: { readonly kind: ChangeKind; readonly change: string },
+  { kind, change }: { readonly kind: ChangeKind; readonly change?: string },
 ): Promise<void> {
   const unit = await unitOf(tx, serial)
   requireVersion(unit, from)
@@ -88,14 +89,15 @@ async function applyChange(
     declarationVersion: next.version,
     declarationHash: hash('sha256', declaration),
     domains,
-    change,
+    ...(change === undefined ? {} : { change }),
   }
   const version = await tx.append(streamName('unit', serial), unit.version, [
     { kind, body: { ...declared, from: unit.owner } },
   ])
   await tx.formerDeclaration.insert(formerDeclaration(unit))
   const { declarationHash: _, ...members } = declared
-  await tx.unit.put({ ...unit, ...members, declaration, version })
+  const { change: __, ...unchanged } = unit
+  await tx.unit.put({ ...unchanged, ...members, declaration, version })
 }
 
 /** Throws OnboardingError `unit-withdrawn`, `declaration-stale`. */

@@ -1,9 +1,19 @@
 import { hash } from 'node:crypto'
+import type { DeviceInformationDeclaration } from '../../domain/declaration.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { LifecycleState } from '../../domain/lifecycle.ts'
 import { mayTransferOwnership } from '../../domain/lifecycle.ts'
 import { judgeAcceptance, type OfferRecord } from '../../domain/offer.ts'
-import { domainIds, grantOnboarder, mayOnboard, revokeOnboarder, transferOwnership } from '../../domain/ownership.ts'
+import {
+  type DeclarationChange,
+  declareIntent,
+  domainIds,
+  grantOnboarder,
+  isKeeper,
+  mayOnboard,
+  revokeOnboarder,
+  transferOwnership,
+} from '../../domain/ownership.ts'
 import {
   maxOfferTime,
   type OpenedOwnershipRequest,
@@ -18,6 +28,7 @@ import type { Manufacturer, Office } from '../factory/manufacturer-setup.ts'
 import { type AnswerSource, changeAnswer, type OwnershipAnswer, offerAnswer, unitAnswer } from './ownership-answer.ts'
 import {
   applyChanges,
+  type ChangeKind,
   declarationOf,
   requireVersion,
   type SignedChange,
@@ -126,6 +137,8 @@ function perform(work: Work, asked: Asked): Promise<OwnershipAnswer> {
       return changeOnboarders(work, { ...asked, request }, 'onboarder-granted')
     case 'revoke':
       return changeOnboarders(work, { ...asked, request }, 'onboarder-revoked')
+    case 'intend':
+      return intend(work, { ...asked, request })
     case 'show':
       return show(work, { ...asked, request })
   }
@@ -260,25 +273,48 @@ async function changeOnboarders(
   asked: Asked<Of<'grant'> | Of<'revoke'>>,
   kind: 'onboarder-granted' | 'onboarder-revoked',
 ): Promise<OwnershipAnswer> {
-  const { store, signer, manufacturer } = work
+  const { request } = asked
+  if (request.action === 'grant') requireOwnName(work.manufacturer, request.onboarder)
+  return changeDevices(work, asked, kind, (present, asking) =>
+    request.action === 'grant'
+      ? grantOnboarder(present, asking, request.onboarder)
+      : revokeOnboarder(present, asking, request.onboarder),
+  )
+}
+
+/** The same change of all devices of a request, or of none. */
+async function changeDevices(
+  work: Work,
+  asked: Asked<Of<'grant'> | Of<'revoke'> | Of<'intend'>>,
+  kind: ChangeKind,
+  rule: (present: DeviceInformationDeclaration, asking: DeclarationChange) => DeviceInformationDeclaration,
+): Promise<OwnershipAnswer> {
+  const { store, signer } = work
   const { request, domains: by, at, hash: change } = asked
-  if (request.action === 'grant') requireOwnName(manufacturer, request.onboarder)
   const versions = new Map(request.devices.map(({ serial, version }) => [serial, version]))
   const units = await unitsOf(store, [...versions.keys()])
   // One transaction makes all of the changes: where one of them is, the others are.
   if (units.every(unit => unit.change === change)) return unitAnswer(work, units, change)
-  const changes = await signChanges(units, signer, present => {
-    const asking = { by, version: versions.get(present.serial) ?? 0, at }
-    return request.action === 'grant'
-      ? grantOnboarder(present, asking, request.onboarder)
-      : revokeOnboarder(present, asking, request.onboarder)
-  })
+  const changes = await signChanges(units, signer, present =>
+    rule(present, { by, version: versions.get(present.serial) ?? 0, at }),
+  )
   await store.transaction(async tx => {
     const [first] = changes
     const current = first === undefined ? undefined : await unitOf(tx, first.serial)
     if (current?.change !== change) await applyChanges(tx, changes, { kind, change })
   })
   return unitAnswer(work, await unitsOf(store, [...versions.keys()]), change)
+}
+
+/** By the keeper of the MUD file, whoever owns the devices by now. */
+async function intend(work: Work, asked: Asked<Of<'intend'>>): Promise<OwnershipAnswer> {
+  const { manufacturer } = work
+  const { mudUrl, keeper } = asked.request
+  if (keeper !== undefined) requireOwnName(manufacturer, keeper)
+  const maker = manufacturer.party
+  return changeDevices(work, asked, 'intent-declared', (present, asking) =>
+    declareIntent(present, asking, { mudUrl, keeper: keeper ?? present.intent?.keeper ?? maker, maker }),
+  )
 }
 
 /** To the owner and its onboarders what they have; of an offer, to its maker what came of it. */
@@ -295,8 +331,9 @@ async function show(work: Work, asked: Asked<Of<'show'>>): Promise<OwnershipAnsw
   }
   const units = await unitsOf(work.store, serials)
   for (const unit of units) {
-    if (!mayOnboard(declarationOf(unit), domains).allowed)
-      throw new OnboardingError('not-owner', { serial: unit.serial })
+    const declared = declarationOf(unit)
+    const may = mayOnboard(declared, domains).allowed || isKeeper(declared, domains, work.manufacturer.party)
+    if (!may) throw new OnboardingError('not-owner', { serial: unit.serial })
   }
   return unitAnswer(work, units, hash)
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Certificate } from '../../codec/x509/certificate.ts'
-import type { Admission, ProvenIdentity } from '../../domain/admission.ts'
+import type { Admission, AdmissionRequest, ProvenIdentity } from '../../domain/admission.ts'
 import { deviceId } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
@@ -137,9 +137,8 @@ async function answerRequest(
   }
 }
 
-/** RFC 8520 section 10: an https URL. What else a certificate has there is no intent, and does not get into the record. */
-function intentOf({ mudUrl }: Certificate): { readonly intent?: string } {
-  return mudUrl !== undefined && /^https:\/\/[\x21-\x7e]{1,247}$/.test(mudUrl) ? { intent: mudUrl } : {}
+function intentOf({ mudUrl }: Certificate): Pick<AdmissionRequest, 'intent' | 'intentFrom'> {
+  return mudUrl === undefined ? {} : { intent: mudUrl, intentFrom: 'certificate' }
 }
 
 function openRequest(

@@ -61,6 +61,7 @@ const relayed = new Set<ErrorCode>([
   'ownership-request-invalid',
   'registrar-not-authorized',
   'not-owner',
+  'not-keeper',
   'declaration-stale',
   'unit-not-found',
   'unit-withdrawn',

@@ -6,6 +6,7 @@ import { importPublicKey } from '../../crypto/key.ts'
 import { ecProfile } from '../../crypto/signer.ts'
 import type { Party } from '../../domain/declaration.ts'
 import { OnboardingError } from '../../domain/error.ts'
+import { isMudUrl } from '../../domain/intent.ts'
 import type { OfferRecord } from '../../domain/offer.ts'
 import { openOfferStatement } from '../../domain/offer-statement.ts'
 import { domainIds } from '../../domain/ownership.ts'
@@ -95,12 +96,21 @@ export interface SiteOwnership {
   grant(order: Errand & { readonly devices: readonly string[]; readonly onboarder: Party }): Promise<Requested>
   /** @param order `onboarder`: its id in the declaration */
   revoke(order: Errand & { readonly devices: readonly string[]; readonly onboarder: string }): Promise<Requested>
+  /** Says where the MUD file of devices is, and who keeps it from now on. Throws OnboardingError `not-keeper`. */
+  intend(order: Errand & IntentOrder): Promise<Requested>
   /** Fetches the newest declarations of devices that are ours, or that we may onboard. */
   refresh(order: Errand & { readonly devices: readonly string[] }): Promise<Requested>
   /** What has become of an offer of ours; accepted, the devices are not ours any more. */
   refreshOffer(order: Errand & { readonly offer: string }): Promise<Requested>
   /** The answer to a request that travelled as a file. */
   take(answer: Uint8Array, by: string): Promise<{ readonly offer?: OfferRecord; readonly report?: ImportReport }>
+}
+
+export interface IntentOrder {
+  readonly devices: readonly string[]
+  readonly mudUrl: string
+  /** Absent: who keeps it now. */
+  readonly keeper?: Party
 }
 
 type Bare<T> = T extends unknown ? Omit<T, 'id' | 'manufacturer' | 'roots' | 'at'> : never
@@ -222,6 +232,15 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
     async revoke({ devices: ids, onboarder, ...errand }) {
       const { place, devices } = await targets(ids)
       return run(place, { action: 'revoke', devices, onboarder }, errand)
+    },
+    async intend({ devices: ids, mudUrl, keeper, ...errand }) {
+      if (!isMudUrl(mudUrl)) {
+        throw new OnboardingError('input-invalid', { field: 'mudUrl', rule: 'an https URL of at most 255 characters' })
+      }
+      const found = await devicesOf(store, ids)
+      const devices = found.map(({ serial, declarationVersion: version }) => ({ serial, version }))
+      const named = keeper === undefined ? {} : { keeper }
+      return run(await placeOf(store, found[0].manufacturer), { action: 'intend', devices, mudUrl, ...named }, errand)
     },
     async refresh({ devices: ids, ...errand }) {
       const devices = await devicesOf(store, ids)

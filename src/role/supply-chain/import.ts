@@ -1,5 +1,6 @@
 import { decodeCertificate } from '../../codec/x509/certificate.ts'
 import { type ComponentList, componentSnapshot, encodeComponents } from '../../domain/component.ts'
+import type { DeclaredIntent } from '../../domain/declaration.ts'
 import { type Device, type DeviceEvent, deviceId, evolveDevice } from '../../domain/device.ts'
 import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
@@ -122,6 +123,7 @@ async function expectUnit(
     ...(right === undefined ? {} : { right }),
     ...(onboarders.length === 0 ? {} : { onboarders }),
     ...(mudUrl === undefined ? {} : { mudUrl }),
+    ...(declared.intent === undefined ? {} : { intent: intentOf(declared.intent) }),
     ...(components === undefined ? {} : { components: componentSnapshot(components) }),
   })
   return known === undefined ? 'new' : 'updated'
@@ -142,9 +144,13 @@ function isCurrent(known: Device, { declared, model, keyHash, mudUrl, components
     known.declarationVersion === declared.version &&
     known.model === model &&
     known.expectedKeyHash === keyHash &&
-    (mudUrl === undefined || known.mudUrl === mudUrl) &&
+    (mudUrl === undefined || known.intent?.manifest === mudUrl) &&
     (components === undefined || known.expectedComponents === componentSnapshot(components))
   )
+}
+
+function intentOf({ keeper, mudUrl }: DeclaredIntent) {
+  return { mudUrl, keeper: keeper.name }
 }
 
 async function expect(

@@ -7,6 +7,7 @@ import type { LifecycleEvent, LifecycleFacts } from '../../../src/domain/lifecyc
 import { makeUnits } from '../../../src/role/factory/line.ts'
 import { buyerCard, sellUnits, withdrawUnit } from '../../../src/role/factory/sale.ts'
 import { moveUnits, unitTimeline } from '../../../src/role/factory/unit-life.ts'
+import { declareIntents } from '../../../src/role/manufacturer/declared-intent.ts'
 import { type Factory, withFactory } from './factory.ts'
 
 const batch = { batch: 'B1' }
@@ -39,7 +40,9 @@ describe('the life of a unit', () => {
     withUnits(3, async factory => {
       assert.deepEqual(await take(factory, 'release', { homologationCertified: true }), { moved: 3, unchanged: 0 })
       for (const event of ['store', 'ship', 'arrive-rebrander'] as const) await take(factory, event)
-      await take(factory, 'rebrand-done', { maintenanceDutyPassed: true })
+      const intent = { mudUrl: 'https://mud.quay.example/sensor.json', keeper: buyer }
+      await declareIntents(factory, batch, intent)
+      await take(factory, 'rebrand-done')
       await take(factory, 'shelve')
       await assert.rejects(take(factory, 'acquire'), refused('lifecycle-guard-unmet'), 'nobody owns it but its maker')
       await sellUnits(factory, batch, { buyer })

@@ -100,6 +100,7 @@ describe('importing a manifest', () => {
         declarationVersion: 2,
         expectedKeyHash: unit?.keyHash,
         mudUrl: 'https://mud.acme.example/sensor.json',
+        intent: { manifest: 'https://mud.acme.example/sensor.json' },
       })
       const [event] = await site.history(`device/${deviceId('acme', 'B1-000002')}`)
       assert.equal(event?.body['source'], `manifest/${report.manifest.id}`)

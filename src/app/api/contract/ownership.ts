@@ -45,6 +45,7 @@ export const OwnershipView = z.object({
   declarationVersion: z.number().int(),
   right: Right.optional().describe('What the newest declaration allows this site, by its keys'),
   onboarders: z.array(z.string()),
+  mudKeeper: z.string().optional().describe('Who keeps the MUD file; the manufacturer when absent'),
   history: z
     .array(
       z.object({
@@ -137,6 +138,22 @@ export const ownershipOperations = {
     tag,
     authority: ['authorisation.revoke'],
     body: z.strictObject({ devices: Devices, onboarder: z.string().min(1).max(200), send: Send }),
+    reply: Requested,
+  },
+  ownershipIntend: {
+    method: 'POST',
+    path: '/v1/ownership/mud-urls',
+    summary:
+      'Say where the MUD file of devices is, and who keeps it: by whoever has taken that over from the manufacturer',
+    tag,
+    authority: ['declaration.sign'],
+    fourEyes: true,
+    body: z.strictObject({
+      devices: Devices,
+      mudUrl: z.string().min(9).max(255).describe('https'),
+      keeper: PartyCard.optional().describe('Who keeps it from now on; this site when absent'),
+      send: Send,
+    }),
     reply: Requested,
   },
   ownershipRefresh: {

@@ -40,6 +40,9 @@ export function ownershipHandlers({ store, ownership }: ApiServices): Pick<Handl
     async ownershipRevoke({ body }, { by }) {
       return requestedView(await ownership.revoke({ ...body, by }))
     },
+    async ownershipIntend({ body: { keeper, ...order } }, { by }) {
+      return requestedView(await ownership.intend({ ...order, ...defined({ keeper }), by }))
+    },
     async ownershipRefresh({ body }, { by }) {
       return requestedView(await ownership.refresh({ ...body, by }))
     },
@@ -108,6 +111,7 @@ function ownershipView(device: Device, declarations: readonly Declared[]): Owner
     declarationVersion,
     ...(right === undefined ? {} : { right }),
     onboarders: [...(newest?.onboarders ?? [])],
+    ...defined({ mudKeeper: device.intent?.declared?.keeper }),
     history: declarations.map(({ declarationVersion, owner, right, onboarders = [], at }) => ({
       declarationVersion,
       owner,

@@ -18,6 +18,11 @@ when { principal.standing == "approved" };
 forbid (principal, action == Action::"admit", resource)
 when { principal.posture == "suspect" };
 
+@id("enterprise-intent")
+@advice("Its MUD URL is not the one that its maker signed: ask the maker before it comes in.")
+forbid (principal, action in [Action::"admit", Action::"wait"], resource)
+when { principal.intent == "differs" };
+
 @id("enterprise-ask")
 @advice("No declaration says whose it is: an operator decides.")
 permit (principal, action == Action::"wait", resource)
@@ -37,7 +42,7 @@ when { principal.posture == "suspect" };
 
 @id("enterprise-quarantine")
 permit (principal, action == Action::"assignSegment", resource == Segment::"quarantine")
-when { principal.posture == "suspect" };
+when { principal.posture == "suspect" || principal.intent == "differs" };
 
 @id("enterprise-unowned-apart")
 @advice("Let in by hand, without a declaration of ownership: apart from the others.")

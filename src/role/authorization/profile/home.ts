@@ -18,10 +18,15 @@ permit (principal, action == Action::"issueCredential", resource);
 @id("home-stay")
 permit (principal, action == Action::"stay", resource);
 
+@id("home-intent")
+@advice("Its MUD URL is not the one that its maker signed: ask the maker before it comes in.")
+forbid (principal, action in [Action::"admit", Action::"wait"], resource)
+when { principal.intent == "differs" };
+
 @id("home-quarantine")
 @advice("Something is wrong with it: it stays, and reaches nothing but what repairs it.")
 permit (principal, action == Action::"assignSegment", resource == Segment::"quarantine")
-when { principal.posture == "suspect" };
+when { principal.posture == "suspect" || principal.intent == "differs" };
 
 @id("home-segment")
 permit (principal, action == Action::"assignSegment", resource == Segment::"devices");
