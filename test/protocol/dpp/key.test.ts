@@ -118,7 +118,7 @@ describe('a key from elsewhere', () => {
   const own = generateDppKey('P-256')
   const jwk = exportJwk(own)
 
-  test('is refused on another curve, of another type, or as anything else', () => {
+  test('is refused on another curve, of another type, or as anything else [dpp: qr_code_unsupported_curve]', () => {
     const foreign = generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
     refused('unsupported-key', () => dppKeyPair(foreign.privateKey))
     refused('unsupported-key', () => importDppKey(foreign.privateKey.export({ format: 'der', type: 'sec1' })))

@@ -17,7 +17,7 @@ const key = 'MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgACbp0LKq03wIVsdFFsQdTRElNPVi1pyJD
 describe('a bootstrapping URI', () => {
   for (const { name, curve, inputs, controller_uri: controller, enrollee_uri: enrollee } of transcripts) {
     if (controller === undefined || enrollee === undefined) continue
-    test(`as hostap wrote it is read and written again: ${name}`, () => {
+    test(`as hostap wrote it is read and written again: ${name} [dpp: qr_code_parsing, qr_code_curves, qr_code_curves_brainpool, qr_code_set_key]`, () => {
       for (const [text, scalar] of [
         [controller, inputs.bR],
         [enrollee, inputs.bI],
@@ -30,7 +30,7 @@ describe('a bootstrapping URI', () => {
     })
   }
 
-  test('has all fields of versions 1 to 3, in any order, the first of a name counting', () => {
+  test('has all fields of versions 1 to 3, in any order, the first of a name counting [dpp: uri_version, uri_supported_curves]', () => {
     const uri = parseBootstrappingUri(
       `DPP:;X:whatever;H:[2001:db8::1]:8908;B:50;V:3;V:1;I:SN=4711 / blue;M:02AaBbCc0001;;C:81/1,6,115/36;K:${key};K:x;;`,
     )
@@ -54,7 +54,7 @@ describe('a bootstrapping URI', () => {
     )
   })
 
-  test('hosts: with and without port, both families', () => {
+  test('hosts: with and without port, both families [dpp: uri_host]', () => {
     const host = (text: string) => parseBootstrappingUri(`DPP:H:${text};K:${key};;`).host
     assert.deepEqual(host('192.0.2.1'), { address: '192.0.2.1' })
     assert.deepEqual(host('192.0.2.1:8908'), { address: '192.0.2.1', port: 8908 })
@@ -119,7 +119,7 @@ describe('a bootstrapping URI', () => {
     'too long': ['too-large', `DPP:I:${'x'.repeat(2048)};K:${key};;`],
   }
   for (const [name, [code, text]] of Object.entries(bad)) {
-    test(`refused: ${name}`, () => refused(code, () => parseBootstrappingUri(text)))
+    test(`refused: ${name} [dpp: qr_code_parsing_fail]`, () => refused(code, () => parseBootstrappingUri(text)))
   }
 
   test('is not written with what would not come back', () => {
