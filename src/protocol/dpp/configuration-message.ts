@@ -2,6 +2,7 @@ import { decodeBase64Url, encodeBase64Url } from '../../codec/base64.ts'
 import { CodecError } from '../../codec/error.ts'
 import { decodeJsonObject, type Json } from '../../codec/json.ts'
 import { openAesSiv, sealAesSiv } from '../../crypto/aes-siv.ts'
+import type { Secret } from '../../crypto/secret.ts'
 import {
   type AttributeList,
   type AttributeValue,
@@ -24,7 +25,7 @@ import { type DppPublicKey, importPoint } from './key.ts'
 /** What authentication left behind. The curve decides how long a nonce is. */
 export interface Session {
   readonly curve: DppCurve
-  readonly ke: Uint8Array
+  readonly ke: Secret
 }
 
 export interface ConfigurationRequestMessage {
@@ -48,12 +49,12 @@ export function sealConfigurationRequest({ ke }: Session, message: Configuration
         ] as const)),
     ['configurationRequestObject', request],
   ])
-  return encodeAttributes([['wrappedData', sealAesSiv(ke, clear)]])
+  return encodeAttributes([['wrappedData', sealAesSiv(ke.reveal(), clear)]])
 }
 
 /** Throws CodecError, or CryptoError `bad-signature` when ke does not open it. */
 export function openConfigurationRequest({ curve, ke }: Session, attributes: Uint8Array): ConfigurationRequestMessage {
-  const inner = decodeAttributes(openAesSiv(ke, decodeAttributes(attributes).need('wrappedData')))
+  const inner = decodeAttributes(openAesSiv(ke.reveal(), decodeAttributes(attributes).need('wrappedData')))
   const point = inner.get('initiatorProtocolKey')
   return {
     enrolleeNonce: nonceOf(inner, curve),
@@ -90,7 +91,7 @@ export function sealConfigurationResponse({ ke }: Session, message: Configuratio
   if (envelopedData !== undefined) list.push(['envelopedData', envelopedData])
   if (message.sendConnectionStatus === true) list.push(['sendConnectionStatus', present])
   if (csrAttributes !== undefined) list.push(['csrAttributesRequest', csrAttributes])
-  const wrapped = sealAesSiv(ke, encodeAttributes(list), outer)
+  const wrapped = sealAesSiv(ke.reveal(), encodeAttributes(list), outer)
   return Buffer.concat([outer, encodeAttributes([['wrappedData', wrapped]])])
 }
 
@@ -103,7 +104,7 @@ export function openConfigurationResponse(
   const status = outer.octet('status')
   // The Status attribute alone counts, whatever else stands before Wrapped Data.
   const head = encodeAttributes([['status', octet(status)]])
-  const inner = decodeAttributes(openAesSiv(ke, outer.need('wrappedData'), head))
+  const inner = decodeAttributes(openAesSiv(ke.reveal(), outer.need('wrappedData'), head))
   const objects = inner.all('configurationObject')
   const envelopedData = inner.get('envelopedData')
   const csrAttributes = inner.get('csrAttributesRequest')
@@ -207,14 +208,14 @@ function ssidOf(ssid64: Json): Buffer {
 
 function sealResult({ ke }: Session, type: number, list: readonly AttributeValue[]): Buffer {
   // The second component is empty, which is not the same as none.
-  const wrapped = sealAesSiv(ke, encodeAttributes(list), frameHeader(type), present)
+  const wrapped = sealAesSiv(ke.reveal(), encodeAttributes(list), frameHeader(type), present)
   return encodeAttributes([['wrappedData', wrapped]])
 }
 
 function openResult({ ke }: Session, type: number, attributes: Uint8Array): AttributeList {
   const outer = decodeAttributes(attributes)
   const wrapped = outer.need('wrappedData')
-  return decodeAttributes(openAesSiv(ke, wrapped, frameHeader(type), outer.beforeWrapped))
+  return decodeAttributes(openAesSiv(ke.reveal(), wrapped, frameHeader(type), outer.beforeWrapped))
 }
 
 function nonceOf(inner: AttributeList, curve: DppCurve): Uint8Array {

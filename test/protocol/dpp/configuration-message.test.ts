@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { CodecError } from '../../../src/codec/error.ts'
 import { sealAesSiv } from '../../../src/crypto/aes-siv.ts'
 import { CryptoError } from '../../../src/crypto/error.ts'
+import { Secret } from '../../../src/crypto/secret.ts'
 import { dppStatus, encodeAttributes } from '../../../src/protocol/dpp/attribute.ts'
 import {
   decodeConnectionStatus,
@@ -59,7 +60,7 @@ describe('what Debian sends', () => {
   for (const { name, curve, expected, messages } of transcripts) {
     if (expected['ke'] === undefined) continue
     test(`${name}: opened, and sealed again octet for octet`, () => {
-      const session = { curve, ke: octets(expected['ke']) }
+      const session = { curve, ke: new Secret(octets(expected['ke'])) }
       const found = messages.flatMap(message => replay(session, message) ?? [])
       const failed = name.endsWith('configure_failure')
       const twice = name.endsWith('dot1x') ? ['request', 'response'] : []
@@ -68,9 +69,9 @@ describe('what Debian sends', () => {
   }
 })
 
-const session: Session = { curve: 'P-256', ke: Buffer.alloc(32, 7) }
+const session: Session = { curve: 'P-256', ke: new Secret(Buffer.alloc(32, 7)) }
 const nonce = Buffer.alloc(16, 1)
-const other: Session = { curve: 'P-256', ke: Buffer.alloc(32, 8) }
+const other: Session = { curve: 'P-256', ke: new Secret(Buffer.alloc(32, 8)) }
 const response = { status: dppStatus.ok, enrolleeNonce: nonce, objects: [Buffer.from('{}'), Buffer.from('{"a":1}')] }
 
 describe('messages that no recording has', () => {
@@ -140,7 +141,7 @@ describe('what is refused', () => {
   })
   test('proto_conf_req_no_e_nonce, _invalid_e_nonce, _no_config_attr_obj, _no_wrapped_data', () => {
     const wrapped = (list: Parameters<typeof encodeAttributes>[0]) =>
-      encodeAttributes([['wrappedData', sealAesSiv(session.ke, encodeAttributes(list))]])
+      encodeAttributes([['wrappedData', sealAesSiv(session.ke.reveal(), encodeAttributes(list))]])
     const object = ['configurationRequestObject', Buffer.from('{}')] as const
     refused('bad-value', () => openConfigurationRequest(session, wrapped([object])))
     refused('bad-value', () =>
@@ -151,7 +152,7 @@ describe('what is refused', () => {
   })
   test('proto_conf_resp_no_e_nonce, _no_status, _no_wrapped_data', () => {
     const head = encodeAttributes([['status', Buffer.of(0)]])
-    const wrapped = encodeAttributes([['wrappedData', sealAesSiv(session.ke, Buffer.alloc(0), head)]])
+    const wrapped = encodeAttributes([['wrappedData', sealAesSiv(session.ke.reveal(), Buffer.alloc(0), head)]])
     refused('bad-value', () => openConfigurationResponse(session, Buffer.concat([head, wrapped])))
     refused('bad-value', () => openConfigurationResponse(session, wrapped))
     refused('bad-value', () => openConfigurationResponse(session, head))
