@@ -8,6 +8,7 @@ import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
 import { deviceHoldOperations } from './contract/device-hold.ts'
 import { doctorOperations } from './contract/doctor.ts'
+import { dppOperations } from './contract/dpp.ts'
 import { feedOperations } from './contract/feed.ts'
 import { lifecycleOperations } from './contract/lifecycle.ts'
 import { manifestOperations } from './contract/manifest.ts'
@@ -35,6 +36,7 @@ export const api = {
   ...recallOperations,
   ...policyOperations,
   ...networkOperations,
+  ...dppOperations,
   ...voucherOperations,
   ...credentialOperations,
   ...authorityOperations,

@@ -2,6 +2,7 @@ import type * as z from 'zod'
 import { OnboardingError, problem } from '../../domain/error.ts'
 import type { Api, OperationName } from './contract.ts'
 import { at, by, device, hash, id } from './example-device.ts'
+import { dppExamples } from './example-dpp.ts'
 import { networkExamples } from './example-network.ts'
 import { policyExamples } from './example-policy.ts'
 
@@ -353,6 +354,7 @@ export const examples: {
     recallList: { reply: { items: [recall] } },
     recallShow: { reply: recall },
     ...networkExamples,
+    ...dppExamples,
     ...policyExamples,
     voucherList: {
       reply: {

@@ -17,6 +17,7 @@ import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
 import { deviceHoldHandlers } from './handler/device-hold.ts'
 import { doctorHandlers } from './handler/doctor.ts'
+import { dppHandlers } from './handler/dpp.ts'
 import { feedHandlers } from './handler/feed.ts'
 import { lifecycleHandlers } from './handler/lifecycle.ts'
 import { manifestHandlers } from './handler/manifest.ts'
@@ -127,6 +128,7 @@ function createHandlers(services: ApiServices) {
     ...recallHandlers(services),
     ...policyHandlers(services),
     ...networkHandlers(services),
+    ...dppHandlers(services),
     ...credentialHandlers(services),
     ...authorityHandlers(services),
     ...auditHandlers(services),

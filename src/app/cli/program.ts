@@ -11,6 +11,7 @@ import { credentialCommand } from './credential.ts'
 import { demoCommand } from './demo.ts'
 import { deviceCommand } from './device.ts'
 import { doctorCommand } from './doctor.ts'
+import { dppCommand } from './dpp.ts'
 import { errorsCommand } from './error.ts'
 import { exitCode, exitCodeOf } from './exit.ts'
 import { factoryCommand } from './factory.ts'
@@ -72,6 +73,7 @@ const nouns = [
   recallCommand,
   policyCommand,
   networkCommand,
+  dppCommand,
   deviceCommand,
   ownershipCommand,
   approvalCommand,
