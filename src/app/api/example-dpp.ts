@@ -11,6 +11,7 @@ const key = {
   model: 'Climate 2',
   standing: 'expected' as const,
   rung: 'expected',
+  netRole: 'sta' as const,
   curve: 'P-256',
   mac: '02:00:00:00:01:00',
   channels: ['81/6'],
@@ -30,6 +31,7 @@ const uri =
 
 export const dppExamples: { readonly [N in keyof typeof dppOperations]: Example<Api[N]> } = {
   dppKeyAdd: { body: { uri, manufacturer: 'fjord', serial: 'CL2-000001' }, reply: key },
+  dppAccessPointAdd: { body: { uri }, reply: { ...key, netRole: 'ap' } },
   dppKeyList: { reply: { items: [key] } },
   dppKeyShow: { reply: key },
   dppKeyRemove: { reply: { ...key, state: 'removed' } },

@@ -13,6 +13,7 @@ interface WhoOptions extends SiteOptions {
   readonly manufacturer?: string
   readonly serial?: string
   readonly model?: string
+  readonly accessPoint?: boolean
 }
 
 export function dppCommand(cli: Cli): Command {
@@ -32,8 +33,10 @@ export function dppCommand(cli: Cli): Command {
     ],
   }).action(
     cli.run<WhoOptions, [string]>(async (task, uri) => {
-      const added = await (await connect(task)).dppKeyAdd({ body: { uri, ...whoOf(task.options) } })
-      told(task, added)
+      const client = await connect(task)
+      const body = { uri, ...whoOf(task.options) }
+      const added = task.options.accessPoint === true ? client.dppAccessPointAdd({ body }) : client.dppKeyAdd({ body })
+      told(task, await added)
     }),
   )
   described(withSite(withLimit(dpp.command('list'))), {
@@ -83,6 +86,7 @@ function withWho(command: Command): Command {
     .option('--manufacturer <name>', 'as `mooring trust list` names it')
     .option('--serial <text>', 'serial number on the label')
     .option('--model <text>', 'product')
+    .option('--access-point', 'it is an access point of this site, and devices shall take it for one')
 }
 
 function whoOf({ manufacturer, serial, model }: WhoOptions) {
@@ -100,7 +104,7 @@ function keyText(key: BootstrappingKeyView): string {
   return facts([
     ['key', key.key],
     ['', key.state === 'removed' ? 'removed: nobody can onboard by it' : ''],
-    ['device', key.device],
+    [key.netRole === 'ap' ? 'access point' : 'device', key.device],
     ['manufacturer', key.manufacturer],
     ['serial', key.serial],
     ['model', key.model],

@@ -78,6 +78,13 @@ describe('bootstrapping keys by the CLI', () => {
     assert.equal((await world.services.store.verify()).integrity, 'pass')
   })
 
+  test('make an access point only for who writes the policy of the network', async () => {
+    const onboarder = await world.makeToken('device-onboarder')
+    const args = ['dpp', 'add-uri', fresh(), '--access-point']
+    assert.equal((await atSite(world, onboarder.text)(args)).code, 5)
+    assert.equal((await answer(args))['netRole'], 'ap')
+  })
+
   test('are added by whoever onboards, and not by whoever looks', async () => {
     const onboarder = await world.makeToken('device-onboarder')
     assert.equal((await atSite(world, onboarder.text)(['dpp', 'add-uri', fresh()])).code, 0)

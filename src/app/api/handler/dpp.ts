@@ -10,7 +10,7 @@ import type { BootstrappingKeyView } from '../contract/dpp.ts'
 import type { ApiServices, Handlers } from '../service.ts'
 import { instant, pageView } from '../view.ts'
 
-type Names = 'dppKeyAdd' | 'dppKeyList' | 'dppKeyShow' | 'dppKeyRemove'
+type Names = 'dppKeyAdd' | 'dppAccessPointAdd' | 'dppKeyList' | 'dppKeyShow' | 'dppKeyRemove'
 
 export function dppHandlers({ store, clock }: ApiServices): Pick<Handlers, Names> {
   const bootstrapping = createBootstrapping({ store, clock })
@@ -23,6 +23,10 @@ export function dppHandlers({ store, clock }: ApiServices): Pick<Handlers, Names
   return {
     async dppKeyAdd({ body }, { by }) {
       const { key } = await bootstrapping.add(scanned(body), by)
+      return keyNamed(key.id)
+    },
+    async dppAccessPointAdd({ body }, { by }) {
+      const { key } = await bootstrapping.add({ ...scanned(body), netRole: 'ap' }, by)
       return keyNamed(key.id)
     },
     async dppKeyList({ query: { after = '', limit, device } }) {
@@ -41,7 +45,9 @@ export function dppHandlers({ store, clock }: ApiServices): Pick<Handlers, Names
   }
 }
 
-type Scanned = { readonly [M in keyof ScannedKey]: ScannedKey[M] | undefined } & { readonly uri: string }
+type Scanned = { readonly [M in 'manufacturer' | 'serial' | 'model']?: ScannedKey[M] | undefined } & {
+  readonly uri: string
+}
 
 /** Another kind of code is named, so that nobody scans it a third time. Throws OnboardingError `bootstrapping-uri-invalid`. */
 export function scanned({ uri: given, ...who }: Scanned): ScannedKey {
@@ -66,6 +72,7 @@ function keyView(record: BootstrappingKeyRecord, device: Device, places: readonl
   const { curve = '', mac, channels = [], information, version = 1 } = uri ?? {}
   return {
     ...{ key: record.id, device: device.id, manufacturer, serial, model, standing, rung, curve, version },
+    netRole: record.netRole,
     ...defined({ mac: mac?.match(/../g)?.join(':'), information }),
     channels: channels.map(({ operatingClass, channel }) => `${operatingClass}/${channel}`),
     ...{ source: record.source, declared: record.declaration !== undefined, state: record.state },
