@@ -2,12 +2,12 @@
 # Debian's wpa_supplicant as the Controller: the proof that the lab itself works. It knows neither dot1x behind a relay (it
 # answers a CSR with a GAS comeback, which the relay swallows), nor one device from another when it reconfigures or revokes.
 configuration=$LAB_FOLDER/wpa_supplicant.conf
-cli() { wpa_cli -p "$LAB_FOLDER/control" -i "$LAB_INTERFACE" raw "$*" | grep -v '^Using'; }
+cli() { wpa_cli -p "$LAB_FOLDER/control" -i lo raw "$*" | grep -v '^Using'; }
 hex() { printf %s "$1" | od -An -tx1 | tr -d ' \n'; }
 case $1 in
   serve)
     printf 'ctrl_interface=%s\nap_scan=0\n' "$LAB_FOLDER/control" > "$configuration"
-    wpa_supplicant -Dwired -i"$LAB_INTERFACE" -c"$configuration" -f "$WORK/controller-peer.log" -d -K -t &
+    wpa_supplicant -Dwired -ilo -c"$configuration" -f "$LAB_FOLDER/controller-peer.log" -d -K -t &
     until cli PING 2>/dev/null | grep -q PONG; do sleep 0.2; done
     cli DPP_CONFIGURATOR_ADD > "$LAB_FOLDER/configurator"
     own=$(cli "DPP_BOOTSTRAP_GEN type=qrcode")

@@ -1,11 +1,13 @@
-# In the guest: runs the scenarios of $SCENARIOS one after the other and powers off. Each has radios, a network and processes of
-# its own; what one leaves behind fails the next, so that no scenario passes because of another one.
+# In the guest: runs the scenarios of $SCENARIOS one after the other and powers off. Each has radios, network namespaces and
+# processes of its own; what is left of one fails it, so that no scenario passes because of another one. The Controller alone
+# stays, as it would: it starts once, in namespace ctl, and every scenario brings its own networks and devices to it.
 # Told over the second serial line, tab-separated: begin NAME, step SECONDS TEXT, end NAME VERDICT SECONDS REASON, over.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C
 stty -F /dev/ttyS1 raw 2>/dev/null
 exec 3>/dev/ttyS1
 . "$LAB/guest/library/report.sh"
 
+export LAB_ADDRESS=10.8.0.2 LAB_PORT=8908 LAB_FOLDER=/run/lab/ctl LAB_SERVER_NAME=radius.lab
 for module in cmac ccm gcm ctr af_packet veth bridge 8021q; do modprobe -q $module; done
 ip link set lo up
 echo 0 > /proc/sys/kernel/printk
@@ -29,12 +31,25 @@ fresh_radios() {
   ip link set hwsim0 up
 }
 
+start_controller() {
+  mkdir -p $LAB_FOLDER
+  ip netns add ctl
+  ip netns exec ctl ip link set lo up
+  . "$LAB/guest/library/enterprise.sh"
+  (cd $LAB_FOLDER && make_server_certificate)
+  (cd $LAB_FOLDER && exec setsid ip netns exec ctl bash "$CONTROLLER" serve < /dev/null > controller.log 2>&1) &
+  CONTROLLER_SESSION=$!
+}
+
 # Nothing of a scenario may be left: no namespace, no interface but the kernel's own, no peer. Its radios come back to us.
 leftovers() {
-  local peer
-  ip netns list
+  local name
+  for name in /run/netns/*; do
+    # What a scenario named in its own mounts is a mere file here.
+    [ "$name" = /run/netns/ctl ] || rm "$name" 2>/dev/null || echo "$name"
+  done
   ls /sys/class/net | grep -v -x -e lo -e hwsim0 -e sit0 -e tunl0 -e 'wlan[0-9]'
-  for peer in hostapd wpa_supplicant freeradius node; do pgrep -x "${peer:0:15}" > /dev/null && echo "$peer"; done
+  pgrep -l -x 'hostapd|wpa_supplicant' | grep -v -x -F "$(pgrep -l -s "$CONTROLLER_SESSION")"
   [ "$(ls -d /sys/class/net/wlan* 2>/dev/null | wc -l)" -eq "$RADIOS" ] || echo 'a radio'
 }
 
@@ -59,10 +74,12 @@ run_scenario() {
   ip netns del lab
   for try in {1..25}; do left=$(leftovers); [ -z "$left" ] && break; sleep 0.2; done
   [ -z "$left" ] || { verdict=fail reason="left behind: $(echo $left)"; }
-  cp "$WORK"/*.{log,conf,pcap,json} "/out/$name/" 2>/dev/null
+  cp "$WORK"/*.{log,conf,pcap} "/out/$name/" 2>/dev/null
+  cp $LAB_FOLDER/*.log "/out/" 2>/dev/null
   tell end "$name" $verdict "$(since "$begun")" "$reason"
 }
 
+start_controller
 for scenario in $SCENARIOS; do run_scenario "$scenario"; done
 tell over
 sync

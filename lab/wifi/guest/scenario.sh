@@ -1,9 +1,6 @@
 # One scenario, in processes and a network of its own: scenario.sh NAME. Exit 0 passed, 3 skipped, else failed; why is in $WORK/reason.
 cd "$WORK" || exit 1
 for part in report wait network peer controller access-point station enterprise; do . "$LAB/guest/library/$part.sh"; done
-# Names of its network namespaces are its own as well.
-mount -t tmpfs netns /run/netns
 ip link set lo up
-make_server_certificate
 . "$LAB/guest/scenario/$1.sh"
 exit 0

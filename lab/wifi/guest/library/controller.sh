@@ -1,13 +1,14 @@
-# The Controller under test, behind an adapter ($CONTROLLER, an executable; lab/wifi/controller says what it must do).
-# It lives in namespace ctl, 10.8.0.2, without a radio; the access point is 10.8.0.1, at the other end of a wire.
-export LAB_ADDRESS=10.8.0.2 LAB_PORT=8908 LAB_FOLDER=$WORK/ctl LAB_INTERFACE=e-ctl LAB_SERVER_NAME=radius.lab LAB_SERVER_CA=$WORK/ca.pem
-controller() { in_ns ctl bash "$CONTROLLER" "$@" >> controller.log 2>&1 || fail "the Controller refused: $*"; }
-start_controller() {
-  mkdir -p "$LAB_FOLDER"
-  wire_to ctl 10.8.0.1/24 $LAB_ADDRESS/24
+# The Controller under test, behind an adapter ($CONTROLLER, a script; docs/lab-wifi.md says what it must do). It lives in namespace
+# ctl, 10.8.0.2, without a radio; the access point is 10.8.0.1, at the other end of a wire.
+controller() { in_ns ctl bash "$CONTROLLER" "$@" >> controller.log 2>&1 || fail "the Controller refused: $* ($(tail -1 controller.log))"; }
+reach_controller() {
+  ip link add w-ctl type veth peer name e-ctl netns ctl
+  ip addr add 10.8.0.1/24 dev w-ctl
+  ip link set w-ctl up
+  in_ns ctl ip addr add $LAB_ADDRESS/24 dev e-ctl
+  in_ns ctl ip link set e-ctl up
   capture w-ctl tcp8908.pcap tcp port $LAB_PORT
-  in_ns ctl bash "$CONTROLLER" serve > controller.log 2>&1 &
-  need controller.log '^READY' 120
-  CONTROLLER_URI=$(sed -n 's/^URI //p' controller.log | head -1)
-  step "Controller ($CONTROLLER_NAME) listens, $CONTROLLER_URI"
+  need $LAB_FOLDER/controller.log '^READY' 170
+  CONTROLLER_URI=$(sed -n 's/^URI //p' $LAB_FOLDER/controller.log | head -1)
+  step "Controller ($CONTROLLER_NAME) reached, $CONTROLLER_URI"
 }

@@ -3,16 +3,6 @@ make_ns() { ip netns list | grep -qw "$1" || { ip netns add "$1"; ip netns exec 
 in_ns() { local ns=$1; shift; if [ "$ns" = root ]; then "$@"; else ip netns exec "$ns" "$@"; fi; }
 # radio_to INDEX NS: simulated radios hear each other wherever they are; IP does not leak.
 radio_to() { make_ns "$2"; iw phy "$(cat "/sys/class/net/wlan$1/phy80211/name")" set netns name "$2" || fail "radio $1"; }
-# wire_to NS OUR_ADDRESS ITS_ADDRESS: a wire w-NS <-> e-NS.
-wire_to() {
-  make_ns "$1"
-  ip link add "w-$1" type veth peer name "e-$1"
-  ip link set "e-$1" netns "$1"
-  ip addr add "$2" dev "w-$1"
-  ip link set "w-$1" up
-  in_ns "$1" ip addr add "$3" dev "e-$1"
-  in_ns "$1" ip link set "e-$1" up
-}
 # capture INTERFACE FILE FILTER...
 capture() { tcpdump -i "$1" -w "$2" -U "${@:3}" 2>/dev/null & }
 mac() { in_ns "$1" cat "/sys/class/net/$2/address"; }

@@ -1,5 +1,5 @@
 # An access point is enrolled over TCP, without any radio: not before the Controller expects it, and mutually authenticated.
-start_controller
+reach_controller
 controller network dpp-lab dpp
 start_ap ap root < <(relay unconfigured; printf '%s\n' wpa_key_mgmt=DPP ieee80211w=2)
 own=$(ap ap "DPP_BOOTSTRAP_GEN type=qrcode")

@@ -1,6 +1,6 @@
 # Enterprise: a certificate instead of a secret. The station sends a CSR through the relay, the Controller's CA signs it at once, and
 # the station gets on by EAP-TLS, into the segment that RADIUS says.
-start_controller
+reach_controller
 [ "$CONTROLLER_NAME" != hostap ] || skip 'wpa_supplicant answers a CSR with a GAS comeback, which a hostapd relay keeps to itself'
 controller network dpp-ent dot1x
 start_radius "$LAB_FOLDER/device-ca.pem"

@@ -1,6 +1,6 @@
 # Somebody photographed the code of a device and configures it first. One-way, nothing in the protocol stops that: the device
 # takes the first who knows its key. A device that knows its owner's Controller and insists on mutual authentication is safe.
-start_controller
+reach_controller
 controller network dpp-lab dpp
 enrol_access_point dpp-lab
 radio_to 2 evil

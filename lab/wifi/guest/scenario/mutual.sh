@@ -1,5 +1,5 @@
 # The station has scanned the Controller's code and begins; the Controller knows the station's code. Each proves its own key.
-start_controller
+reach_controller
 controller network dpp-lab dpp
 enrol_access_point dpp-lab
 station lamp 1

@@ -1,6 +1,6 @@
 # Credentials of the old kinds: every device has a secret and a segment of its own, and no way across. What Mooring made goes into
 # files of the access point; nobody types it.
-start_controller
+reach_controller
 controller network dpp-mixed psk sae
 station meter 1
 station plug 2

@@ -1,5 +1,5 @@
 # The target topology: a station announces itself (chirp), the access point relays, the Controller has no radio. AKM DPP.
-start_controller
+reach_controller
 controller network dpp-lab dpp
 enrol_access_point dpp-lab
 station lamp 1 dpp_name=lamp-1 dpp_mud_url=https://mud.example.com/lamp.json

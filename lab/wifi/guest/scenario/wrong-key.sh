@@ -1,5 +1,5 @@
 # Wrong keys: a station whose key is not the expected one, and an access point that was given another Controller's key.
-start_controller
+reach_controller
 controller network dpp-lab dpp
 enrol_access_point dpp-lab
 station lamp 1
