@@ -6,7 +6,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Random, Store, Tx } from '../../domain/port.ts'
 import { type ConnectorFields, connectorSigningInput, encodeConnector } from '../../protocol/dpp/connector.ts'
 import { curveProfile } from '../../protocol/dpp/curve.ts'
-import { type DppPublicKey, exportSpki } from '../../protocol/dpp/key.ts'
+import type { DppPublicKey } from '../../protocol/dpp/key.ts'
 import { checkRecall } from '../supply-chain/recall-check.ts'
 import type { ConfiguratorKey } from './configurator-key.ts'
 import { recordOnDevice } from './device-record.ts'
@@ -84,7 +84,7 @@ async function plan(
     await recordOnDevice(tx, id, async device => {
       request.authorize(device)
       await checkRecall(tx, device)
-      checkKey(device, netAccessKey)
+      await checkKey(tx, id, keyHash)
       const { id: credential, serialHex, notAfter } = planned
       return [
         { kind: 'credential-planned', body: { credential, serialHex, notAfter } },
@@ -131,10 +131,11 @@ function recordOf(
   }
 }
 
-/** The key of the label must not be what a device is known by on the air. */
-function checkKey({ id, bootstrappingKey }: Device, netAccessKey: DppPublicKey): void {
-  if (hash('sha256', exportSpki(netAccessKey)) === bootstrappingKey)
-    throw new OnboardingError('csr-reuses-birth-key', { device: id })
+/** A key that was given up, or taken from the device, gets no Connector again. */
+async function checkKey(tx: Tx, device: string, keyHash: string): Promise<void> {
+  const ofKey = await tx.credential.find({ keyHash }, { limit: 1000 })
+  const given = ofKey.find(record => record.status === 'revoked' && record.revocationReason !== 'superseded')
+  if (given !== undefined) throw new OnboardingError('dpp-key-in-use', { device, credential: given.id })
 }
 
 async function insert(tx: Tx, record: CredentialRecord): Promise<void> {

@@ -74,6 +74,10 @@ export function createDeviceConfiguration(options: Options): DeviceConfiguration
     find: need => store.read(async tables => configurationFor(await activeNetworks(tables), need, clock())),
     async make(request) {
       const { configuration } = request
+      // Known before anything is on record: hostap has enterprise from version 2 on.
+      if (configuration.akm === 'dot1x' && request.version < 2) {
+        throw new OnboardingError('network-version-old', { network: configuration.network })
+      }
       const cSign = await keys.current('c-sign', configuration.cSignCurve)
       const thirdParty = await proofOf(store, request, () => statements(cSign))
       const made = configuration.akm === 'dot1x' ? certified(options, request) : connected(options, request, cSign)

@@ -86,10 +86,11 @@ async function planned(
       checkKey(device, keyHash, ofKey)
       const answer = previousAnswer(ofKey, request, { at, issuer: issuing.name })
       known = answer.known
-      record = known ?? newRecord(device, request, { requestHash: answer.requestHash, keyHash, at, issuing })
+      const place = request.place ?? (await placeBefore(tx, request))
+      const terms = { ...request, ...(place === undefined ? {} : { place }) }
+      record = known ?? newRecord(device, terms, { requestHash: answer.requestHash, keyHash, at, issuing })
       if (known !== undefined) return []
       const { id: credential, serialHex, notAfter } = record
-      const { place } = request
       const granted = place === undefined ? [] : [accessGranted(credential, place.network, place.access)]
       return [{ kind: 'credential-planned', body: { credential, serialHex, notAfter } }, ...granted]
     })
@@ -97,6 +98,12 @@ async function planned(
     if (known === undefined) await insertPlan(tx, record)
     return record
   })
+}
+
+/** What a device renews is for the network that it was for. */
+async function placeBefore(tx: Tx, { renews }: CredentialRequest): Promise<CredentialRequest['place']> {
+  const { network, access } = (renews === undefined ? undefined : await tx.credential.get(renews)) ?? {}
+  return network === undefined || access === undefined ? undefined : { network, access }
 }
 
 /**

@@ -81,5 +81,8 @@ function connection(device: Device, holder: CredentialHolder, at: number, renewe
 /** A renewed credential ends the ones before it, but only now that the device has shown that it works. */
 async function replacedCredentials(tx: Tx, holder: CredentialHolder): Promise<readonly CredentialRecord[]> {
   const issued = await tx.credential.find({ device: holder.device, status: 'issued' })
-  return issued.filter(({ id, notBefore }) => id !== holder.credential.id && notBefore <= holder.credential.notBefore)
+  const { id, form, network, notBefore } = holder.credential
+  // What it has for another network, or in another form, is of use there.
+  const alike = issued.filter(each => each.form === form && each.network === network)
+  return alike.filter(each => each.id !== id && each.notBefore <= notBefore)
 }

@@ -62,6 +62,7 @@ export async function openGate() {
     log,
     opened,
     place,
+    authority,
     revocation,
     approval: createApproval(store),
     pass(time: number) {
