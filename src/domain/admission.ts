@@ -68,6 +68,8 @@ export type AdmissionDecision =
       readonly plan: CredentialPlan
       /** The device got a voucher here before: this may be a request that was answered already. */
       readonly hadVoucher: boolean
+      /** Policies decide by what the MASA has logged: read it before the voucher is handed on, and ask once more. */
+      readonly asksHistory?: true
       readonly reasons: readonly AdmissionReason[]
     }
   | {

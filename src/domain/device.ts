@@ -8,6 +8,7 @@ import type { ErrorCode } from './error.ts'
 import { climbedRung, type EvidenceItem, higherRung, lowerRung, type Rung } from './evidence.ts'
 import { type DeviceIntent, judgeIntent } from './intent.ts'
 import type { LifecycleState } from './lifecycle.ts'
+import type { DeviceHistory, HistoryEvent } from './masa-log.ts'
 import type { NetworkAccessGrant } from './network-definition.ts'
 import type { DeviceTerms, PolicyBasis, Posture, Stay } from './policy.ts'
 import type { SiteRight } from './right.ts'
@@ -35,6 +36,8 @@ export interface Device extends DeviceLife, HeldDevice, BootstrappedDevice {
   readonly mudUrl?: string
   /** What each source says of it. */
   readonly intent?: DeviceIntent
+  /** What the log of its MASA says of other networks, as it was last read. */
+  readonly history?: DeviceHistory
   /** Key of the birth credential as the manufacturer's manifest names it, before the device was heard of. */
   readonly expectedKeyHash?: string
   /** Key of the birth credential when first proven; another key under the same serial is a clone. */
@@ -224,6 +227,7 @@ export type DeviceEvent =
     }
   | BootstrappingEvent
   | { readonly kind: 'network-access-granted'; readonly body: NetworkAccessGrant }
+  | HistoryEvent
   | HoldEvent
   | LifeEvent
 
@@ -282,6 +286,10 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
         birthKeyHash: keyHash,
         ...(until === undefined ? {} : { birthUntil: until }),
       }
+    }
+    case 'history-read': {
+      const { attempt: _, domains: __, reason: ___, ...history } = event.body
+      return { ...next, history }
     }
     case 'intent-stated':
       return intending(next, { request: event.body.mudUrl })
@@ -422,7 +430,7 @@ function newDevice(event: DeviceEvent): Device {
 
 /** Of a device that is somebody else's now, its history is kept in the ledger, and nothing of where it was at hand. */
 function withoutTraces(device: Device): Device {
-  const { attempt: _, voucher: __, connectedAt: ___, refusal: ____, ...rest } = device
+  const { attempt: _, voucher: __, connectedAt: ___, refusal: ____, history: _____, ...rest } = device
   return rest
 }
 

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { IntentVerdict } from './intent.ts'
+import type { HistoryVerdict } from './masa-log.ts'
 
 /**
  * What policies speak about: may this device come in, may it stay, and on what terms (white paper section 6.4.14 to
@@ -43,6 +44,8 @@ export type PolicyFacts = {
   readonly posture: Posture
   /** Of its MUD URL; `none` when absent. */
   readonly intent?: IntentVerdict
+  /** Of the log of its MASA; `unasked` when absent. */
+  readonly history?: HistoryVerdict
   readonly network: string
   readonly site: string
   readonly protocol: string
@@ -89,6 +92,8 @@ export interface PolicySummary {
 /** Policies that were read and found good. */
 export interface PolicySet {
   readonly policies: readonly PolicySummary[]
+  /** Is there a policy that this fact decides about? Facts that cost something are asked for then alone. */
+  asks(question: PolicyQuestion, fact: 'history'): boolean
   /** Never throws: what cannot be evaluated is a refusal with `failure`. */
   decide(question: PolicyQuestion, facts: PolicyFacts): PolicyDecision
 }

@@ -44,6 +44,7 @@ function openSet(policies: readonly CompiledPolicy[]): PolicySet {
   }
   return {
     policies: policies.map(summaryOf),
+    asks: (question, fact) => questions[question].named.has(fact),
     decide(question, facts) {
       const compiled = questions[question]
       const key = keyOf(facts, compiled)
@@ -76,7 +77,18 @@ function keyOf(facts: PolicyFacts, { named }: CompiledQuestion): string | undefi
   const { device, network, site, owner, manufacturer, model, now, ...rest } = facts
   const { hour, weekday } = hourOf(now)
   const told: Readonly<Record<string, string | number | boolean>> = {
-    ...{ intent: 'none', ...rest, manufacturer, model, site, owner, hour, weekday, ownershipDeclared: owner !== '' },
+    ...{
+      intent: 'none',
+      history: 'unasked',
+      ...rest,
+      manufacturer,
+      model,
+      site,
+      owner,
+      hour,
+      weekday,
+      ownershipDeclared: owner !== '',
+    },
     ...{ Device: device, Network: network, Manufacturer: manufacturer, Model: model },
   }
   const values: (string | number | boolean)[] = []
@@ -119,7 +131,7 @@ function evaluate(
  */
 export function callOf(facts: PolicyFacts, { named }: Pick<CompiledQuestion, 'named'>) {
   const { device: id, network, site, protocol, now, owner, serial, manufacturer, model } = facts
-  const { standing, lifecycle, posture, intent = 'none' } = facts
+  const { standing, lifecycle, posture, intent = 'none', history = 'unasked' } = facts
   const only = (values: Readonly<Record<string, CedarValueJson>>) => {
     const chosen: Record<string, CedarValueJson> = {}
     for (const name in values) if (named.has(name)) chosen[name] = values[name]!
@@ -127,7 +139,7 @@ export function callOf(facts: PolicyFacts, { named }: Pick<CompiledQuestion, 'na
   }
   const principal = { type: 'Device', id }
   const ownershipDeclared = owner !== ''
-  const attrs = only({ serial, manufacturer, model, standing, lifecycle, posture, intent, ownershipDeclared })
+  const attrs = only({ serial, manufacturer, model, standing, lifecycle, posture, intent, history, ownershipDeclared })
   if (ownershipDeclared && named.has('owner')) attrs['owner'] = { __entity: { type: 'Owner', id: owner } }
   const parents: TypeAndId[] = []
   if (named.has('Manufacturer')) parents.push({ type: 'Manufacturer', id: manufacturer })

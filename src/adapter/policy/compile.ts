@@ -220,7 +220,18 @@ export function questionOf(question: PolicyQuestion, policies: readonly Compiled
 }
 
 const schemaNames = [
-  ...['serial', 'manufacturer', 'model', 'standing', 'ownershipDeclared', 'owner', 'lifecycle', 'posture', 'intent'],
+  ...[
+    'serial',
+    'manufacturer',
+    'model',
+    'standing',
+    'ownershipDeclared',
+    'owner',
+    'lifecycle',
+    'posture',
+    'intent',
+    'history',
+  ],
   ...['Manufacturer', 'Model', 'site', 'protocol', 'now', 'hour', 'weekday'],
   // Not handed over by name, but who can be told apart by them.
   ...['Device', 'Network'],

@@ -28,6 +28,9 @@ entity Device in [Model, Manufacturer] = {
   posture: String,
   // Of its MUD URL: "none", "bound" to it by its maker's signature, "unbound" on its own word, or "differs".
   intent: String,
+  // Of the log of its MASA, which is read when a policy asks for this: "unasked", "unavailable", "clean", "foreign" where
+  // other networks had it, "open" where one of them can take it again.
+  history: String,
 };
 
 // When and where.

@@ -152,6 +152,18 @@ export const brskiErrors = {
     action: 'Report it to the manufacturer; the device was not onboarded.',
     status: 502,
   },
+  'device-history-foreign': {
+    title: 'Other networks had this device before',
+    cause: 'The log of its MASA names vouchers of other networks, as after a resale or an integration.',
+    action: 'Nothing is needed where that is known; else ask the seller, and reset the device before it is used.',
+    status: 409,
+  },
+  'device-history-open': {
+    title: 'Another network can take this device again',
+    cause: 'The log of its MASA names a voucher without a nonce that another network has kept.',
+    action: 'Ask its former owner and the manufacturer; let it in with `mooring approval grant` where that is known.',
+    status: 409,
+  },
   'voucher-invalid': {
     title: 'Voucher not acceptable',
     cause: 'The voucher is not signed by the manufacturer, or does not match the request.',

@@ -209,7 +209,8 @@ function decide(
     ...(terms.segment === undefined ? {} : { segment: terms.segment }),
   }
   const hadVoucher = known?.voucher !== undefined
-  return { decision: { verdict: 'admit', device, plan, hadVoucher, reasons }, basis, terms }
+  const asks = policies.set?.asks('admit', 'history') === true ? ({ asksHistory: true } as const) : {}
+  return { decision: { verdict: 'admit', device, plan, hadVoucher, reasons, ...asks }, basis, terms }
 }
 
 function manufacturerReason({ manufacturer, bootstrapping }: AdmissionRequest['identity']): AdmissionReason {

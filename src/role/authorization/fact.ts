@@ -5,17 +5,29 @@ import type { PolicyDecision, PolicyFacts } from '../../domain/policy.ts'
 type Subject = Pick<Device, 'id' | 'serial' | 'manufacturer' | 'model' | 'standing' | 'owner' | 'lifecycle'> & {
   readonly posture?: Device['posture'] | undefined
   readonly intent?: Device['intent'] | undefined
+  readonly history?: Device['history'] | undefined
 }
 
 /** What policies are told of a device, and of the moment. `at`: milliseconds since 1970. */
 export function deviceFacts(
-  { id, serial, manufacturer, model, standing, owner, lifecycle, posture = 'unknown', intent: said }: Subject,
+  {
+    id,
+    serial,
+    manufacturer,
+    model,
+    standing,
+    owner,
+    lifecycle,
+    posture = 'unknown',
+    intent: said,
+    history: read,
+  }: Subject,
   place: { readonly network: string; readonly site: string; readonly protocol: string; readonly at: number },
 ): PolicyFacts {
   const { network, site, protocol, at } = place
   const now = Math.floor(at / 1000)
   const { verdict: intent } = judgeIntent(said)
-  const state = { standing, owner, lifecycle, posture, intent }
+  const state = { standing, owner, lifecycle, posture, intent, history: read?.verdict ?? 'unasked' } as const
   return { device: id, serial, manufacturer, model, ...state, network, site, protocol, now }
 }
 

@@ -3,14 +3,17 @@ import { validatePath } from '../../crypto/path.ts'
 import type { Signer } from '../../crypto/signer.ts'
 import { type ErrorCode, isErrorCode, OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
-import type { Clock, MasaAnswer, MasaClient } from '../../domain/port.ts'
+import { type HistoryEvent, judgeHistory, unreadHistory } from '../../domain/masa-log.ts'
+import { domainIds } from '../../domain/ownership.ts'
+import type { Clock, MasaAnswer, MasaClient, MasaRequest } from '../../domain/port.ts'
 import {
   type ArtifactFormat,
   type OpenedArtifact,
   openVoucherArtifact,
   signVoucherArtifact,
 } from '../../protocol/brski/artifact.ts'
-import { formatOf, masaBaseUrl, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
+import { decodeAuditLog, domainId } from '../../protocol/brski/audit-log.ts'
+import { brskiMediaType, formatOf, masaBaseUrl, mediaTypeOf } from '../../protocol/brski/endpoint.ts'
 import { type CheckedPledgeRequest, checkMasaAnswer } from '../../protocol/brski/registrar-check.ts'
 import type { Voucher, VoucherRequest } from '../../protocol/brski/voucher.ts'
 import type { BirthIdentity } from './device-identity.ts'
@@ -32,13 +35,26 @@ export interface MasaExchange {
     /** The pledge's request, byte for byte. */
     readonly body: Uint8Array
     readonly format: ArtifactFormat
-  }): Promise<{ readonly bytes: Uint8Array; readonly voucher: Voucher }>
+  }): Promise<ObtainedVoucher>
+  /** The log of the MASA about the device of this voucher. Never throws OnboardingError: it may be unavailable. */
+  history(obtained: ObtainedVoucher, attempt: string): Promise<HistoryEvent['body']>
+}
+
+export interface ObtainedVoucher {
+  readonly bytes: Uint8Array
+  readonly voucher: Voucher
+  /** What was sent; RFC 8995 section 5.8: the log is asked for with the same. */
+  readonly request: MasaRequest
+  readonly nonce: Uint8Array
+  readonly quirks: BirthIdentity['entry']['quirks']
 }
 
 export function createMasaExchange(options: {
   readonly masa: MasaClient
   /** The credential now: it is renewed while the site runs. */
   readonly registrar: () => RegistrarCredential
+  /** Every CA and root that this site has ever had, by which MASAs know it. */
+  readonly domains: () => readonly Certificate[]
   readonly clock: Clock
 }): MasaExchange {
   const { masa, clock } = options
@@ -64,20 +80,33 @@ export function createMasaExchange(options: {
         certificates,
       })
       const type = mediaTypeOf(format)
-      const answer = await masa.requestVoucher({
-        manufacturer,
-        baseUrl,
-        body: request,
-        contentType: type,
-        accept: type,
-      })
+      const asked: MasaRequest = { manufacturer, baseUrl, body: request, contentType: type, accept: type }
+      const answer = await masa.requestVoucher(asked)
       if (answer.status !== 200) throw masaRefusal(answer)
       if (formatOf(answer.contentType) !== format) {
         throw new OnboardingError('masa-answer-invalid', { type: answer.contentType.slice(0, 80) })
       }
       return {
         bytes: answer.body,
+        request: asked,
+        nonce: checked.nonce,
+        quirks: birth.entry.quirks,
         voucher: openAnswer(answer, { format, birth, checked, chain: certificates, at: new Date(clock()) }),
+      }
+    },
+    async history({ request, nonce, quirks }, attempt) {
+      const head = { at: clock(), attempt }
+      try {
+        const answer = await masa.requestAuditLog({ ...request, accept: brskiMediaType.auditLog })
+        if (answer.status !== 200) return unreadHistory(`status ${answer.status}`, head)
+        const log = withCodes(answerCodes, () => decodeAuditLog(answer.body, quirks))
+        const own = new Set(
+          options.domains().flatMap(certificate => [domainId(certificate), ...domainIds(certificate)]),
+        )
+        return judgeHistory(log, { ...head, own, nonce: Buffer.from(nonce).toString('base64') })
+      } catch (error) {
+        if (!(error instanceof OnboardingError)) throw error
+        return unreadHistory(error.code, head)
       }
     },
   }

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
 import type { Certificate } from '../../codec/x509/certificate.ts'
-import type { Admission, AdmissionRequest, ProvenIdentity } from '../../domain/admission.ts'
+import type { Admission, AdmissionDecision, AdmissionRequest, ProvenIdentity } from '../../domain/admission.ts'
 import { deviceId } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
+import { type HistoryEvent, historyFindings } from '../../domain/masa-log.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Peer, Store } from '../../domain/port.ts'
 import type { VoucherRecord } from '../../domain/site.ts'
 import { type ArtifactFormat, type OpenedArtifact, openVoucherArtifact } from '../../protocol/brski/artifact.ts'
@@ -107,38 +108,78 @@ async function answerRequest(
   const birth = await options.identify(peer)
   options.limit(deviceIdOf(birth.identity))
   const { artifact, checked } = openRequest(request, format, birth)
-  const decision = await options.admission.admit({
+  const question: AdmissionRequest = {
     identity: birth.identity,
     network: { id: options.network, protocol: 'brski' },
     evidence: { attempt: id, transcript: id, address: peer.address },
     ...intentOf(birth.certificate),
-  })
-  if (decision.verdict === 'wait') {
-    return { status: 202, headers: { 'retry-after': String(decision.retryAfterSeconds) } }
   }
-  if (decision.verdict === 'refuse') throw new OnboardingError(decision.code, { device: decision.device })
+  const decision = await options.admission.admit(question)
+  if (decision.verdict !== 'admit') return withoutVoucher(decision)
   const recorded = decision.hadVoucher ? await options.store.read(tables => tables.voucher.get(id)) : undefined
   if (recorded !== undefined) return voucherReply(recorded)
-  try {
-    const { bytes, voucher } = await options.exchange.obtain({ birth, artifact, checked, body, format })
-    const record: VoucherRecord = {
-      id,
-      device: decision.device,
-      nonce: Buffer.from(checked.nonce).toString('base64'),
-      contentType: mediaTypeOf(format),
-      voucher: Buffer.from(bytes).toString('base64'),
-      assertion: voucher.assertion ?? 'logged',
-      obtainedAt: options.clock(),
+  const { device } = decision
+  const failing = recordingFailure(options, device, id)
+  const obtained = await failing(options.exchange.obtain({ birth, artifact, checked, body, format }))
+  if (decision.asksHistory) {
+    await recordHistory(options, device, await options.exchange.history(obtained, id))
+    // With what was found: a voucher that is not handed on opens nothing (RFC 8995 section 5.8.3).
+    const informed = await options.admission.admit(question)
+    if (informed.verdict !== 'admit') return withoutVoucher(informed)
+  }
+  const { bytes, voucher } = obtained
+  const record: VoucherRecord = {
+    id,
+    device,
+    nonce: Buffer.from(checked.nonce).toString('base64'),
+    contentType: mediaTypeOf(format),
+    voucher: Buffer.from(bytes).toString('base64'),
+    assertion: voucher.assertion ?? 'logged',
+    obtainedAt: options.clock(),
+  }
+  return voucherReply(await failing(recordVoucher(options.store, record)))
+}
+
+function recordingFailure(options: RegistrarOptions, device: string, attempt: string) {
+  return async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      if (error instanceof OnboardingError) await recordFailure(options, device, attempt, error)
+      throw error
     }
-    return voucherReply(await recordVoucher(options.store, record))
-  } catch (error) {
-    if (error instanceof OnboardingError) await recordFailure(options, decision.device, id, error)
-    throw error
   }
 }
 
 function intentOf({ mudUrl }: Certificate): Pick<AdmissionRequest, 'intent' | 'intentFrom'> {
   return mudUrl === undefined ? {} : { intent: mudUrl, intentFrom: 'certificate' }
+}
+
+/** Throws OnboardingError for who is refused. */
+function withoutVoucher(decision: Exclude<AdmissionDecision, { verdict: 'admit' }>): EndpointReply {
+  if (decision.verdict === 'refuse') throw new OnboardingError(decision.code, { device: decision.device })
+  return { status: 202, headers: { 'retry-after': String(decision.retryAfterSeconds) } }
+}
+
+/** What the MASA has logged of other networks is on record before anything is decided by it. */
+async function recordHistory(
+  { store, log }: RegistrarOptions,
+  device: string,
+  read: HistoryEvent['body'],
+): Promise<void> {
+  const finding = historyFindings[read.verdict]
+  const { attempt, verdict, others, nonceless } = read
+  if ('code' in finding) log.warn({ code: finding.code, device, others, nonceless }, finding.note)
+  if (verdict === 'unavailable') log.warn({ device, reason: read.reason }, finding.note)
+  await store.transaction(tx =>
+    recordOnDevice(tx, device, () => [
+      { kind: 'history-read', body: read },
+      {
+        kind: 'evidence-recorded',
+        body: { attempt, transcript: attempt, items: [{ step: 'registered', ...finding }] },
+      },
+    ]),
+  )
 }
 
 function openRequest(

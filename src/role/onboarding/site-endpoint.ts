@@ -79,7 +79,12 @@ export function createSiteEndpoints(options: {
     generations: () => authority().generations,
     watch: createCloneWatch({ clock, log, holds }),
   })
-  const exchange = createMasaExchange({ masa, registrar, clock })
+  // Its certificates of before among them: a device may have been here then.
+  const domains = () => {
+    const { roots, generations, registrar } = authority()
+    return [...roots, ...generations.map(({ certificate }) => certificate), registrar.certificate, ...registrar.chain]
+  }
+  const exchange = createMasaExchange({ masa, registrar, domains, clock })
   const refusals = createRefusalRecord(store, clock)
   const limit = createRateLimit({ perMinute: perDeviceMinute, clock })
   const { keys, statusUrl } = options

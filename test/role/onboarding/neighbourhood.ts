@@ -13,6 +13,7 @@ import { signVoucherArtifact } from '../../../src/protocol/brski/artifact.ts'
 import { brskiPath } from '../../../src/protocol/brski/endpoint.ts'
 import type { VoucherRequest } from '../../../src/protocol/brski/voucher.ts'
 import { createAdmission } from '../../../src/role/authorization/admission.ts'
+import type { ProfileName } from '../../../src/role/authorization/profile/profile.ts'
 import type { UnitPort } from '../../../src/role/factory/line.ts'
 import { makeUnits } from '../../../src/role/factory/line.ts'
 import { type Manufacturer, setUpManufacturer } from '../../../src/role/factory/manufacturer-setup.ts'
@@ -34,7 +35,7 @@ export interface Neighbourhood {
   /** Another process of the manufacturer, over this store. */
   readonly masaOver: (store: Store) => Endpoint
   /** What the registrar asks the MASA through; replace `answer` to make it slow, silent or lying. */
-  readonly masaClient: { answer: MasaClient['requestVoucher'] }
+  readonly masaClient: { answer: MasaClient['requestVoucher']; log: MasaClient['requestAuditLog'] }
   readonly unit: (serial: string) => TestUnit
   readonly send: (request: EndpointRequest) => Promise<EndpointReply>
   readonly close: () => Promise<void>
@@ -49,7 +50,12 @@ export interface TestUnit {
 export const buyer = 'owner-1'
 
 export async function openNeighbourhood(
-  options: { readonly curve?: Curve; readonly units?: number; readonly open?: typeof openTestStore } = {},
+  options: {
+    readonly curve?: Curve
+    readonly units?: number
+    readonly open?: typeof openTestStore
+    readonly profile?: ProfileName
+  } = {},
 ): Promise<Neighbourhood> {
   const { open = openTestStore } = options
   const now = { value: Date.UTC(2026, 10, 20) }
@@ -90,18 +96,18 @@ export async function openNeighbourhood(
       requestsPerMinute: 1_000_000,
     })
   const masa = masaOver(factory.store)
-  const masaClient = { answer: directMasa(masa) }
+  const masaClient = { answer: directMasa(masa), log: directMasa(masa, brskiPath.requestAuditLog) }
   const policy = { network: 'home', owners: [buyer], credentialLifetimeDays: 365, retryAfterSeconds: 5 }
   const endpoints = createSiteEndpoints({
     store: site.store,
     clock,
     log: silentLog,
     authority,
-    admission: createAdmission(site.store, clock, policy, testPolicies()),
+    admission: createAdmission(site.store, clock, policy, testPolicies(options.profile)),
     policy,
     masa: {
       requestVoucher: request => masaClient.answer(request),
-      requestAuditLog: request => masaClient.answer(request),
+      requestAuditLog: request => masaClient.log(request),
     },
   })
   return {
@@ -167,11 +173,11 @@ async function trust(store: Store, manufacturer: Manufacturer): Promise<void> {
   })
 }
 
-export function directMasa(masa: Endpoint): MasaClient['requestVoucher'] {
+export function directMasa(masa: Endpoint, path: string = brskiPath.requestVoucher): MasaClient['requestVoucher'] {
   return async request => {
     const reply = await masa.handle({
       method: 'POST',
-      path: brskiPath.requestVoucher,
+      path,
       headers: { 'content-type': request.contentType, accept: request.accept },
       body: request.body,
       peer: testPeer([], new Uint8Array()),

@@ -23,6 +23,11 @@ when { principal.posture == "suspect" };
 forbid (principal, action in [Action::"admit", Action::"wait"], resource)
 when { principal.intent == "differs" };
 
+@id("enterprise-history")
+@advice("By the log of its MASA another network can take it again: a person decides.")
+forbid (principal, action == Action::"admit", resource)
+when { principal.history == "open" && principal.standing != "approved" };
+
 @id("enterprise-ask")
 @advice("No declaration says whose it is: an operator decides.")
 permit (principal, action == Action::"wait", resource)
