@@ -1,6 +1,6 @@
 import { type AttributeList, decodeAttributes } from './attribute.ts'
 import { curveProfile, type DppCurve } from './curve.ts'
-import { decodeFrame, dppFrame } from './frame.ts'
+import { dppFrame, type Frame } from './frame.ts'
 import type { DppKeyPair, DppPublicKey } from './key.ts'
 import { addPublicKeys, subtractPublicKeys } from './multiple.ts'
 import { encryptingElement, type PkexCode } from './pkex-element.ts'
@@ -69,8 +69,8 @@ export interface Failed {
 export type State = Requested | Revealed | Bootstrapped | Failed
 
 export type Input =
-  /** `message`: a frame without the length in front. `mac`: of the peer, in version 1. */
-  | { readonly type: 'received'; readonly message: Uint8Array; readonly mac?: Uint8Array }
+  /** `mac`: of the peer, in version 1. */
+  | { readonly type: 'received'; readonly frame: Frame; readonly mac?: Uint8Array }
   /** Nothing came: what was sent last is sent again. */
   | { readonly type: 'timed-out' }
 
@@ -111,9 +111,9 @@ function versionOf({ mac }: PkexOptions): PkexVersion {
 export function step(state: State, input: Input): Transition {
   if (state.type !== 'requested' && state.type !== 'revealed') return stay(state)
   if (input.type === 'timed-out') return { state, effects: [{ type: 'send', message: state.message }] }
+  const { frame } = input
+  if (frame.kind !== 'dpp') return stay(state)
   try {
-    const frame = decodeFrame(input.message)
-    if (frame.kind !== 'dpp') return stay(state)
     const list = decodeAttributes(frame.attributes)
     if (state.type === 'requested') {
       if (frame.type !== dppFrame.pkexExchangeResponse) return stay(state)

@@ -1,6 +1,6 @@
 import { type AttributeList, decodeAttributes } from './attribute.ts'
 import { curveProfile } from './curve.ts'
-import { decodeFrame, dppFrame } from './frame.ts'
+import { type DppFrame, dppFrame } from './frame.ts'
 import type { DppPublicKey } from './key.ts'
 import { addPublicKeys, subtractPublicKeys } from './multiple.ts'
 import { encryptingElement } from './pkex-element.ts'
@@ -36,7 +36,7 @@ export interface Listening {
 export interface Exchanged {
   readonly type: 'exchanged'
   readonly options: PkexOptions
-  readonly request: Uint8Array
+  readonly request: DppFrame
   readonly response: Buffer
   readonly z: Buffer
   readonly peerEphemeral: DppPublicKey
@@ -44,7 +44,7 @@ export interface Exchanged {
 }
 /** As of the Initiator; what was sent last is kept, since the answer may have been lost. */
 export interface Answered extends Bootstrapped {
-  readonly request: Uint8Array
+  readonly request: DppFrame
   readonly response: Buffer
 }
 export interface Failed {
@@ -67,24 +67,25 @@ export function begin(options: PkexOptions): State {
 }
 
 /**
- * Which code an Exchange Request is for, for whoever keeps several: its identifier, or undefined when it names none. Throws
- * CodecError for anything that is no Exchange Request of version 2.
+ * Which code an Exchange Request of version 2 is for, for whoever keeps several: its identifier, or undefined when it names
+ * none. Throws CodecError. @param attributes of the frame
  */
-export function identifierAsked(message: Uint8Array): string | undefined {
-  return exchangeRequestOf(message, dppFrame.pkexExchangeRequest)?.identifier
+export function identifierAsked(attributes: Uint8Array): string | undefined {
+  return decodeExchangeRequest(dppFrame.pkexExchangeRequest, decodeAttributes(attributes)).identifier
 }
 
 /** A message that is not waited for, or cannot be read, changes nothing and is not answered. */
 export function step(state: State, input: Input): Transition {
-  if (input.type !== 'received') return stay(state)
+  if (input.type !== 'received' || input.frame.kind !== 'dpp') return stay(state)
+  const { frame, mac = noMac } = input
   try {
     switch (state.type) {
       case 'listening':
-        return exchange(state, input.message, input.mac ?? noMac)
+        return exchange(state, frame, mac)
       case 'exchanged':
-        return repeated(state, input.message) ?? reveal(state, input.message)
+        return repeated(state, frame) ?? reveal(state, frame)
       case 'bootstrapped':
-        return repeated(state, input.message) ?? stay(state)
+        return repeated(state, frame) ?? stay(state)
       case 'failed':
         return stay(state)
     }
@@ -99,24 +100,19 @@ function stay(state: State): Transition {
 }
 
 /** Our answer was lost: the same one again, which says nothing new. */
-function repeated(state: Exchanged | Answered, message: Uint8Array): Transition | undefined {
-  if (Buffer.compare(state.request, message) !== 0) return undefined
+function repeated(state: Exchanged | Answered, { type, attributes }: DppFrame): Transition | undefined {
+  if (state.request.type !== type || Buffer.compare(state.request.attributes, attributes) !== 0) return undefined
   return { state, effects: [{ type: 'send', message: state.response }] }
 }
 
-function exchangeRequestOf(message: Uint8Array, type: number): PkexExchangeRequest | undefined {
-  const frame = decodeFrame(message)
-  if (frame.kind !== 'dpp' || frame.type !== type) return undefined
-  return decodeExchangeRequest(type, decodeAttributes(frame.attributes))
-}
-
-function exchange(state: Listening, message: Uint8Array, peerMac: Uint8Array): Transition {
+function exchange(state: Listening, frame: DppFrame, peerMac: Uint8Array): Transition {
   const { options } = state
   const { code, bootstrappingKey, mac, protocolVersion } = options
   const { curve } = bootstrappingKey
   const type = mac === undefined ? dppFrame.pkexExchangeRequest : dppFrame.pkexVersion1ExchangeRequest
-  const request = exchangeRequestOf(message, type)
-  if (request === undefined || request.identifier !== code.identifier) return stay(state)
+  if (frame.type !== type) return stay(state)
+  const request = decodeExchangeRequest(type, decodeAttributes(frame.attributes))
+  if (request.identifier !== code.identifier) return stay(state)
   if (mac !== undefined && peerMac.length !== mac.length) return stay(state)
   const common = {
     ...(mac === undefined && { protocolVersion }),
@@ -134,7 +130,7 @@ function exchange(state: Listening, message: Uint8Array, peerMac: Uint8Array): T
   // M = Qi says nothing but "I have guessed": a try, without an answer.
   if (peerEphemeral === undefined)
     return { state: { type: 'failed', reason: 'code-mismatch' }, effects: [{ type: 'count-try' }] }
-  return agreed(state, message, { request, m, peerEphemeral, peerMac, common })
+  return agreed(state, frame, { request, m, peerEphemeral, peerMac, common })
 }
 
 /** M - Qi; undefined at infinity. */
@@ -150,7 +146,7 @@ interface Exchange {
   readonly common: { readonly protocolVersion?: number; readonly identifier?: string }
 }
 
-function agreed({ options }: Listening, message: Uint8Array, exchange: Exchange): Transition {
+function agreed({ options }: Listening, frame: DppFrame, exchange: Exchange): Transition {
   const { code, bootstrappingKey, ephemeralKey, mac } = options
   const { m, peerEphemeral, peerMac, common } = exchange
   const { curve } = bootstrappingKey
@@ -165,7 +161,7 @@ function agreed({ options }: Listening, message: Uint8Array, exchange: Exchange)
   })
   const response = encodeExchangeResponse({ status: 'ok', ...common, encryptedKey: n.point })
   return {
-    state: { type: 'exchanged', options, request: message, response, z, peerEphemeral, peerMac },
+    state: { type: 'exchanged', options, request: frame, response, z, peerEphemeral, peerMac },
     effects: [{ type: 'send', message: response }],
   }
 }
@@ -175,9 +171,8 @@ function bindingOf({ mac, protocolVersion }: PkexOptions, { request, peerMac }: 
   return { initiator: Uint8Array.of(request.protocolVersion!), responder: Uint8Array.of(protocolVersion) }
 }
 
-function reveal(state: Exchanged, message: Uint8Array): Transition {
-  const frame = decodeFrame(message)
-  if (frame.kind !== 'dpp' || frame.type !== dppFrame.pkexCommitRevealRequest) return stay(state)
+function reveal(state: Exchanged, frame: DppFrame): Transition {
+  if (frame.type !== dppFrame.pkexCommitRevealRequest) return stay(state)
   const list = decodeAttributes(frame.attributes)
   // Without it nobody has guessed.
   list.need('wrappedData')
@@ -190,7 +185,7 @@ function reveal(state: Exchanged, message: Uint8Array): Transition {
   const v = pkexTag(pkexSecret(bootstrappingKey, peerEphemeral), mac, bootstrappingKey, peerEphemeral, ephemeralKey)
   const response = sealReveal('responder', z, bootstrappingKey, v)
   return {
-    state: { type: 'bootstrapped', peerKey, ownKey: bootstrappingKey, request: message, response },
+    state: { type: 'bootstrapped', peerKey, ownKey: bootstrappingKey, request: frame, response },
     effects: [{ type: 'spend-code' }, { type: 'send', message: response }],
   }
 }

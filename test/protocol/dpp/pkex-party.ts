@@ -32,7 +32,7 @@ export const kinds = (effects: readonly Effect[]) => effects.map(({ type }) => t
 /** The MAC address that a message comes from, when the parties have any. */
 const from = ({ mac }: PkexOptions) => (mac === undefined ? {} : { mac })
 export const received = (message: Uint8Array, peer: PkexOptions) =>
-  ({ type: 'received', message, ...from(peer) }) as const
+  ({ type: 'received', frame: decodeFrame(message), ...from(peer) }) as const
 
 /** Runs the exchange as far as both say yes. */
 export function exchange(left: PkexOptions, right: PkexOptions) {
