@@ -104,7 +104,10 @@ describe('an Exchange Response is not taken', () => {
       message: rewritten(response, replacing('status', Buffer.of(0, 0))),
     },
     { what: 'without a version', message: rewritten(response, without('protocolVersion')) },
-    { what: 'as a GAS response', message: Buffer.concat([Buffer.of(0x0b), response.subarray(1)]) },
+    {
+      what: 'as a Commit-Reveal Response',
+      message: Buffer.concat([response.subarray(0, 6), Buffer.of(10), response.subarray(7)]),
+    },
   ]
   for (const each of cases) {
     test(tagged(each.what, each.dpp), () => {
