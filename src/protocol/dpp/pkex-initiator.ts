@@ -1,19 +1,12 @@
+import type { Secret } from '../../crypto/secret.ts'
 import { type AttributeList, decodeAttributes } from './attribute.ts'
+import { sameOctets } from './authentication.ts'
 import { curveProfile, type DppCurve } from './curve.ts'
 import { dppFrame, type Frame } from './frame.ts'
 import type { DppKeyPair, DppPublicKey } from './key.ts'
 import { addPublicKeys, subtractPublicKeys } from './multiple.ts'
 import { encryptingElement, type PkexCode } from './pkex-element.ts'
-import {
-  isRefusal,
-  openReveal,
-  type PkexBinding,
-  pkexKey,
-  pkexSecret,
-  pkexTag,
-  sameTag,
-  sealReveal,
-} from './pkex-key.ts'
+import { isRefusal, openReveal, type PkexBinding, pkexKey, pkexSecret, pkexTag, sealReveal } from './pkex-key.ts'
 import {
   curveWanted,
   decodeExchangeResponse,
@@ -49,7 +42,7 @@ export interface Requested {
 export interface Revealed {
   readonly type: 'revealed'
   readonly options: PkexOptions
-  readonly z: Buffer
+  readonly z: Secret
   readonly peerEphemeral: DppPublicKey
   readonly peerMac: Uint8Array
   readonly message: Buffer
@@ -155,7 +148,7 @@ function answered(state: Requested, response: PkexExchangeResponse, peerMac: Uin
     peerEphemeral,
     ephemeralKey,
   )
-  const message = sealReveal('initiator', z, bootstrappingKey, u)
+  const message = sealReveal('initiator', z.reveal(), bootstrappingKey, u)
   return {
     state: { type: 'revealed', options, z, peerEphemeral, peerMac, message },
     effects: [{ type: 'count-try' }, { type: 'send', message }],
@@ -180,10 +173,9 @@ function conclude(state: Revealed, list: AttributeList): Transition {
   const { ephemeralKey, bootstrappingKey } = options
   list.need('wrappedData')
   try {
-    const { key, tag } = openReveal('responder', bootstrappingKey.curve, z, list)
+    const { key, tag } = openReveal('responder', bootstrappingKey.curve, z.reveal(), list)
     const v = pkexTag(pkexSecret(ephemeralKey, key), peerMac, key, ephemeralKey, peerEphemeral)
-    if (!sameTag(v, tag)) return codeMismatch()
-    z.fill(0)
+    if (!sameOctets(v, tag)) return codeMismatch()
     return {
       state: { type: 'bootstrapped', peerKey: key, ownKey: bootstrappingKey },
       effects: [{ type: 'spend-code' }],

@@ -1,9 +1,9 @@
-import { timingSafeEqual } from 'node:crypto'
 import { CodecError } from '../../codec/error.ts'
 import { openAesSiv, sealAesSiv } from '../../crypto/aes-siv.ts'
 import { CryptoError } from '../../crypto/error.ts'
 import type { Secret } from '../../crypto/secret.ts'
 import { type AttributeList, decodeAttributes, encodeAttributes } from './attribute.ts'
+import { kept } from './authentication.ts'
 import { curveProfile, type DppCurve } from './curve.ts'
 import { dppFrame, encodeFrame, frameHeader } from './frame.ts'
 import { agree, type DppKeyPair, type DppPublicKey, importPoint } from './key.ts'
@@ -28,11 +28,11 @@ export interface PkexAgreement {
 }
 
 /** z, which wraps Commit and Reveal: HKDF with the salt of zeros. */
-export function pkexKey({ curve, k, binding, m, n, code }: PkexAgreement): Buffer {
+export function pkexKey({ curve, k, binding, m, n, code }: PkexAgreement): Secret {
   const { coordinateSize } = curveProfile(curve)
   const parts = [binding.initiator, binding.responder, xOf(coordinateSize, m), xOf(coordinateSize, n), code.reveal()]
   const info = Buffer.concat(parts)
-  const z = hkdf(curve, undefined, k, info)
+  const z = kept(hkdf(curve, undefined, k, info))
   info.fill(0)
   return z
 }
@@ -85,10 +85,6 @@ export function openReveal(role: PkexRole, curve: DppCurve, z: Uint8Array, list:
   const { coordinateSize, hashSize } = curveProfile(curve)
   const tag = clear.need(name, hashSize)
   return { key: importPoint(curve, clear.need('bootstrappingKey', 2 * coordinateSize)), tag }
-}
-
-export function sameTag(expected: Uint8Array, found: Uint8Array): boolean {
-  return expected.length === found.length && timingSafeEqual(expected, found)
 }
 
 /** x of own * theirs: K, J and L. */

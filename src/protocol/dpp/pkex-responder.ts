@@ -1,20 +1,13 @@
+import type { Secret } from '../../crypto/secret.ts'
 import { type AttributeList, decodeAttributes } from './attribute.ts'
+import { sameOctets } from './authentication.ts'
 import { curveProfile } from './curve.ts'
 import { type DppFrame, dppFrame } from './frame.ts'
 import type { DppPublicKey } from './key.ts'
 import { addPublicKeys, subtractPublicKeys } from './multiple.ts'
 import { encryptingElement } from './pkex-element.ts'
 import type { Bootstrapped, Effect, Input, PkexOptions } from './pkex-initiator.ts'
-import {
-  isRefusal,
-  openReveal,
-  type PkexBinding,
-  pkexKey,
-  pkexSecret,
-  pkexTag,
-  sameTag,
-  sealReveal,
-} from './pkex-key.ts'
+import { isRefusal, openReveal, type PkexBinding, pkexKey, pkexSecret, pkexTag, sealReveal } from './pkex-key.ts'
 import {
   decodeExchangeRequest,
   encodeExchangeResponse,
@@ -38,7 +31,7 @@ export interface Exchanged {
   readonly options: PkexOptions
   readonly request: DppFrame
   readonly response: Buffer
-  readonly z: Buffer
+  readonly z: Secret
   readonly peerEphemeral: DppPublicKey
   readonly peerMac: Uint8Array
 }
@@ -183,7 +176,7 @@ function reveal(state: Exchanged, frame: DppFrame): Transition {
     return { state: { type: 'failed', reason: 'code-mismatch' }, effects: [{ type: 'count-try' }] }
   }
   const v = pkexTag(pkexSecret(bootstrappingKey, peerEphemeral), mac, bootstrappingKey, peerEphemeral, ephemeralKey)
-  const response = sealReveal('responder', z, bootstrappingKey, v)
+  const response = sealReveal('responder', z.reveal(), bootstrappingKey, v)
   return {
     state: { type: 'bootstrapped', peerKey, ownKey: bootstrappingKey, request: frame, response },
     effects: [{ type: 'spend-code' }, { type: 'send', message: response }],
@@ -194,9 +187,9 @@ function reveal(state: Exchanged, frame: DppFrame): Transition {
 function revealedKey({ options, z, peerEphemeral, peerMac }: Exchanged, list: AttributeList): DppPublicKey | undefined {
   const { ephemeralKey, bootstrappingKey } = options
   try {
-    const { key, tag } = openReveal('initiator', bootstrappingKey.curve, z, list)
+    const { key, tag } = openReveal('initiator', bootstrappingKey.curve, z.reveal(), list)
     const u = pkexTag(pkexSecret(ephemeralKey, key), peerMac, key, ephemeralKey, peerEphemeral)
-    return sameTag(u, tag) ? key : undefined
+    return sameOctets(u, tag) ? key : undefined
   } catch (error) {
     if (!isRefusal(error)) throw error
     return undefined

@@ -143,17 +143,15 @@ function identify({ options }: Requested, attributes: Uint8Array): Transition {
 function allow(state: Identified, replaceKey: boolean): Transition {
   const { options, ke, connector, response } = state
   const message = confirm(state, dppStatus.ok, replaceKey)
-  const session = reconfigurationSession(Buffer.from(ke.reveal()), 'configurator', response.version, {
+  const session = reconfigurationSession(ke, 'configurator', response.version, {
     own: options.netAccessKey,
     peer: replaceKey ? response.protocolKey : connector.netAccessKey,
   })
-  ke.dispose()
   return { state: { type: 'authenticated', session }, effects: [{ type: 'send', message }] }
 }
 
 function refuse(state: Identified, status: number): Transition {
   const message = confirm(state, status === dppStatus.ok ? dppStatus.configureFailure : status, false)
-  state.ke.dispose()
   return { state: failed('refused', 'by us'), effects: [{ type: 'send', message }] }
 }
 

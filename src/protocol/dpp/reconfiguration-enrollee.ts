@@ -172,11 +172,10 @@ function conclude(state: Responded, attributes: Uint8Array): State {
   if (!sameOctets(confirm.configuratorNonce, request.configuratorNonce)) return failed('mismatched', 'another C-nonce')
   if (!sameOctets(confirm.enrolleeNonce, nonce)) return failed('mismatched', 'the E-nonce is another')
   if (confirm.status !== dppStatus.ok) return { type: 'failed', reason: 'refused', status: confirm.status }
-  const session = reconfigurationSession(Buffer.from(ke.reveal()), 'enrollee', request.version, {
+  const session = reconfigurationSession(ke, 'enrollee', request.version, {
     own: confirm.replaceKey ? protocolKey : netAccessKey,
     peer: configurator.netAccessKey,
   })
-  ke.dispose()
   return { type: 'authenticated', session }
 }
 

@@ -1,4 +1,5 @@
 import { CryptoError } from '../../crypto/error.ts'
+import type { Secret } from '../../crypto/secret.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { type AuthenticatedSession, type AuthenticationFailed, failed, failureOf, kept } from './authentication.ts'
 import { curveProfile, type DppCurve } from './curve.ts'
@@ -22,7 +23,7 @@ export function reconfigurationKey(
  * @param own of the Enrollee the key that becomes its netAccessKey; `peer` the same at the Configurator
  */
 export function reconfigurationSession(
-  ke: Buffer,
+  ke: Secret,
   role: AuthenticatedSession['role'],
   peerVersion: number,
   keys: { readonly own: DppKeyPair; readonly peer: DppPublicKey },
@@ -34,7 +35,7 @@ export function reconfigurationSession(
     // Both have shown a Connector of one Configurator, and the key that belongs to it.
     mutual: true,
     peerVersion,
-    ke: kept(ke),
+    ke,
     bk: kept(Buffer.alloc(curveProfile(curve).hashSize)),
     ownProtocolKey: keys.own,
     peerProtocolKey: keys.peer,

@@ -186,7 +186,7 @@ describe('a Commit-Reveal Request is refused', () => {
   const [left, right] = [party('P-256', 'secret', 'k'), party('P-256', 'secret', 'k')]
   const { exchanged, commit, revealed } = exchange(left, right)
   assert.ok(revealed.state.type === 'revealed')
-  const z = Buffer.from(revealed.state.z)
+  const z = revealed.state.z.reveal()
   for (const each of requests) {
     const change = broken[each.what]!('initiatorAuthenticatingTag')
     test(tagged(`${each.what}, and counts as a try`, each.dpp), () => {
@@ -232,8 +232,8 @@ describe('a Commit-Reveal Response is refused', () => {
   const [left, right] = [party('P-256', 'secret', 'k'), party('P-256', 'secret', 'k')]
   const so = exchange(left, right)
   assert.ok(so.revealed.state.type === 'revealed')
-  const z = Buffer.from(so.revealed.state.z)
-  const state: initiator.State = { ...so.revealed.state, z: Buffer.from(z) }
+  const z = so.revealed.state.z.reveal()
+  const { state } = so.revealed
   const reveal = sent(responder.step(so.exchanged.state, received(so.commit, left)).effects)
   for (const each of responses) {
     const change = broken[each.what]!('responderAuthenticatingTag')
