@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { Recent } from '../crypto/recent.ts'
+import type { AccessEvent } from './access-session.ts'
 import { type BootstrappedDevice, type BootstrappingEvent, evolveBootstrapping } from './bootstrapping.ts'
 import type { ComponentVerdict, Difference, StatedComponents } from './component.ts'
 import { evolveHold, type HeldDevice, type HoldEvent } from './device-hold.ts'
@@ -225,6 +226,7 @@ export type DeviceEvent =
       readonly kind: 'evidence-recorded'
       readonly body: { readonly attempt: string; readonly transcript: string; readonly items: readonly EvidenceItem[] }
     }
+  | AccessEvent
   | BootstrappingEvent
   | { readonly kind: 'network-access-granted'; readonly body: NetworkAccessGrant }
   | HistoryEvent
@@ -379,6 +381,9 @@ export function evolveDevice(device: Device | undefined, event: DeviceEvent): De
     case 'evidence-recorded':
       return next
     case 'network-access-granted':
+    case 'access-granted':
+    case 'access-refused':
+    case 'access-ended':
       return next
     case 'device-held':
     case 'device-hold-lifted':

@@ -1,4 +1,5 @@
 import { accessErrors } from './catalogue/access.ts'
+import { accessSessionErrors } from './catalogue/access-session.ts'
 import { brskiErrors } from './catalogue/brski.ts'
 import { deviceErrors } from './catalogue/device.ts'
 import { dppErrors } from './catalogue/dpp.ts'
@@ -21,6 +22,7 @@ import { supplyErrors } from './catalogue/supply.ts'
  */
 export const errorCatalogue = {
   ...accessErrors,
+  ...accessSessionErrors,
   ...brskiErrors,
   ...deviceErrors,
   ...dppErrors,

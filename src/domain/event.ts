@@ -51,6 +51,7 @@ export type StreamNoun =
   | 'offer'
   | 'configurator'
   | 'network'
+  | 'radius-client'
 
 export function streamName(noun: StreamNoun, key: string): string {
   return `${noun}/${key}`

@@ -1,3 +1,4 @@
+import type { AccessSession, RadiusClientRecord } from './access-session.ts'
 import type { BootstrappingKeyRecord } from './bootstrapping.ts'
 import type { StoreCondition } from './condition.ts'
 import type { ConfiguratorKeyRecord } from './configurator-key.ts'
@@ -86,6 +87,8 @@ export interface Tables {
   readonly bootstrappingKey: Table<BootstrappingKeyRecord, 'device' | 'chirpHash' | 'state'>
   readonly configuratorKey: Table<ConfiguratorKeyRecord, 'use' | 'state'>
   readonly network: Table<NetworkDefinition, 'status'>
+  readonly radiusClient: Table<RadiusClientRecord, 'address' | 'status'>
+  readonly accessSession: Table<AccessSession, 'device' | 'client' | 'state'>
   /** Small named facts: schema marks, counters, the site's own name. */
   readonly setting: Table<Setting>
 }

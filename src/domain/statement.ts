@@ -31,6 +31,7 @@ export type StatedNoun =
   | 'bootstrappingKey'
   | 'configuratorKey'
   | 'network'
+  | 'radiusClient'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -175,6 +176,10 @@ const rules: Readonly<Record<string, Rule>> = {
     set('configuratorKey', id, { use, curve, spki, source, state: 'current' }),
   ],
   'configurator-key-retired': (_body, id) => [merge('configuratorKey', id, { state: 'former' })],
+  'radius-client-added': ({ address, disconnectPort, secretHash }, name) => [
+    set('radiusClient', name, { status: 'active', address, disconnectPort, secretHash }),
+  ],
+  'radius-client-removed': (_body, name) => [merge('radiusClient', name, { status: 'removed' })],
   'voucher-logged': body => [set('issuedVoucher', body['id'], body)],
 }
 
@@ -218,6 +223,7 @@ export function statedView(noun: StatedNoun, record: Members): Members {
     const crlHashes = Array.isArray(crls) ? crls.map(sha256) : undefined
     return { ...record, crlHashes, removed: removedAt !== undefined }
   }
+  if (noun === 'radiusClient') return { ...record, secretHash: hash('sha256', String(record['box'])) }
   if (noun !== 'unit') return record
   // A sealed one says what it is sealed as.
   const plain = typeof declaration === 'string' ? hash('sha256', declaration) : undefined

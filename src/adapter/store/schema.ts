@@ -88,6 +88,13 @@ const declared = {
   },
   configuratorKey: { table: 'configurator_key', key: 'id', columns: ['use', 'state'], index: [['use', 'state']] },
   network: { table: 'network', key: 'name', columns: ['status'] },
+  radiusClient: { table: 'radius_client', key: 'name', columns: ['address', 'status'] },
+  accessSession: {
+    table: 'access_session',
+    key: 'id',
+    columns: ['device', 'client', 'state'],
+    index: [['device', 'state'], ['client', 'state'], ['state']],
+  },
   setting: { table: 'setting', key: 'name', columns: [] },
 } as const satisfies { readonly [N in Noun]: SpecOf<N> }
 

@@ -157,6 +157,8 @@ export function gatedTables(gate: Gate): Tables {
     bootstrappingKey: new SqlTable(nounSql.bootstrappingKey, gate),
     configuratorKey: new SqlTable(nounSql.configuratorKey, gate),
     network: new SqlTable(nounSql.network, gate),
+    radiusClient: new SqlTable(nounSql.radiusClient, gate),
+    accessSession: new SqlTable(nounSql.accessSession, gate),
     setting: new SqlTable(nounSql.setting, gate),
   }
 }

@@ -74,6 +74,7 @@ const stated = [
   'bootstrappingKey',
   'configuratorKey',
   'network',
+  'radiusClient',
 ] as const satisfies readonly StatedNoun[]
 
 function parsed(body: unknown): Record<string, unknown> | undefined {

@@ -1,0 +1,177 @@
+import {
+  integerAttribute,
+  type RadiusAttribute,
+  type RadiusPacket,
+  radiusAttribute,
+  radiusCode,
+  textAttribute,
+} from '../../codec/radius.ts'
+import type { AccessSession } from '../../domain/access-session.ts'
+import type { StoredEvent } from '../../domain/event.ts'
+import type { Clock, Log, Random, Store } from '../../domain/port.ts'
+import { endSession } from './access-accounting.ts'
+import type { NetworkAccess } from './network-access.ts'
+import type { RadiusClients } from './radius-client.ts'
+
+/** The way to an access point; undefined when it does not answer. */
+export type RadiusAsk = (
+  to: { readonly address: string; readonly port: number; readonly secret: import('../../crypto/secret.ts').Secret },
+  request: { readonly code: number; readonly identifier: number; readonly attributes: readonly RadiusAttribute[] },
+) => Promise<RadiusPacket | undefined>
+
+export interface AccessWatch {
+  /** Ends what should not go on, now. @returns how many sessions were ended */
+  review(): Promise<number>
+  /** Ends one session for a reason of people's. @returns whether the access point said that it did */
+  disconnect(session: AccessSession, reason: string): Promise<boolean>
+  /** Waits for what is under way. */
+  close(): Promise<void>
+}
+
+/** Events after which somebody's right to be there may be another one. */
+const nouns = ['device', 'recall', 'network', 'policy', 'manufacturer'] as const
+
+/**
+ * One mechanism for every cause - revocation, withdrawal, recall, change of owner, policy, posture: after each commit that
+ * may bear on it, who is in is held against the record again, and whoever may not stay is cut off.
+ */
+export function watchAccess(options: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly access: Pick<NetworkAccess, 'review'>
+  readonly clients: Pick<RadiusClients, 'named'>
+  readonly ask: RadiusAsk
+}): AccessWatch {
+  const watch = new Watch(options)
+  const end = options.store.onCommit(events => watch.noticed(events), nouns)
+  return {
+    review: () => watch.reviewAll(),
+    disconnect: (session, reason) => watch.disconnect(session, reason),
+    async close() {
+      end()
+      await watch.settled()
+    },
+  }
+}
+
+type Options = Parameters<typeof watchAccess>[0]
+
+class Watch {
+  readonly #options: Options
+  /** Devices to look at; `*` for all. */
+  readonly #due = new Set<string>()
+  #running: Promise<void> | undefined
+  #identifier = 0
+
+  constructor(options: Options) {
+    this.#options = options
+  }
+
+  noticed(events: readonly StoredEvent[]): void {
+    for (const { stream, kind } of events) {
+      const [noun, key = ''] = stream.split(/\/(.*)/s)
+      // What this room writes itself is no cause.
+      if (noun === 'device' && kind.startsWith('access-')) continue
+      this.#due.add(noun === 'device' ? key : '*')
+    }
+    if (this.#due.size > 0) this.#running ??= this.#run()
+  }
+
+  async settled(): Promise<void> {
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#due.size > 0) {
+        const due = [...this.#due]
+        this.#due.clear()
+        if (due.includes('*')) await this.reviewAll()
+        else for (const device of due) await this.#reviewDevice(device)
+      }
+    } catch (error) {
+      this.#options.log.error({ error }, 'a review of network access failed')
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  async reviewAll(): Promise<number> {
+    let ended = 0
+    for (const state of ['open', 'granted'] as const) {
+      for (let after = ''; ; ) {
+        const page = await this.#options.store.read(tables => tables.accessSession.find({ state }, { after }))
+        for (const session of page) ended += (await this.#reviewSession(session)) ? 1 : 0
+        const last = page.at(-1)
+        if (last === undefined || page.length < 100) break
+        after = last.id
+      }
+    }
+    return ended
+  }
+
+  async #reviewDevice(device: string): Promise<void> {
+    const sessions = await this.#options.store.read(async tables => [
+      ...(await tables.accessSession.find({ device, state: 'open' })),
+      ...(await tables.accessSession.find({ device, state: 'granted' })),
+    ])
+    for (const session of sessions) await this.#reviewSession(session)
+  }
+
+  async #reviewSession(session: AccessSession): Promise<boolean> {
+    const found = await this.#options.access.review(session)
+    if (found === undefined) return false
+    // A device that belongs elsewhere authenticates again, and is told its new place then.
+    await this.disconnect(session, 'code' in found ? found.code : 'moved to another segment')
+    return true
+  }
+
+  async disconnect(session: AccessSession, reason: string): Promise<boolean> {
+    const { store, clock, log, clients, ask } = this.#options
+    const client = clients.named(session.client)
+    const reachable = client !== undefined && client.disconnectPort > 0
+    const answer = reachable
+      ? await ask(
+          { address: client.address, port: client.disconnectPort, secret: client.secret },
+          { code: radiusCode.disconnectRequest, identifier: this.#next(), attributes: named(session, clock()) },
+        )
+      : undefined
+    const done = answer?.code === radiusCode.disconnectAck
+    const facts = { device: session.device, client: session.client, session: session.id, reason }
+    // RFC 5176 section 3.5, 503: it knows of no such session, so there is nothing to cut off.
+    if (done || isGone(answer)) {
+      await store.transaction(async tx => {
+        const current = await tx.accessSession.get(session.id)
+        if (current !== undefined) await endSession(tx, current, reason, clock())
+      })
+      log.info(facts, 'a session was ended')
+      return done
+    }
+    log.error({ ...facts, answer: answer?.code ?? 'none' }, 'an access point did not end a session')
+    return false
+  }
+
+  #next(): number {
+    this.#identifier = (this.#identifier + 1) & 255
+    return this.#identifier
+  }
+}
+
+const sessionNotFound = 503
+
+function isGone(answer: RadiusPacket | undefined): boolean {
+  const cause = answer?.attributes.find(({ type }) => type === radiusAttribute.errorCause)?.value
+  return cause?.length === 4 && Buffer.from(cause).readUInt32BE() === sessionNotFound
+}
+
+/** RFC 5176 section 3: the session by what the access point knows; and when, against replay. */
+function named({ station, accounting }: AccessSession, now: number): readonly RadiusAttribute[] {
+  const { callingStationId, acctSessionId, eventTimestamp } = radiusAttribute
+  return [
+    ...(station === undefined ? [] : [textAttribute(callingStationId, station.toUpperCase().replaceAll(':', '-'))]),
+    ...(accounting === undefined ? [] : [textAttribute(acctSessionId, accounting)]),
+    integerAttribute(eventTimestamp, Math.floor(now / 1000)),
+  ]
+}

@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto'
+import {
+  integerAttribute,
+  type RadiusAttribute,
+  radiusAttribute,
+  textAttribute,
+  vlanAttributes,
+} from '../../codec/radius.ts'
+import type { AccessEvent, AccessSession } from '../../domain/access-session.ts'
+import type { Device } from '../../domain/device.ts'
+import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
+import type { NetworkDefinition } from '../../domain/network-definition.ts'
+import type { Clock, Log, Peer, Random, Store, Tables, Tx } from '../../domain/port.ts'
+import type { CredentialCheck, CredentialHolder } from '../onboarding/credential-holder.ts'
+import { recordOnDevice } from '../onboarding/device-record.ts'
+import type { RefusalRecord } from '../onboarding/refusal-record.ts'
+import { checkOwner, checkStanding, checkStay } from '../onboarding/standing.ts'
+import { checkRecall } from '../supply-chain/recall-check.ts'
+import type { AccessAnswer, AccessFailure, AccessRequest } from './access-server.ts'
+
+export interface NetworkAccessOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly credentials: CredentialCheck
+  readonly refusals: RefusalRecord
+  readonly owners: readonly string[]
+  /** Until a device has to authenticate again, seconds; an hour when absent. */
+  readonly sessionSeconds?: number
+}
+
+export interface NetworkAccess {
+  /** Decides about who has proven a key, writes that down, and says on what terms. */
+  decide(request: AccessRequest): Promise<AccessAnswer>
+  /** Whether a device that is in may stay where it is; the code of the reason when it may not. */
+  review(session: AccessSession): Promise<{ readonly code: ErrorCode } | { readonly move: true } | undefined>
+  /** Keeps what ended before there was anybody to decide about. */
+  failed(failure: AccessFailure): void
+}
+
+const anHour = 3600
+/** Class begins with it, so that what is not ours is seen. */
+const classMark = 'mooring-'
+
+/** The decision of network access: the same facts and the same refusals as everywhere else a credential is shown. */
+export function createNetworkAccess(options: NetworkAccessOptions): NetworkAccess {
+  const { store, clock, log, credentials, refusals } = options
+  return {
+    async decide(request) {
+      const peer = peerOf(request)
+      try {
+        const holder = await credentials.holder(peer)
+        if (holder === undefined) throw new OnboardingError('access-certificate-foreign')
+        return await letIn(options, request, holder)
+      } catch (error) {
+        if (!(error instanceof OnboardingError)) throw error
+        const { client, station = '', port = '' } = request
+        log.info({ code: error.code, ...error.detail, client, station, port }, 'network access refused')
+        await refusals.record(error, peer)
+        return { verdict: 'reject', code: error.code }
+      }
+    },
+    review: session =>
+      store.read(async tables => {
+        const device = await tables.device.get(session.device)
+        const credential = await tables.credential.get(session.credential)
+        if (device === undefined) return { code: 'device-not-found' }
+        if (credential?.status !== 'issued' || clock() > credential.notAfter) return { code: 'credential-not-in-force' }
+        try {
+          await requireWelcome(tables, device, options.owners)
+          const place = await placeOf(tables, device, session.ssid)
+          return place.vlan === session.vlan && place.segment === session.segment ? undefined : { move: true }
+        } catch (error) {
+          if (error instanceof OnboardingError) return { code: error.code }
+          throw error
+        }
+      }),
+    failed(failure) {
+      const code = failureCodes[failure.reason] ?? 'eap-malformed'
+      const { client, address, station = '', detail = '' } = failure
+      log.info({ code, client, station, detail }, 'network access failed')
+      const facts = { client, station, detail: detail.slice(0, 200) }
+      const stranger = peerOf({ certificates: [], client, address })
+      refusals
+        .record(new OnboardingError(code, facts), stranger)
+        .catch((error: unknown) => log.error({ error }, 'a refusal could not be recorded'))
+    },
+  }
+}
+
+const failureCodes: Partial<Record<AccessFailure['reason'], ErrorCode>> = {
+  'method-refused': 'eap-method-refused',
+  'tls-failed': 'eap-tls-failed',
+}
+
+/** The one order in which a device that shows a credential is looked at. Throws OnboardingError. */
+async function requireWelcome(tables: Tables, device: Device, owners: readonly string[]): Promise<void> {
+  checkStanding(device)
+  checkOwner(device, owners)
+  await checkRecall(tables, device)
+  checkStay(device)
+}
+
+interface AccessPlace {
+  readonly segment?: string
+  readonly vlan?: number
+}
+
+/**
+ * Where it belongs now: the segment of the policies, in the network that has it; without one the first segment of the
+ * network that it is on. Throws OnboardingError `access-segment-undefined`: nobody is put anywhere by accident.
+ */
+async function placeOf(tables: Tables, { terms }: Device, ssid: string | undefined): Promise<AccessPlace> {
+  const networks = await tables.network.find({ status: 'active' }, { limit: 1000 })
+  const wanted = terms?.segment
+  if (wanted === undefined) {
+    const here = ssid === undefined ? undefined : networks.find(network => ssidOf(network) === ssid)
+    const [first] = here?.segments ?? []
+    return first === undefined ? {} : placed(first)
+  }
+  const segment = networks.flatMap(({ segments }) => segments).find(({ name }) => name === wanted)
+  if (segment !== undefined) return placed(segment)
+  // Where there are no networks at all a segment is a name for people, and the port is open or closed.
+  if (networks.length === 0) return { segment: wanted }
+  throw new OnboardingError('access-segment-undefined', { segment: wanted })
+}
+
+function placed({ name, vlan }: NetworkDefinition['segments'][number]): AccessPlace {
+  return { segment: name, ...(vlan === undefined ? {} : { vlan }) }
+}
+
+function ssidOf({ ssid64 }: NetworkDefinition): string {
+  return Buffer.from(ssid64, 'base64url').toString('utf8')
+}
+
+async function letIn(
+  options: NetworkAccessOptions,
+  request: AccessRequest,
+  { device: id, credential }: CredentialHolder,
+): Promise<AccessAnswer> {
+  const { store, clock, random, owners } = options
+  const fresh = Buffer.from(random(16)).toString('hex')
+  const spread = random(1)[0]! / 255
+  const session = await store.transaction(async tx => {
+    const at = clock()
+    let granted: AccessSession | undefined
+    await recordOnDevice(tx, id, async device => {
+      await requireWelcome(tx, device, owners)
+      const place = await placeOf(tx, device, request.ssid)
+      const until = at + 1000 * lifetime(credential.notAfter - at, options.sessionSeconds ?? anHour, spread)
+      const before = await openAt(tx, id, request)
+      const same = before !== undefined && before.segment === place.segment && before.vlan === place.vlan
+      granted = same
+        ? { ...before, credential: credential.id, seenAt: at, until }
+        : {
+            ...newSession(request, place),
+            id: fresh,
+            device: id,
+            credential: credential.id,
+            grantedAt: at,
+            seenAt: at,
+            until,
+          }
+      return same ? [] : [grantedEvent(granted)]
+    })
+    await tx.accessSession.put(granted!)
+    return granted!
+  })
+  return { verdict: 'accept', attributes: attributesOf(session, clock()) }
+}
+
+/** An authentication again of the same stay: same client, same port, same station. */
+async function openAt(tx: Tx, device: string, request: AccessRequest): Promise<AccessSession | undefined> {
+  for (const state of ['open', 'granted'] as const) {
+    const found = await tx.accessSession.find({ device, state })
+    const same = found.find(
+      session =>
+        session.client === request.client &&
+        session.station === request.station &&
+        session.port === request.port &&
+        session.ssid === request.ssid &&
+        session.accounting === request.session,
+    )
+    if (same !== undefined) return same
+  }
+  return undefined
+}
+
+function newSession({ client, station, port, ssid, session }: AccessRequest, place: AccessPlace) {
+  return {
+    state: 'granted' as const,
+    client,
+    ...place,
+    ...(station === undefined ? {} : { station }),
+    ...(port === undefined ? {} : { port }),
+    ...(ssid === undefined ? {} : { ssid }),
+    ...(session === undefined ? {} : { accounting: session }),
+  }
+}
+
+function grantedEvent(session: AccessSession): AccessEvent {
+  const { id, credential, client, station, port, ssid, segment, vlan, grantedAt } = session
+  return {
+    kind: 'access-granted',
+    body: {
+      session: id,
+      credential,
+      client,
+      ...(station === undefined ? {} : { station }),
+      ...(port === undefined ? {} : { port }),
+      ...(ssid === undefined ? {} : { ssid }),
+      ...(segment === undefined ? {} : { segment }),
+      ...(vlan === undefined ? {} : { vlan }),
+      at: grantedAt,
+    },
+  }
+}
+
+/** Seconds: within the credential's life, and not all devices at one moment after a power cut. */
+function lifetime(left: number, usual: number, spread: number): number {
+  const spreadOut = usual * (0.9 + 0.2 * spread)
+  return Math.max(1, Math.floor(Math.min(left / 1000, spreadOut)))
+}
+
+/** RFC 3580: VLAN, when to authenticate again and that it is meant, and what accounting will bring back. */
+function attributesOf(session: AccessSession, now: number): readonly RadiusAttribute[] {
+  const { sessionTimeout, terminationAction, userName, class: classType, filterId } = radiusAttribute
+  return [
+    textAttribute(userName, session.device),
+    ...(session.vlan === undefined ? [] : vlanAttributes(session.vlan)),
+    ...(session.segment === undefined ? [] : [textAttribute(filterId, session.segment)]),
+    integerAttribute(sessionTimeout, Math.max(1, Math.floor((session.until - now) / 1000))),
+    integerAttribute(terminationAction, 1),
+    textAttribute(classType, `${classMark}${session.id}`),
+  ]
+}
+
+/** The id of a session in a Class attribute; undefined for somebody else's. */
+export function sessionOfClass(value: Uint8Array): string | undefined {
+  const text = Buffer.from(value).toString('latin1')
+  const id = text.slice(classMark.length)
+  return text.startsWith(classMark) && /^[0-9a-f]{32}$/.test(id) ? id : undefined
+}
+
+/** What the checks of onboarding know as the other end of a connection. */
+function peerOf({ certificates, client, address, port, station }: Omit<AccessRequest, 'identity'>): Peer {
+  const [certificate] = certificates
+  const place = [client, port, station].filter(each => each !== undefined).join(' ')
+  return {
+    address: `${address} (${place})`,
+    certificates,
+    ...(certificate === undefined ? {} : { certificate }),
+    localCertificate: Buffer.alloc(0),
+    connection: connection.slice(0, 32),
+    channelBinding: () => undefined,
+  }
+}
