@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { type ManufacturerSite, openManufacturerSite } from '../../src/app/manufacturer.ts'
-import { openSite, type Site } from '../../src/app/site.ts'
+import { openSite, type Site, type SiteOptions } from '../../src/app/site.ts'
 import { type Certificate, decodeCertificate } from '../../src/codec/x509/certificate.ts'
 import { encodeName } from '../../src/codec/x509/name.ts'
 import { createCsr } from '../../src/crypto/csr.ts'
@@ -37,7 +37,14 @@ const trustedAs = 'acme'
 
 export async function openHouse(
   place: HousePlace,
-  options: { readonly port?: number; readonly reusePort?: boolean; readonly log?: Log; readonly clock?: Clock } = {},
+  options: {
+    readonly port?: number
+    readonly reusePort?: boolean
+    readonly log?: Log
+    readonly clock?: Clock
+    /** What else the site is to be. */
+    readonly site?: Partial<SiteOptions>
+  } = {},
 ): Promise<House> {
   const { data, stores } = place
   const { port = 0, reusePort = false, log = silent, clock = Date.now } = options
@@ -62,6 +69,7 @@ export async function openHouse(
       log,
       clock,
       masa: registrar => directMasa(maker.masa, registrar),
+      ...options.site,
     })
     return {
       site,

@@ -31,6 +31,7 @@ import type { AuthorityService } from './api/service.ts'
 import { defined } from './defined.ts'
 import { watchElsewhere } from './elsewhere.ts'
 import { openRecord } from './record.ts'
+import { openSiteAccess, type RadiusPlace, type SiteAccess } from './site-access.ts'
 import { openSiteCredential } from './site-credential.ts'
 import { openSitePolicies, type SitePolicies } from './site-policy.ts'
 import { listenStatus } from './status-listener.ts'
@@ -55,6 +56,8 @@ export interface SiteOptions {
   readonly port: number
   /** A second listener, plain HTTP, for revocation lists and OCSP; `url` is how others reach it and stands in credentials. */
   readonly status?: { readonly host: string; readonly port: number; readonly url: string }
+  /** Where access points and switches ask whom to let in; nowhere when absent. */
+  readonly radius?: RadiusPlace
   /** Several processes may listen on one port. */
   readonly reusePort?: boolean
   /** Names and addresses in the registrar's certificate; `host` when absent. */
@@ -91,6 +94,8 @@ export interface Site {
   /** Goes through the devices after the import of a recall. */
   readonly recallWork: Worker
   readonly lifecycle: Lifecycle
+  /** Access points, and who is on the network. */
+  readonly networkAccess: SiteAccess
   readonly handOver: HandOverService
   /** Pulls the feeds of manufacturers. */
   readonly feedWork: Worker
@@ -127,9 +132,9 @@ export interface Site {
 export async function openSite(options: SiteOptions): Promise<Site> {
   const { data, log, passphrase, clock = Date.now, random = randomBytes } = options
   const storeUrl = options.storeUrl ?? `sqlite:${join(data, 'site.db')}`
-  const { keys, store } = await openRecord({ data, storeUrl, passphrase, clock, log })
+  const { keys, store, sealKey } = await openRecord({ data, storeUrl, passphrase, clock, log })
   try {
-    return await assemble(options, { keys, store, clock, random })
+    return await assemble(options, { keys, store, sealKey, clock, random })
   } catch (error) {
     await store.close()
     throw error
@@ -138,10 +143,16 @@ export async function openSite(options: SiteOptions): Promise<Site> {
 
 async function assemble(
   options: SiteOptions,
-  parts: { readonly keys: KeyStore; readonly store: Store; readonly clock: Clock; readonly random: Random },
+  parts: {
+    readonly keys: KeyStore
+    readonly store: Store
+    readonly sealKey: Secret
+    readonly clock: Clock
+    readonly random: Random
+  },
 ): Promise<Site> {
   const { network, owner, data, log, host } = options
-  const { keys, store, clock, random } = parts
+  const { keys, store, sealKey, clock, random } = parts
   const own = await openSiteCredential({
     store,
     keys: options.authorityKeys ?? keys,
@@ -218,6 +229,14 @@ async function assemble(
     await listener.close()
     throw error
   })
+  const networkAccess = await openSiteAccess({
+    ...{ store, clock, random, log, sealKey, endpoints, owners },
+    credential: own.credential,
+    radius: options.radius,
+  }).catch(async (error: unknown) => {
+    await Promise.all([listener.close(), statusListener?.close()])
+    throw error
+  })
   policies.start()
   const elsewhere = watchElsewhere({
     store,
@@ -229,6 +248,7 @@ async function assemble(
   })
   own.onRenewal(credential => {
     listener.setCredential(credential)
+    networkAccess.setCredential(credential)
     manufacturers.setCredential(credential)
     feeds.setCredential(withRoot(credential, own.authority))
   })
@@ -254,6 +274,7 @@ async function assemble(
     ownership,
     recallWork,
     lifecycle,
+    networkAccess,
     handOver,
     feedWork,
     policy,
@@ -285,6 +306,7 @@ async function assemble(
       await recallWork.close()
       await policies.close()
       await timeOuts.close()
+      await networkAccess.close()
       await statusListener?.close()
       await listener.close()
       endpoints.close()

@@ -252,7 +252,7 @@ function peerOf({ certificates, client, address, port, station }: Omit<AccessReq
     certificates,
     ...(certificate === undefined ? {} : { certificate }),
     localCertificate: Buffer.alloc(0),
-    connection: connection.slice(0, 32),
+    connection: randomUUID(),
     channelBinding: () => undefined,
   }
 }

@@ -6,7 +6,7 @@ import type { AdmissionPolicy } from '../authorization/admission.ts'
 import { createComponentReport } from '../supply-chain/component-report.ts'
 import type { SiteAuthority } from './authority.ts'
 import { createCloneWatch } from './clone-watch.ts'
-import { createCredentialCheck } from './credential-holder.ts'
+import { type CredentialCheck, createCredentialCheck } from './credential-holder.ts'
 import { createDeviceHolds, type DeviceHolds } from './device-hold.ts'
 import { createBirthIdentification } from './device-identity.ts'
 import { createEnrollment } from './enrollment.ts'
@@ -15,7 +15,7 @@ import { createMasaExchange, type RegistrarCredential } from './masa-exchange.ts
 import { createCredentialIssuer } from './network-credential.ts'
 import { createOcsp } from './ocsp.ts'
 import { createPresence } from './presence.ts'
-import { createRefusalRecord } from './refusal-record.ts'
+import { createRefusalRecord, type RefusalRecord } from './refusal-record.ts'
 import { createRegistrar } from './registrar.ts'
 import { createRevocation, defaultCrlValidity, type Revocation } from './revocation.ts'
 
@@ -26,6 +26,9 @@ export interface SiteEndpoints {
   readonly status: readonly Endpoint[]
   readonly revocation: Revocation
   readonly holds: DeviceHolds
+  /** For other ways in which a credential is shown. */
+  readonly credentials: CredentialCheck
+  readonly refusals: RefusalRecord
   close(): void
 }
 
@@ -131,6 +134,8 @@ export function createSiteEndpoints(options: {
     status,
     revocation,
     holds,
+    credentials,
+    refusals,
     close: () => directory.close(),
   }
 }

@@ -56,8 +56,10 @@ export async function access(kind: KeyKind = 'P-256') {
 export interface Authentication {
   readonly port: number
   readonly secret: string
-  readonly device: Holder
-  readonly ca: Holder
+  /** PEM. */
+  readonly device: { readonly pem: { readonly certificate: string; readonly key: string } }
+  readonly ca: { readonly pem: { readonly certificate: string } }
+  readonly serverName?: string
   readonly version: 'TLSv1.2' | 'TLSv1.3'
   /** Further authentications by the same supplicant. */
   readonly again?: number
@@ -95,7 +97,7 @@ export async function authenticate(request: Authentication): Promise<Authenticat
     `ca_cert="${file('ca.pem', ca.pem.certificate)}"`,
     `client_cert="${file('device.pem', device.pem.certificate)}"`,
     `private_key="${file('device.key', device.pem.key)}"`,
-    `domain_suffix_match="${serverName}"`,
+    `domain_suffix_match="${request.serverName ?? serverName}"`,
     `phase1="${phase1}"`,
     ...(fragment === undefined ? [] : [`fragment_size=${fragment}`]),
     '}',
