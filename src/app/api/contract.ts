@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { accessOperations } from './contract/access.ts'
 import { approvalOperations } from './contract/approval.ts'
 import { auditOperations } from './contract/audit.ts'
 import { authorityOperations } from './contract/authority.ts'
@@ -37,6 +38,7 @@ export const api = {
   ...policyOperations,
   ...networkOperations,
   ...dppOperations,
+  ...accessOperations,
   ...voucherOperations,
   ...credentialOperations,
   ...authorityOperations,

@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import { OnboardingError, problem } from '../../domain/error.ts'
 import type { Api, OperationName } from './contract.ts'
+import { accessExamples } from './example-access.ts'
 import { at, by, device, hash, id } from './example-device.ts'
 import { dppExamples } from './example-dpp.ts'
 import { networkExamples } from './example-network.ts'
@@ -355,6 +356,7 @@ export const examples: {
     recallShow: { reply: recall },
     ...networkExamples,
     ...dppExamples,
+    ...accessExamples,
     ...policyExamples,
     voucherList: {
       reply: {

@@ -50,6 +50,7 @@ export function apiServices(site: Site): ApiServices {
     recallWork,
     siteAuthority,
     holds: site.holds,
+    networkAccess: site.networkAccess,
     ownership,
     feedWork,
     policies,

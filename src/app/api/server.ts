@@ -9,6 +9,7 @@ import { decodeCursor } from './cursor.ts'
 import { Dispatch } from './dispatch.ts'
 import { createEventStreams, type EventStreams, type StreamLimits } from './event-stream.ts'
 import { failureProblem } from './failure.ts'
+import { accessHandlers } from './handler/access.ts'
 import { approvalHandlers } from './handler/approval.ts'
 import { auditHandlers } from './handler/audit.ts'
 import { authorityHandlers } from './handler/authority.ts'
@@ -129,6 +130,7 @@ function createHandlers(services: ApiServices) {
     ...policyHandlers(services),
     ...networkHandlers(services),
     ...dppHandlers(services),
+    ...accessHandlers(services),
     ...credentialHandlers(services),
     ...authorityHandlers(services),
     ...auditHandlers(services),

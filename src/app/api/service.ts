@@ -2,12 +2,14 @@ import type { Certificate } from '../../codec/x509/certificate.ts'
 import type { Clock, Log, Random, Store } from '../../domain/port.ts'
 import type { Caller } from '../../domain/site.ts'
 import type { Access } from '../../role/authorization/access.ts'
+import type { AccessWatch } from '../../role/authorization/access-watch.ts'
 import type { Approval } from '../../role/authorization/approval.ts'
 import type { Place } from '../../role/authorization/assessment.ts'
 import type { CallerDirectory } from '../../role/authorization/caller.ts'
 import type { Confirmation } from '../../role/authorization/confirmation.ts'
 import type { PolicyPoint } from '../../role/authorization/policy-point.ts'
 import type { PolicyVersions } from '../../role/authorization/policy-version.ts'
+import type { RadiusClients } from '../../role/authorization/radius-client.ts'
 import type { Reconfirmations } from '../../role/authorization/reconfirmation.ts'
 import type { HandOverService } from '../../role/lifecycle/hand-over.ts'
 import type { Lifecycle } from '../../role/lifecycle/lifecycle.ts'
@@ -35,6 +37,11 @@ export interface ApiServices {
   /** What follows the import of a recall. */
   readonly recallWork: { wake(): void }
   readonly siteAuthority: AuthorityService
+  /** Access points, and who is on the network. */
+  readonly networkAccess: {
+    readonly clients: Pick<RadiusClients, 'add' | 'remove' | 'at'>
+    readonly watch: Pick<AccessWatch, 'disconnect'>
+  }
   readonly holds: Pick<DeviceHolds, 'report' | 'resolveClone'>
   /** Pulls feeds that are due. */
   readonly feedWork: { wake(): void }

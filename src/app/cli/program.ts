@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { OnboardingError } from '../../domain/error.ts'
 import { version } from '../version.ts'
+import { accessCommand } from './access.ts'
 import { approvalCommand } from './approval.ts'
 import { auditCommand } from './audit.ts'
 import { authorityCommand } from './authority.ts'
@@ -74,6 +75,7 @@ const nouns = [
   policyCommand,
   networkCommand,
   dppCommand,
+  accessCommand,
   deviceCommand,
   ownershipCommand,
   approvalCommand,

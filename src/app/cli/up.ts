@@ -55,6 +55,8 @@ interface UpOptions extends StorePlace, KeyOptions {
   readonly graceDays?: number
   readonly statusPort?: number
   readonly statusUrl?: string
+  readonly radiusPort?: number
+  readonly radiusAccountingPort?: number
   readonly profile?: ProfileName
   readonly quiet?: boolean
 }
@@ -89,6 +91,12 @@ export function upCommand(cli: Cli): Command {
       count(1, 65_535),
     )
     .option('--status-url <url>', 'how others reach that port, http://HOST[:PORT]; stands in new credentials')
+    .option(
+      '--radius-port <port>',
+      'UDP port where access points ask whom to let in; none when absent',
+      count(0, 65_535),
+    )
+    .option('--radius-accounting-port <port>', 'UDP port where they report; the next one when absent', count(0, 65_535))
     .option(
       '--profile <name>',
       `policies that a new site begins with: ${profileNames.join(', ')}; home when absent`,
@@ -170,6 +178,7 @@ async function open(
       profile: options.profile,
     }),
     ...statusPlace(options),
+    ...radiusPlace(options),
     host: options.listen ?? anyAddress(),
     port: options.port,
     hosts: options.host ?? usualHosts(options.listen),
@@ -188,6 +197,16 @@ function statusPlace({ statusPort: port, statusUrl, host, listen }: UpOptions): 
     throw new OnboardingError('input-invalid', { field: 'status-url', rule: 'http://HOST[:PORT]' })
   }
   return { status: { host: listen ?? anyAddress(), port, url: url.origin } }
+}
+
+function radiusPlace(options: UpOptions): Pick<SiteOptions, 'radius'> {
+  const { radiusPort: port, radiusAccountingPort, listen } = options
+  if (port === undefined) {
+    if (radiusAccountingPort === undefined) return {}
+    throw new OnboardingError('input-invalid', { field: 'radius-accounting-port', rule: 'needs --radius-port' })
+  }
+  const accountingPort = radiusAccountingPort ?? (port === 0 ? 0 : port + 1)
+  return { radius: { host: listen ?? anyAddress(), port, accountingPort } }
 }
 
 async function serve(task: Task<UpOptions>, site: Site): Promise<void> {
@@ -247,8 +266,9 @@ async function localToken(access: Site['access']): Promise<Secret> {
 
 function welcome(task: Task<UpOptions>, site: Site, url: string, token: string | undefined): void {
   const { network, owner, data, port, host } = site
+  const radius = site.networkAccess.listening?.authentication.port
   const facts = { ready: true, version, network, owner, url, listen: host, onboardingPort: port, data }
-  task.answer({ ...facts, ...defined({ token }) }, () => {
+  task.answer({ ...facts, ...defined({ token, radiusPort: radius }) }, () => {
     const lines = [
       `${task.paint('bold', `Mooring ${version}`)}  network ${network}, owner ${owner}`,
       '',
@@ -256,6 +276,7 @@ function welcome(task: Task<UpOptions>, site: Site, url: string, token: string |
       `  API                 ${url}`,
       `  Data                ${data}`,
     ]
+    if (radius !== undefined) lines.push(`  Access points ask   UDP port ${radius}`)
     if (token !== undefined) {
       lines.push('', '  Token of the first administrator, shown this once:', '', `      ${task.paint('bold', token)}`)
     }

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type * as z from 'zod'
 import { memoryKeyStore } from '../../../src/adapter/key/memory.ts'
+import { createSecretBox } from '../../../src/adapter/key/secret-box.ts'
 import type { Operation } from '../../../src/app/api/contract/operation.ts'
 import { api, type Given, type OperationName, type Reply } from '../../../src/app/api/contract.ts'
 import { examples } from '../../../src/app/api/example.ts'
 import { type ApiOptions, type ApiServer, createApi, type From } from '../../../src/app/api/server.ts'
 import type { ApiServices } from '../../../src/app/api/service.ts'
 import { defined } from '../../../src/app/defined.ts'
+import { Secret } from '../../../src/crypto/secret.ts'
 import type { BundleName, RoleName } from '../../../src/domain/authority.ts'
 import { deviceId } from '../../../src/domain/device.ts'
 import { OnboardingError } from '../../../src/domain/error.ts'
@@ -16,6 +18,7 @@ import { createAccess } from '../../../src/role/authorization/access.ts'
 import { createApproval } from '../../../src/role/authorization/approval.ts'
 import { createCallerDirectory } from '../../../src/role/authorization/caller.ts'
 import { createConfirmation } from '../../../src/role/authorization/confirmation.ts'
+import { createRadiusClients } from '../../../src/role/authorization/radius-client.ts'
 import { createHandOver } from '../../../src/role/lifecycle/hand-over.ts'
 import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
 import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
@@ -75,6 +78,18 @@ export interface World {
   readonly close: () => Promise<void>
 }
 
+/** Access points on record; none of them answers. */
+function testNetworkAccess({
+  store,
+  clock,
+  log,
+}: Pick<ApiServices, 'store' | 'clock' | 'log'>): ApiServices['networkAccess'] {
+  const key = new Secret('a key for tests')
+  const box = createSecretBox(key, 'test')
+  const clients = createRadiusClients({ store, clock, log, random: randomBytes, box })
+  return { clients, watch: { disconnect: async () => false } }
+}
+
 export async function openWorld(
   options: ApiOptions & { readonly services?: Partial<ApiServices> } = {},
 ): Promise<World> {
@@ -112,6 +127,7 @@ export async function openWorld(
     approval: createApproval(store),
     revocation,
     holds: createDeviceHolds({ store, clock, revocation }),
+    networkAccess: testNetworkAccess({ store, clock, log }),
     lifecycle,
     handOver: createHandOver({ store, clock, lifecycle, owners }),
     recallWork: { wake() {} },
