@@ -67,8 +67,15 @@ export async function openSiteAccess(options: {
   })
   const watch = watchAccess({ store, clock, random, log, access, clients, ask: requestRadius })
   const tls = createEapTlsServer(credential)
-  const service = createAccessServer({ tls, clock, random, log, decide: access.decide, failed: access.failed })
-  const client = clients.at
+  const service = createAccessServer({
+    tls,
+    clock,
+    random,
+    log,
+    decide: request => access.decide(request),
+    failed: failure => access.failed(failure),
+  })
+  const client = (address: string) => clients.at(address)
   const listening = radius && {
     authentication: await listenRadius({
       ...{ host: radius.host, port: radius.port, client, log },
