@@ -2,199 +2,18 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { CodecError } from '../../../src/codec/error.ts'
-import { Secret } from '../../../src/crypto/secret.ts'
 import { dppStatus, encodeAttributes } from '../../../src/protocol/dpp/attribute.ts'
-import { type AuthenticatedSession, capability, ownBootstrapping } from '../../../src/protocol/dpp/authentication.ts'
+import { capability, ownBootstrapping } from '../../../src/protocol/dpp/authentication.ts'
 import * as initiator from '../../../src/protocol/dpp/authentication-initiator.ts'
 import * as responder from '../../../src/protocol/dpp/authentication-responder.ts'
-import {
-  openConfigurationResponse,
-  sealConfigurationRequest,
-  sealConfigurationResult,
-  sealConnectionStatus,
-} from '../../../src/protocol/dpp/configuration-message.ts'
-import { encodeConfigurationRequest } from '../../../src/protocol/dpp/configuration-request.ts'
-import {
-  configure,
-  type Effect,
-  initiate,
-  respond,
-  type State,
-  step,
-  type Transition,
-} from '../../../src/protocol/dpp/configurator.ts'
-import { curves, type DppCurve } from '../../../src/protocol/dpp/curve.ts'
+import { initiate, respond, step } from '../../../src/protocol/dpp/configurator.ts'
+import { curves } from '../../../src/protocol/dpp/curve.ts'
 import { dppFrame, encodeFrame } from '../../../src/protocol/dpp/frame.ts'
 import { type DppKeyPair, type DppPublicKey, generateDppKey } from '../../../src/protocol/dpp/key.ts'
 import { newKeyTag } from '../../../src/protocol/dpp/new-protocol-key.ts'
-import { encodeRecord } from '../../../src/protocol/dpp/record.ts'
 import { tagged } from './case.ts'
-import { dppFrameOf, initiatorOptions, messageOf, nonceOf, responderOptions, scanned } from './party.ts'
-import { octets, type Transcript, type TranscriptMessage, transcripts } from './vector.ts'
-
-const sent = ({ effects }: Transition): Buffer[] =>
-  effects.flatMap(effect => (effect.type === 'send' ? [effect.message] : []))
-const only = (transition: Transition): Buffer => {
-  const [message, ...more] = sent(transition)
-  assert.ok(message !== undefined && more.length === 0, JSON.stringify(transition.state))
-  return message
-}
-const effect = <T extends Effect['type']>({ effects, state }: Transition, type: T): Extract<Effect, { type: T }> => {
-  const found = effects.find((each): each is Extract<Effect, { type: T }> => each.type === type)
-  assert.ok(found, `no ${type} in ${state.type}`)
-  return found
-}
-const received = (message: Uint8Array) => ({ type: 'received', message }) as const
-const unchanged = (state: State, message: Uint8Array) =>
-  assert.deepEqual(step(state, received(message)), { state, effects: [] })
-
-describe('the recorded configurations: from the same key and nonces our Configurator sends the same octets', () => {
-  const sessionOf = ({ curve, mutual, expected }: Transcript): AuthenticatedSession => {
-    const keys = generateDppKey(curve)
-    const secret = (hex: string | undefined) => new Secret(octets(hex ?? ''))
-    return {
-      curve,
-      role: 'configurator',
-      mutual,
-      peerVersion: 2,
-      ke: secret(expected['ke']),
-      bk: secret(expected['bk']),
-      ownProtocolKey: keys,
-      peerProtocolKey: keys,
-    }
-  }
-  const answerTo = (state: State, { status, clear }: TranscriptMessage): Transition => {
-    if (status === dppStatus.csrNeeded) {
-      return step(state, { type: 'csr-needed', csrAttributes: Buffer.from(String(clear?.['csr_attributes'])) })
-    }
-    if (status !== dppStatus.ok) return step(state, { type: 'configuration-refused', status: status! })
-    const objects = [Buffer.from(String(clear?.['config_object']))]
-    const connectionStatus = clear?.['send_connection_status'] === true
-    return step(state, { type: 'configuration-granted', objects, connectionStatus })
-  }
-  const attributesOf = (data: string) => {
-    const message = messageOf(data)
-    // What follows the dialog token, up to the length of the attributes: all are GAS answers.
-    return message.subarray(message[0] === 13 ? 19 : 18)
-  }
-
-  for (const transcript of transcripts) {
-    const { name, messages } = transcript
-    const configuration = messages.filter(({ message, status }) => /^Config/.test(message) && status !== undefined)
-    if (configuration.length === 0) continue
-    test(name, () => {
-      let state = configure(sessionOf(transcript)).state
-      let compared = 0
-      let results = 0
-      for (const [at, message] of messages.entries()) {
-        if (message.message.startsWith('Configuration Request')) {
-          const asked = step(state, received(messageOf(message.data)))
-          assert.equal(effect(asked, 'configuration-requested').request.name, nameIn(message))
-          // hostap's Controller puts off the answer to a CSR, ours never.
-          const answer = messages
-            .slice(at)
-            .find(({ message, status }) => /Response/.test(message) && status !== undefined)
-          const answered = answerTo(asked.state, answer!)
-          const direct = answer!.message.includes('Initial')
-          if (direct) assert.equal(encodeRecord(only(answered)).toString('hex'), answer!.data)
-          const ours = attributesOf(encodeRecord(only(answered)).toString('hex'))
-          assert.deepEqual(ours, attributesOf(answer!.data))
-          state = answered.state
-          compared++
-        }
-        if (message.message === 'Configuration Result') {
-          const done = step(state, received(messageOf(message.data)))
-          assert.equal(effect(done, 'configuration-resulted').status, dppStatus.ok)
-          state = done.state
-          results++
-        }
-      }
-      assert.equal(compared, configuration.length)
-      assert.equal(state.type === 'finished' || state.type === 'connecting', true, state.type)
-      assert.equal(results, transcript.name.endsWith('failure') ? 0 : 1)
-    })
-  }
-  const nameIn = ({ clear }: TranscriptMessage) =>
-    (JSON.parse(String(clear?.['config_request'])) as { readonly name: string }).name
-})
-
-/** An Enrollee that we move by hand, so that it can do what a well-behaved one does not. */
-class Hand {
-  readonly session: AuthenticatedSession
-  readonly nonce: Buffer
-  #token = 7
-
-  constructor(session: AuthenticatedSession) {
-    this.session = session
-    this.nonce = nonceOf(session.curve)
-  }
-
-  ask(over: { netRole?: 'sta' | 'ap' | 'configurator'; pkcs10?: Uint8Array; json?: Uint8Array; newKey?: NewKey } = {}) {
-    const request = { name: 'Lamp', netRole: over.netRole ?? 'sta', thirdParty: {} } as const
-    const pkcs10 = over.pkcs10 === undefined ? {} : { pkcs10: over.pkcs10 }
-    const attributes = sealConfigurationRequest(this.session, {
-      enrolleeNonce: this.nonce,
-      request: over.json ?? encodeConfigurationRequest({ ...request, ...pkcs10 }),
-      ...(over.newKey && { newKey: over.newKey }),
-    })
-    return encodeFrame({ kind: 'gas-initial-request', dialogToken: this.#token, attributes })
-  }
-
-  read(message: Uint8Array) {
-    // GAS Initial Response: token echoed, no delay.
-    assert.deepEqual([...message.subarray(0, 6)], [11, this.#token, 0, 0, 0, 0])
-    return openConfigurationResponse(this.session, message.subarray(18))
-  }
-
-  result(status: number, enrolleeNonce: Uint8Array = this.nonce) {
-    const attributes = sealConfigurationResult(this.session, { status, enrolleeNonce })
-    return encodeFrame({ kind: 'dpp', type: dppFrame.configurationResult, attributes })
-  }
-
-  connection(result: number, enrolleeNonce: Uint8Array = this.nonce) {
-    const attributes = sealConnectionStatus(this.session, { result, enrolleeNonce })
-    return encodeFrame({ kind: 'dpp', type: dppFrame.connectionStatusResult, attributes })
-  }
-}
-
-interface NewKey {
-  readonly point: Uint8Array
-  readonly tag: Uint8Array
-}
-
-interface Setting {
-  readonly curve?: DppCurve
-  readonly mutual?: boolean
-  readonly version?: number
-}
-
-/** We ask: the way of a chirp. */
-function asInitiator({ curve = 'P-256', mutual = false, version = 3 }: Setting = {}) {
-  const enrollee = responderOptions(curve, { version })
-  const { capabilities: _, ...options } = initiatorOptions(enrollee.own)
-  const asked = initiate(options)
-  const known = mutual ? { initiator: scanned(options.own) } : {}
-  const answered = responder.begin({ ...enrollee, ...known }, dppFrameOf(only(asked)).attributes)
-  assert.ok(answered.effects[0])
-  const authenticated = step(asked.state, received(answered.effects[0].message))
-  const done = responder.step(answered.state, { type: 'received', frame: dppFrameOf(only(authenticated)) })
-  assert.ok(done.state.type === 'authenticated')
-  return { state: authenticated.state, hand: new Hand(done.state.session), transition: authenticated }
-}
-
-/** We are asked: the way of an Enrollee that has scanned our code. */
-function asResponder({ curve = 'P-256', mutual = false, version = 3 }: Setting = {}) {
-  const { capabilities: _, ...options } = responderOptions(curve)
-  const enrollee = initiatorOptions(options.own, { capabilities: capability.enrollee, version })
-  const asked = initiator.begin(enrollee)
-  const known = mutual ? { initiator: scanned(enrollee.own) } : {}
-  assert.ok(asked.effects[0]?.type === 'send')
-  const answered = respond({ ...options, ...known }, dppFrameOf(asked.effects[0].message))
-  const confirmed = initiator.step(asked.state, { type: 'received', frame: dppFrameOf(only(answered)) })
-  assert.ok(confirmed.state.type === 'authenticated' && confirmed.effects[0]?.type === 'send')
-  const transition = step(answered.state, received(confirmed.effects[0].message))
-  return { state: transition.state, hand: new Hand(confirmed.state.session), transition }
-}
+import { asInitiator, asResponder, effect, Hand, type NewKey, only, received, sent, unchanged } from './hand.ts'
+import { dppFrameOf, initiatorOptions, nonceOf, responderOptions, scanned } from './party.ts'
 
 const object = (text = 'one') => Buffer.from(JSON.stringify({ 'wi-fi_tech': 'infra', discovery: { ssid: text } }))
 const granted = (over: { connectionStatus?: boolean; objects?: readonly Uint8Array[] } = {}) =>
@@ -378,7 +197,7 @@ describe('a Configurator', () => {
     assert.throws(() => step(first, granted({ objects: two })), RangeError)
   })
 
-  test('a peer of version 1 says nothing of a result: done when it is sent [dpp: hostapd_enrollee_v1]', () => {
+  test('a peer of version 1 says nothing of a result: done when it is sent [dpp: hostapd_configurator_enrollee_v1]', () => {
     const { state, hand } = asInitiator({ version: 1 })
     const answered = step(step(state, received(hand.ask())).state, granted({ connectionStatus: true }))
     assert.equal(hand.read(only(answered)).sendConnectionStatus, undefined)
