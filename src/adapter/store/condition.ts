@@ -12,7 +12,7 @@ const page = 500
 const manyAttempts = 3
 
 const strayDeviceSql =
-  "select id from device where not exists(select 1 from event where stream = 'device/' || device.id) order by id limit $1"
+  "select id from device where not exists(select 1 from event where stream = 'device/' || device.id and version = 1) order by id limit $1"
 
 const strayCredentialSql =
   'select id from credential where not exists(select 1 from device where device.id = credential.device) order by id limit $1'

@@ -5,15 +5,25 @@ import type { Row, Session } from './sql.ts'
 
 const columns = 'lane, sequence, stream, version, at, kind, body, previous, hash'
 
-/** Touches no row when the version is taken, or does not follow the stream's last. */
-export const appendSql =
-  `insert into event(${columns}) select cast($1 as text), cast($2 as bigint), cast($3 as text), cast($4 as bigint), ` +
-  'cast($5 as bigint), cast($6 as text), cast($7 as text), cast($8 as text), cast($9 as text) ' +
-  'where cast($4 as bigint) = 1 or exists(select 1 from event where stream = $3 and version = cast($4 as bigint) - 1) ' +
-  'on conflict do nothing'
+/** Finds the first event of stream $1, with the condition of its index. */
+const firstSql = 'from event first where first.stream = $1 and first.version = 1'
 
-/** `appendSql` for an event that follows one which is known to be there, or none. Touches no row when the version is taken. */
-export const followSql = `insert into event(${columns}) values($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing`
+export const originSql = `select first.origin ${firstSql}`
+
+/**
+ * For an event after the first, of a stream whose origin is not known. Touches no row when the version is taken, or does
+ * not follow the stream's last. Answers the origin.
+ */
+export const appendSql =
+  `insert into event(${columns}, origin) select cast($1 as text), cast($2 as bigint), cast($3 as text), ` +
+  'cast($4 as bigint), cast($5 as bigint), cast($6 as text), cast($7 as text), cast($8 as text), cast($9 as text), ' +
+  'before.origin from event first join event before on before.origin = first.origin and before.stream = first.stream ' +
+  'and before.version = cast($4 as bigint) - 1 where first.stream = $3 and first.version = 1 ' +
+  'on conflict do nothing returning origin'
+
+/** For the first event of a stream, or one that follows an event known to be there. Touches no row when the version is taken. */
+export const followSql =
+  `insert into event(${columns}, origin) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ` + 'on conflict do nothing'
 
 const lanesSql =
   'with recursive known(lane) as (select min(lane) from event union all ' +
@@ -34,7 +44,9 @@ function laneOfSql(nouns: number): string {
   return `select ${columns} from event where lane = $1 and sequence > $2 and (${ranges.join(' or ')}) order by sequence limit $3`
 }
 
-const streamSql = `select ${columns} from event where stream = $1 and version > $2 order by version limit $3`
+const streamSql =
+  `select ${columns} from event where origin = (${originSql}) and stream = $1 and version > $2 ` +
+  'order by version limit $3'
 
 const placeSql = 'select hash from event where lane = $1 and sequence = $2'
 

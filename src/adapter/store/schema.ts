@@ -118,6 +118,8 @@ export interface Shape {
   readonly key: readonly string[]
   readonly unique: readonly (readonly string[])[]
   readonly index: readonly (readonly string[])[]
+  /** Unique among the rows that fulfil a condition; a question has to repeat it word for word. */
+  readonly partial?: readonly { readonly columns: readonly string[]; readonly where: string }[]
   /** Rows lie in the order of the key: for SQLite one tree less to write. */
   readonly clustered?: boolean
 }
@@ -147,6 +149,10 @@ export function claimTable(spec: NounSpec): string {
   return `${spec.table}_${sqlName(spec.claim?.value ?? '')}`
 }
 
+/**
+ * `origin` is the sequence of the first event of the stream. By it the events of streams that began together lie together:
+ * their devices come together, too, and names in an order of their own would spread them over as many pages.
+ */
 const eventShape: Shape = {
   name: 'event',
   columns: {
@@ -159,10 +165,12 @@ const eventShape: Shape = {
     body: 'text',
     previous: 'text',
     hash: 'text',
+    origin: 'integer',
   },
   key: ['lane', 'sequence'],
-  unique: [['stream', 'version']],
+  unique: [['origin', 'stream', 'version']],
   index: [],
+  partial: [{ columns: ['stream'], where: 'version = 1' }],
   clustered: true,
 }
 
@@ -204,6 +212,10 @@ export function createStatements(dialect: Dialect): string[] {
       ...shape.index.map(names => {
         const all = [...names, ...shape.key]
         return `create index ${shape.name}_by_${names.join('_')} on ${shape.name}(${all.join(', ')})`
+      }),
+      ...(shape.partial ?? []).map(({ columns: names, where }) => {
+        const place = `${shape.name}(${names.join(', ')})`
+        return `create unique index ${shape.name}_by_${names.join('_')} on ${place} where ${where}`
       }),
     ]
   })

@@ -5,7 +5,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import type { Json, NewEvent, StoredEvent } from '../../domain/event.ts'
 import { entryHash, type LaneHead } from '../../domain/ledger.ts'
 import type { Clock, Tx } from '../../domain/port.ts'
-import { appendSql, followSql } from './event.ts'
+import { appendSql, followSql, originSql } from './event.ts'
 import { KnownRows } from './known-row.ts'
 import { columnText } from './schema.ts'
 import { type Row, type Session, SqlError, type SqlValue, type WriteSession } from './sql.ts'
@@ -13,12 +13,19 @@ import { type Gate, gatedTables } from './table.ts'
 
 const enqueueSql = 'insert into outbox(id, topic, body, due_at, attempt, leased_until) values($1, $2, $3, $4, 0, 0)'
 
+/** Where a stream lies, and how far it has come. */
+export interface StreamPlace {
+  readonly version: number
+  /** Sequence of its first event. */
+  readonly origin: number
+}
+
 /** Of streams, the last version that this process has committed. What is not in it is asked of the database. */
-export type StreamVersions = Pick<Recent<number>, 'get'>
+export type StreamPlaces = Pick<Recent<StreamPlace>, 'get'>
 
 export interface UnitSurroundings {
   readonly clock: Clock
-  readonly versions: StreamVersions
+  readonly places: StreamPlaces
   /** Rows as the units before it left them. */
   readonly known: KnownRows
 }
@@ -32,6 +39,8 @@ export class Unit implements Gate, Session {
   readonly tx: Tx
   readonly known: KnownRows | undefined
   readonly events: StoredEvent[] = []
+  /** Of the streams that this unit appended to, where their place is known. */
+  readonly places = new Map<string, StreamPlace>()
   /** Head of the lane after this unit's events. */
   head: LaneHead
   failure: Error | undefined
@@ -43,13 +52,13 @@ export class Unit implements Gate, Session {
   readonly #sent: Promise<void>[] = []
   readonly #session: WriteSession
   readonly #clock: Clock
-  readonly #versions: StreamVersions
+  readonly #places: StreamPlaces
 
-  constructor(session: WriteSession, head: LaneHead, { clock, versions, known }: UnitSurroundings) {
+  constructor(session: WriteSession, head: LaneHead, { clock, places, known }: UnitSurroundings) {
     this.#session = session
     this.known = session.exclusive ? new KnownRows(known) : undefined
     this.#clock = clock
-    this.#versions = versions
+    this.#places = places
     this.head = head
     this.tx = {
       ...gatedTables(this),
@@ -112,21 +121,47 @@ export class Unit implements Gate, Session {
       throw new TypeError(`${expectedVersion} is not a version`)
     }
     const at = this.#clock()
+    const place = this.places.get(stream) ?? this.#places.get(stream)
+    let origin = expectedVersion === 0 ? this.head.sequence + 1 : (place?.origin ?? this.#origin(stream))
     let version = expectedVersion
+    const learn = (found: number | undefined) => {
+      origin ??= found
+      if (origin !== undefined) this.places.set(stream, { version: expectedVersion + events.length, origin })
+    }
     for (const { kind, body } of events) {
       const text = encodeCanonicalJson(body)
       const { lane, sequence, hash: previous } = this.head
       const entry = { lane, sequence: sequence + 1, stream, version: version + 1, at, kind, body: text, previous }
       const hash = entryHash(entry)
-      const place = [lane, entry.sequence, stream, entry.version, at, kind, text, previous, hash]
+      const values = [lane, entry.sequence, stream, entry.version, at, kind, text, previous, hash]
       // The event before is there when it is one of ours: nobody can take it away.
-      const follows = version > expectedVersion || version <= (this.#versions.get(stream) ?? 0)
-      this.#send(follows ? followSql : appendSql, place, moved)
+      const follows = version === 0 || version > expectedVersion || version <= (place?.version ?? 0)
+      if (follows && origin !== undefined) this.#send(followSql, [...values, origin], moved)
+      else this.#search(appendSql, values, learn)
       this.head = { lane, sequence: entry.sequence, hash }
       this.events.push({ ...entry, body, hash })
       version++
     }
+    if (events.length > 0) learn(undefined)
     return version
+  }
+
+  /** Undefined where an answer would have to be waited for. */
+  #origin(stream: string): number | undefined {
+    if (this.#session.select === undefined) return undefined
+    return this.#select(originSql, [stream])[0]?.['origin'] as number | undefined
+  }
+
+  /** Appends behind an event that is searched for; `learn` is told the origin of its stream. */
+  #search(sql: string, args: readonly SqlValue[], learn: (origin: number | undefined) => void): void {
+    this.wrote = true
+    const taken = (rows: readonly Row[]) => {
+      const [row] = rows
+      if (row === undefined) this.#fail(moved())
+      else learn(row['origin'] as number)
+    }
+    if (this.#session.select === undefined) this.#sent.push(this.#await(this.#session.rows(sql, args), taken))
+    else taken(this.#select(sql, args))
   }
 
   async #enqueue(topic: string, body: Json, dueAt?: number): Promise<void> {
@@ -160,7 +195,7 @@ export class Unit implements Gate, Session {
     }
   }
 
-  async #await(answer: Promise<number>, touched: (count: number) => void): Promise<void> {
+  async #await<T>(answer: Promise<T>, touched: (answer: T) => void): Promise<void> {
     this.waiting++
     try {
       touched(await answer)

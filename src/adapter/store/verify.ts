@@ -16,11 +16,11 @@ import { StateCheck } from './verify-state.ts'
 const page = 500
 
 const streamsSql =
-  'select lane, sequence, stream, version, kind, body ' +
-  'from event where (stream, version) > ($1, $2) order by stream, version limit $3'
+  'select lane, sequence, stream, version, kind, body, origin ' +
+  'from event where (origin, stream, version) > ($1, $2, $3) order by origin, stream, version limit $4'
 
 const strayDeviceSql =
-  "select id from device where not exists(select 1 from event where stream = 'device/' || device.id) order by id limit 1"
+  "select id from device where not exists(select 1 from event where stream = 'device/' || device.id and version = 1) order by id limit 1"
 
 const deviceColumns = [nouns.device.key, ...nouns.device.columns].map(sqlName)
 
@@ -169,9 +169,10 @@ class Verification {
     let fold: StreamFold | undefined
     let version = 0
     for (;;) {
-      const rows = await this.#session.rows(streamsSql, [fold?.stream ?? '', version, page])
+      const { origin = Number.MIN_SAFE_INTEGER, stream = '' }: Partial<StreamFold> = fold ?? {}
+      const rows = await this.#session.rows(streamsSql, [origin, stream, version, page])
       for (const row of rows) {
-        if (fold === undefined || row['stream'] !== fold.stream) {
+        if (fold === undefined || row['stream'] !== fold.stream || row['origin'] !== fold.origin) {
           await this.#finish(fold, state)
           fold = beginning(row)
           version = 0
@@ -197,7 +198,9 @@ class Verification {
     if (wrong !== undefined) this.#alter(fold.row, wrong)
   }
 
+  /** The first one gives the stream its place; the others in that place are found by it. */
   #checkVersion(row: Row, expected: number): void {
+    if (expected === 1 && row['origin'] !== row['sequence']) this.#alter(row, 'it is not in the place of its stream')
     if (row['version'] !== expected) this.#alter(row, `version ${expected} of stream ${row['stream']} is missing`)
   }
 
@@ -252,6 +255,7 @@ class Verification {
 /** What the events of a stream say, as far as they have been read; `row` is the last of them. */
 interface StreamFold {
   readonly stream: string
+  readonly origin: number
   readonly noun: string
   readonly key: string
   /** Of a device's stream. */
@@ -262,8 +266,10 @@ interface StreamFold {
 
 function beginning(row: Row): StreamFold {
   const stream = row['stream'] as string
+  const origin = row['origin'] as number
   const slash = stream.indexOf('/')
-  return { stream, noun: stream.slice(0, slash), key: stream.slice(slash + 1), device: undefined, statements: [], row }
+  const [noun, key] = [stream.slice(0, slash), stream.slice(slash + 1)]
+  return { stream, origin, noun, key, device: undefined, statements: [], row }
 }
 
 function reasonOf(error: unknown): string {

@@ -6,7 +6,7 @@ import { storeError, unavailable } from './error.ts'
 import { laneHead } from './event.ts'
 import { type KnownRow, KnownRows } from './known-row.ts'
 import { type Engine, type Session, SqlError, type SqlErrorKind, type WriteSession } from './sql.ts'
-import { Unit } from './unit.ts'
+import { type StreamPlace, Unit } from './unit.ts'
 
 /** Units that share one commit. */
 const batchSize = 64
@@ -18,8 +18,8 @@ const maxTries = 10
 const unitDeadline = 5000
 /** Batches that use savepoints after one that had to be undone: where one unit fails, others may. */
 const carefulBatches = 16
-/** Streams whose last version is remembered. */
-const maxVersions = 8192
+/** Streams whose place and last version are remembered. */
+const maxPlaces = 8192
 /** Rows that are remembered: those of devices that are being onboarded now, and of what they have in common. */
 const maxRows = 1024
 /** Milliseconds between two looks for a database that is away. */
@@ -53,6 +53,7 @@ interface Outcome {
   /** The work's result, or its error. */
   readonly value: unknown
   readonly events: readonly StoredEvent[]
+  readonly places: ReadonlyMap<string, StreamPlace>
 }
 
 /** A unit has to be undone, and others are in the same transaction. */
@@ -89,7 +90,7 @@ export class Writer {
   readonly #queue: Job[] = []
   #session: WriteSession | undefined
   #head: LaneHead = emptyLane('')
-  readonly #versions = new Recent<number>(maxVersions)
+  readonly #places = new Recent<StreamPlace>(maxPlaces)
   readonly #rows = new Recent<KnownRow>(maxRows)
   /** How many units may be expected to come together. */
   #company = 1
@@ -257,7 +258,7 @@ export class Writer {
    */
   async #attempt(batch: Batch, job: Job): Promise<boolean> {
     const { session, outcomes, known, careful, alone } = batch
-    const unit = new Unit(session, this.#head, { clock: this.#options.clock, versions: this.#versions, known })
+    const unit = new Unit(session, this.#head, { clock: this.#options.clock, places: this.#places, known })
     job.tries++
     try {
       if (careful) session.step()
@@ -265,7 +266,7 @@ export class Writer {
       await unit.finish()
       this.#head = unit.head
       if (unit.known !== undefined) known.take(unit.known)
-      outcomes.push({ job, succeeded: true, value, events: unit.events })
+      outcomes.push({ job, succeeded: true, value, events: unit.events, places: unit.places })
       return !alone
     } catch (thrown) {
       unit.end()
@@ -276,7 +277,7 @@ export class Writer {
         this.#queue.unshift(job)
         return false
       }
-      outcomes.push({ job, succeeded: false, value: storeError(error), events: [] })
+      outcomes.push({ job, succeeded: false, value: storeError(error), events: [], places: new Map() })
       return !alone
     }
   }
@@ -367,9 +368,9 @@ export class Writer {
 
   #settle(outcomes: readonly Outcome[]): void {
     const events: StoredEvent[] = []
-    for (const { job, succeeded, value, events: own } of outcomes) {
+    for (const { job, succeeded, value, events: own, places } of outcomes) {
       events.push(...own)
-      for (const { stream, version } of own) this.#versions.set(stream, version)
+      for (const [stream, place] of places) this.#places.set(stream, place)
       if (succeeded) job.resolve(value)
       else job.reject(value)
     }

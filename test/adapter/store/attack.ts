@@ -97,12 +97,29 @@ function displacement(attack: Attack): void {
   })
 
   attack('an event put before the beginning of the chain shows', async ({ opened, lane, alter }) => {
-    const columns = 'stream, at, kind, body, previous, hash'
+    const columns = 'stream, at, kind, body, previous, hash, origin'
     await alter(
       `insert into event(lane, sequence, version, ${columns}) select lane, 0, 3, ${columns} from event where sequence = 2`,
     )
     const { integrity, firstBad } = await opened.store.verify()
     assert.deepEqual([integrity, firstBad?.lane, firstBad?.sequence], ['fail', lane, 0])
+  })
+
+  attack('an event hidden from the history of its stream shows', async ({ opened, lane, alter }) => {
+    const all = await entries(opened.store)
+    const { sequence } = all.find(({ version }) => version > 1)!
+    await alter(`update event set origin = origin + 1000 where sequence = ${sequence}`)
+    const { integrity, firstBad } = await opened.store.verify()
+    assert.equal(integrity, 'fail')
+    assert.equal(firstBad?.lane, lane)
+  })
+
+  attack('a stream in another place shows', async ({ opened, alter }) => {
+    const [entry] = await entries(opened.store)
+    await alter(`update event set origin = 77 where stream = '${entry!.stream}'`)
+    const { integrity, firstBad } = await opened.store.verify()
+    assert.equal(integrity, 'fail')
+    assert.equal(firstBad?.reason, 'it is not in the place of its stream')
   })
 
   attack('two events in each other’s place show', async ({ opened, lane, alter }) => {
