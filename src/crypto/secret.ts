@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 import { CryptoError } from './error.ts'
 
@@ -14,6 +14,7 @@ const compareKey = randomBytes(32)
 export class Secret {
   readonly #bytes: Buffer
   #disposed = false
+  #key: KeyObject | undefined
 
   /** Copies the bytes (text as UTF-8); the caller's own copy is the caller's to wipe. */
   constructor(value: Uint8Array | string) {
@@ -33,6 +34,12 @@ export class Secret {
     return this.#bytes
   }
 
+  /** For node:crypto, kept: to take a key as bytes costs it more than to use the key. Throws `disposed`. */
+  revealKey(): KeyObject {
+    this.#key ??= createSecretKey(this.reveal())
+    return this.#key
+  }
+
   /** As a string, which the runtime may keep for as long as it likes: prefer `reveal` where an API takes bytes. */
   revealText(): string {
     return this.reveal().toString('utf8')
@@ -47,6 +54,7 @@ export class Secret {
   /** Overwrites the bytes. Safe to call twice. */
   dispose(): void {
     this.#bytes.fill(0)
+    this.#key = undefined
     this.#disposed = true
   }
 

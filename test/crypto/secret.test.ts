@@ -60,6 +60,16 @@ test('the caller keeps no handle on the bytes, and dispose wipes them', () => {
     (error: unknown) => error instanceof CryptoError && error.code === 'disposed',
   )
   assert.throws(() => secret.equals(text), CryptoError)
+  assert.throws(() => secret.revealKey(), CryptoError)
+})
+
+test('as a key it is the same bytes, and gone with them', () => {
+  const secret = Secret.random(32)
+  const key = secret.revealKey()
+  assert.ok(key.export().equals(secret.reveal()))
+  assert.equal(secret.revealKey(), key)
+  secret.dispose()
+  assert.throws(() => secret.revealKey(), CryptoError)
 })
 
 test('using wipes at the end of the scope', () => {

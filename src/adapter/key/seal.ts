@@ -9,7 +9,7 @@ export type Sealed = z.infer<typeof Sealed>
 /** `context` is not stored: what opens the box must know it, so a box cannot be put in another one's place. */
 export function seal(key: Secret, plain: Uint8Array, context: string): Sealed {
   const nonce = randomBytes(12)
-  const cipher = createCipheriv('aes-256-gcm', key.reveal(), nonce).setAAD(Buffer.from(context))
+  const cipher = createCipheriv('aes-256-gcm', key.revealKey(), nonce).setAAD(Buffer.from(context))
   const box = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
   return { nonce: nonce.toString('base64'), box: box.toString('base64') }
 }
@@ -18,7 +18,7 @@ export function seal(key: Secret, plain: Uint8Array, context: string): Sealed {
 export function openSealed(key: Secret, sealed: Sealed, context: string): Buffer | undefined {
   const box = Buffer.from(sealed.box, 'base64')
   if (box.length < 16) return undefined
-  const decipher = createDecipheriv('aes-256-gcm', key.reveal(), Buffer.from(sealed.nonce, 'base64'), {
+  const decipher = createDecipheriv('aes-256-gcm', key.revealKey(), Buffer.from(sealed.nonce, 'base64'), {
     authTagLength: 16,
   })
     .setAAD(Buffer.from(context))

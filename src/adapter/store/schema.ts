@@ -17,6 +17,10 @@ export interface NounSpec {
   readonly index?: readonly (readonly string[])[]
   /** Each value of the first member belongs to one value of the second, for ever; several rows may carry both. */
   readonly claim?: { readonly value: string; readonly holder: string }
+  /** As `index`, of the rows alone that have the first member. */
+  readonly sparse?: readonly (readonly string[])[]
+  /** Values of a member that few rows have and that are searched for by themselves; the others are not indexed. */
+  readonly rare?: { readonly member: string; readonly values: readonly string[] }
 }
 
 type Member<N extends Noun> = keyof RecordOf<N> & string
@@ -29,6 +33,8 @@ type SpecOf<N extends Noun> = {
   readonly unique?: readonly (readonly Member<N>[])[]
   readonly index?: readonly (readonly Member<N>[])[]
   readonly claim?: { readonly value: Member<N>; readonly holder: Member<N> }
+  readonly sparse?: readonly (readonly Member<N>[])[]
+  readonly rare?: { readonly member: Member<N>; readonly values: readonly string[] }
 }
 
 const declared = {
@@ -43,8 +49,10 @@ const declared = {
     key: 'id',
     columns: ['device', 'status', 'serialHex', 'requestHash', 'keyHash', 'network'],
     unique: [['serialHex'], ['requestHash']],
-    // By status alone SQLite would look through all that are in force for those of one device.
-    index: [['device', 'status'], ['status'], ['keyHash'], ['network', 'status']],
+    // A device has a handful; by key they are found through the device that claims it.
+    index: [['device']],
+    sparse: [['network', 'status']],
+    rare: { member: 'status', values: ['revoked', 'held'] },
     // A renewal may keep its key (RFC 7030 section 4.2.2); another device with that key would be a clone.
     claim: { value: 'keyHash', holder: 'device' },
   },
@@ -118,8 +126,13 @@ export interface Shape {
   readonly key: readonly string[]
   readonly unique: readonly (readonly string[])[]
   readonly index: readonly (readonly string[])[]
-  /** Unique among the rows that fulfil a condition; a question has to repeat it word for word. */
-  readonly partial?: readonly { readonly columns: readonly string[]; readonly where: string }[]
+  /** Of the rows that fulfil a condition alone; a question has to repeat it word for word. */
+  readonly partial?: readonly {
+    readonly name: string
+    readonly unique: boolean
+    readonly columns: readonly string[]
+    readonly where: string
+  }[]
   /** Rows lie in the order of the key: for SQLite one tree less to write. */
   readonly clustered?: boolean
 }
@@ -135,7 +148,8 @@ function shapeOf(spec: NounSpec): Shape[] {
   const unique = (spec.unique ?? []).map(members => members.map(sqlName))
   const alone = spec.columns.map(sqlName).filter(name => !unique.some(([first]) => first === name))
   const index = spec.index?.map(members => members.map(sqlName)) ?? alone.map(name => [name])
-  const shape = { name: spec.table, columns, key: [sqlName(spec.key)], unique, index }
+  const key = [sqlName(spec.key)]
+  const shape = { name: spec.table, columns, key, unique, index, partial: partialIndexes(spec) }
   if (spec.claim === undefined) return [shape]
   const { value, holder } = spec.claim
   const claim = { [sqlName(value)]: 'text', [sqlName(holder)]: 'text' } as const
@@ -143,6 +157,41 @@ function shapeOf(spec: NounSpec): Shape[] {
     shape,
     { name: claimTable(spec), columns: claim, key: [sqlName(value)], unique: [], index: [], clustered: true },
   ]
+}
+
+function partialIndexes({ rare, sparse = [], key }: NounSpec): NonNullable<Shape['partial']> {
+  const ofFew = (rare?.values ?? []).map(value => {
+    const where = rareCondition(rare!.member, value)
+    return { name: value, unique: false, columns: [sqlName(key)], where }
+  })
+  const ofSome = sparse.map(members => {
+    const columns = members.map(sqlName)
+    const where = presenceCondition(members[0]!)
+    return { name: columns.join('_'), unique: false, columns: [...columns, sqlName(key)], where }
+  })
+  return [...ofFew, ...ofSome]
+}
+
+function rareCondition(member: string, value: string): string {
+  return `${sqlName(member)} = '${value}'`
+}
+
+function presenceCondition(member: string): string {
+  return `${sqlName(member)} <> ''`
+}
+
+/** Of the partial index that a search can use; a database sees that it can where the condition stands in the question. */
+export function indexCondition(
+  { rare, sparse = [] }: NounSpec,
+  members: readonly string[],
+  values: readonly unknown[],
+): string | undefined {
+  const [first] = sparse.find(([first]) => members.includes(first!)) ?? []
+  if (first !== undefined) return values[members.indexOf(first)] === '' ? undefined : presenceCondition(first)
+  const value = rare?.values.find(one => one === values[0])
+  // Together with another member there is a better index.
+  const alone = members.length === 1 && members[0] === rare?.member
+  return alone && value !== undefined ? rareCondition(rare.member, value) : undefined
 }
 
 export function claimTable(spec: NounSpec): string {
@@ -170,7 +219,7 @@ const eventShape: Shape = {
   key: ['lane', 'sequence'],
   unique: [['origin', 'stream', 'version']],
   index: [],
-  partial: [{ columns: ['stream'], where: 'version = 1' }],
+  partial: [{ name: 'stream', unique: true, columns: ['stream'], where: 'version = 1' }],
   clustered: true,
 }
 
@@ -213,9 +262,9 @@ export function createStatements(dialect: Dialect): string[] {
         const all = [...names, ...shape.key]
         return `create index ${shape.name}_by_${names.join('_')} on ${shape.name}(${all.join(', ')})`
       }),
-      ...(shape.partial ?? []).map(({ columns: names, where }) => {
+      ...(shape.partial ?? []).map(({ name, unique, columns: names, where }) => {
         const place = `${shape.name}(${names.join(', ')})`
-        return `create unique index ${shape.name}_by_${names.join('_')} on ${place} where ${where}`
+        return `create ${unique ? 'unique ' : ''}index ${shape.name}_by_${name} on ${place} where ${where}`
       }),
     ]
   })
@@ -225,6 +274,14 @@ function typeName(dialect: Dialect, type: 'text' | 'integer'): string {
   if (dialect === 'sqlite') return type
   // Code-point order, as SQLite has it, whatever the locale of the database.
   return type === 'text' ? 'text collate "C"' : 'bigint'
+}
+
+export interface Search {
+  readonly paged: boolean
+  /** Stands in the text; the last argument when undefined. */
+  readonly limit: number | undefined
+  /** As `indexCondition` has it. */
+  readonly condition: string | undefined
 }
 
 /** The statements of one noun, made once. */
@@ -237,8 +294,7 @@ export interface NounSql {
   update(changed: readonly string[]): string
   readonly remove: string
   readonly claim: string | undefined
-  /** @param how.limit stands in the text; the last argument when undefined */
-  find(filter: readonly string[], how: { readonly paged: boolean; readonly limit: number | undefined }): string
+  find(filter: readonly string[], how: Search): string
   count(filter: readonly string[]): string
 }
 
@@ -254,7 +310,8 @@ function statementsOf(spec: NounSpec): NounSql {
   const insert = `insert into ${table}(${all.join(', ')}) values(${all.map((_, n) => `$${n + 1}`).join(', ')})`
   const set = [...columns, 'body'].map(name => `${name} = excluded.${name}`).join(', ')
   const made = new Map<string, string>()
-  const where = (filter: readonly string[]) => filter.map((member, n) => `${column(spec, member)} = $${n + 1}`)
+  const where = (filter: readonly string[]) =>
+    filter.map((member, n) => `${column(spec, member)} = $${n + 1}${claimedBy(spec, member, `$${n + 1}`)}`)
   const cached = (name: string, make: () => string) => {
     const text = made.get(name) ?? make()
     made.set(name, text)
@@ -272,11 +329,13 @@ function statementsOf(spec: NounSpec): NounSql {
       }),
     remove: `delete from ${table} where ${key} = $1`,
     claim: claimSql(spec),
-    find: (filter, { paged, limit }) =>
-      cached(`find ${paged} ${limit} ${filter.join()}`, () => {
+    find: (filter, { paged, limit, condition }) =>
+      cached(`find ${paged} ${limit} ${condition} ${filter.join()}`, () => {
         const conditions = [...where(filter), ...(paged ? [`${key} > $${filter.length + 1}`] : [])]
+        const end = `order by ${key} limit ${limit ?? `$${conditions.length + 1}`}`
+        if (condition !== undefined) conditions.push(condition)
         const clause = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
-        return `select body from ${table}${clause} order by ${key} limit ${limit ?? `$${conditions.length + 1}`}`
+        return `select body from ${table}${clause} ${end}`
       }),
     count: filter =>
       cached(`count ${filter.join()}`, () => {
@@ -291,6 +350,13 @@ function column(spec: NounSpec, member: string): string {
     throw new TypeError(`${spec.table} cannot be searched by ${member}`)
   }
   return sqlName(member)
+}
+
+/** Who claims a value is found with one look, and so needs no second index. */
+function claimedBy(spec: NounSpec, member: string, place: string): string {
+  if (spec.claim?.value !== member) return ''
+  const [value, holder] = [sqlName(member), sqlName(spec.claim.holder)]
+  return ` and ${holder} = (select ${holder} from ${claimTable(spec)} where ${value} = ${place})`
 }
 
 /** Touches one row when the value is free or already with this holder, none when it is with another. */

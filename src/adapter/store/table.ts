@@ -1,6 +1,6 @@
 import type { Tables } from '../../domain/port.ts'
 import { type KnownRows, rowName } from './known-row.ts'
-import { columnText, columnValues, type NounSql, nounSql, recordOf, rowValues } from './schema.ts'
+import { columnText, columnValues, indexCondition, type NounSql, nounSql, recordOf, rowValues } from './schema.ts'
 import type { Row, SqlValue } from './sql.ts'
 
 /** Through what a table reaches its rows: a unit of work, or a look without writing. */
@@ -77,7 +77,9 @@ class SqlTable<T extends object> {
     const paged = page.after !== undefined
     const written = writtenLimits.includes(limit)
     const args = [...values, ...(paged ? [page.after] : []), ...(written ? [] : [limit])]
-    const rows = await this.#gate.rows(this.#sql.find(members, { paged, limit: written ? limit : undefined }), args)
+    const condition = indexCondition(this.#sql.spec, members, values)
+    const how = { paged, limit: written ? limit : undefined, condition }
+    const rows = await this.#gate.rows(this.#sql.find(members, how), args)
     return rows.map(row => recordOf<T>(row) as T)
   }
 
