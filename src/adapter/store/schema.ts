@@ -188,10 +188,10 @@ export function indexCondition(
 ): string | undefined {
   const [first] = sparse.find(([first]) => members.includes(first!)) ?? []
   if (first !== undefined) return values[members.indexOf(first)] === '' ? undefined : presenceCondition(first)
-  const value = rare?.values.find(one => one === values[0])
   // Together with another member there is a better index.
-  const alone = members.length === 1 && members[0] === rare?.member
-  return alone && value !== undefined ? rareCondition(rare.member, value) : undefined
+  if (rare === undefined || members.length !== 1 || members[0] !== rare.member) return undefined
+  const value = rare.values.find(one => one === values[0])
+  return value === undefined ? undefined : rareCondition(rare.member, value)
 }
 
 export function claimTable(spec: NounSpec): string {
