@@ -57,9 +57,24 @@ function sources(directory: string, ending: string): (readonly [text: string, fi
 export function claimsOfTests(text: string, file: string): DppClaim[] {
   const plain = testNames(text).flatMap(name => {
     const [, test = '', list] = /^(.*) \[dpp: ([\w, ]+)\]/s.exec(name) ?? []
-    return (list?.split(', ') ?? []).map(each => ({ name: each, file, test: shown(test) }))
+    const claimed = list === undefined ? named(name, text) : list.split(', ')
+    return claimed.map(each => ({ name: each, file, test: shown(test === '' ? name : test) }))
   })
   return text.includes('[dpp: $' + '{') || text.includes('tagged(') ? [...plain, ...claimsOfTables(text, file)] : plain
+}
+
+/** Cases that are no plain words, so that no test begins with one by chance. */
+const longNames = readCases().flatMap(({ cases }) => cases.filter(name => name.split('_').length > 2))
+
+/** A test may also begin with the name of its case; of one that a loop makes, `config_no_${row}`, the rows are in the file. */
+function named(test: string, text: string): string[] {
+  const [, start = '', filled, end = ''] = /^(\w+)(\$\{[^}]*\})?(\w*)(?=$|[ :,])/.exec(test) ?? []
+  if (filled === undefined) return longNames.includes(start) ? [start] : []
+  return longNames.filter(name => {
+    if (name.length <= start.length + end.length || !name.startsWith(start) || !name.endsWith(end)) return false
+    const row = name.slice(start.length, name.length - end.length)
+    return new RegExp(`(?<![\\w$])${row}(?![\\w$])`).test(text.replace(/\/\/.*$/gm, ''))
+  })
 }
 
 /** `dpp: 'a'` and `dpp: ['a', 'b']`, wherever they stand; what the test is about stands behind it as `what: '…'`. */

@@ -91,6 +91,18 @@ describe('names of tests and comments of scenarios', () => {
     assert.deepEqual(of(table), [])
   })
 
+  test('may begin with the case itself, alone or from a loop', () => {
+    assert.deepEqual(of(written('config_no_cred: nothing to connect with')), [
+      ['config_no_cred', 'config_no_cred: nothing to connect with'],
+    ])
+    const looped = `test(\`config_jwk_error_$` + `{row}\`, () => {})`
+    assert.deepEqual(
+      of(`const rows = { no_x: {}, 'no_kty': {}, no_such: {} }\n${looped}`).map(([each]) => each),
+      ['config_jwk_error_no_kty', 'config_jwk_error_no_x'],
+    )
+    assert.deepEqual(of(written('tcp is fine')), [])
+  })
+
   test('say nothing otherwise', () => {
     for (const text of [written('dpp: a'), written('x [a]'), written('x [dpp: a]', 'describe')])
       assert.deepEqual(of(text), [], text)
