@@ -11,6 +11,7 @@ import type { Clock, Endpoint, Log, Random, Store } from '../domain/port.ts'
 import { certifyDelegate } from '../role/factory/delegate.ts'
 import { runNoticeWork } from '../role/factory/feed-notice.ts'
 import { type Manufacturer, setUpManufacturer } from '../role/factory/manufacturer-setup.ts'
+import { type DelegateRevocation, revokeDelegate } from '../role/manufacturer/delegate-revocation.ts'
 import { createFeed } from '../role/manufacturer/feed.ts'
 import { createMasa } from '../role/manufacturer/masa.ts'
 import { createOwnershipEndpoint } from '../role/manufacturer/ownership-endpoint.ts'
@@ -51,6 +52,11 @@ export interface ManufacturerSite {
   readonly ownership: OwnershipService
   /** Lets another sign declarations. Throws as `certifyDelegate` of the factory does. */
   certifyDelegate(request: { readonly name: string; readonly csr: Uint8Array }): Promise<readonly Certificate[]>
+  /** Ends that right. Throws as `revokeDelegate` does. */
+  revokeDelegate(
+    order: { readonly name: string; readonly by: string },
+    onProgress?: (done: number, of: number) => void,
+  ): Promise<DelegateRevocation>
   readonly clock: Clock
   readonly random: Random
   /** Serves the MASA over TLS. Throws OnboardingError `port-in-use`. */
@@ -116,6 +122,8 @@ async function assemble(
     ownership,
     certifyDelegate: request =>
       certifyDelegate({ manufacturer, store, keys: options.authorityKeys ?? keys, clock }, request),
+    revokeDelegate: (order, onProgress) =>
+      revokeDelegate({ manufacturer, store, keys: options.authorityKeys ?? keys, clock }, order, onProgress),
     clock,
     random,
     async listen(place) {

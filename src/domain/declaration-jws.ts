@@ -1,3 +1,4 @@
+import type { CertificateList } from '../codec/crl.ts'
 import type { Certificate } from '../codec/x509/certificate.ts'
 import { CryptoError } from '../crypto/error.ts'
 import { signJws, verifyJws } from '../crypto/jws.ts'
@@ -28,14 +29,19 @@ export function signDeclaration(
   })
 }
 
+/** By what the signer of a document is believed. */
+export interface SignerTrust {
+  readonly anchors: readonly TrustAnchor[]
+  readonly at: Date
+  /** Of CAs of signers: delegates that may not sign any more. */
+  readonly crls?: readonly CertificateList[]
+}
+
 /**
  * A function that reads signed declarations and verifies signature and path. The path of each signer is validated once,
  * since a shipment holds thousands of declarations by one. The function throws CodecError, CryptoError or PathError.
  */
-export function declarationReader(trust: {
-  readonly anchors: readonly TrustAnchor[]
-  readonly at: Date
-}): (bytes: Uint8Array) => DeviceInformationDeclaration {
+export function declarationReader(trust: SignerTrust): (bytes: Uint8Array) => DeviceInformationDeclaration {
   const trusted = new WeakSet<Certificate>()
   return bytes => {
     const signed = openSigned(bytes, declarationType)
@@ -62,10 +68,7 @@ export function openSigned(
 }
 
 /** The path of one who signs documents. @returns the anchor. Throws PathError or CryptoError. */
-export function validateSigner(
-  chain: readonly Certificate[],
-  trust: { readonly anchors: readonly TrustAnchor[]; readonly at: Date },
-): TrustAnchor {
+export function validateSigner(chain: readonly Certificate[], trust: SignerTrust): TrustAnchor {
   const { leaf, anchor } = validatePath({ chain, ...trust, purpose: [documentSigning] })
   // Path validation takes a certificate without extendedKeyUsage for every purpose (RFC 5280 section 4.2.1.12).
   if (leaf.extendedKeyUsage?.includes(documentSigning) !== true) {

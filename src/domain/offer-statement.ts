@@ -4,8 +4,7 @@ import { decodeJsonObject, encodeCanonicalJson } from '../codec/json.ts'
 import type { Certificate } from '../codec/x509/certificate.ts'
 import { signJws } from '../crypto/jws.ts'
 import type { Signer } from '../crypto/signer.ts'
-import type { TrustAnchor } from '../crypto/trust.ts'
-import { openSigned, validateSigner } from './declaration-jws.ts'
+import { openSigned, type SignerTrust, validateSigner } from './declaration-jws.ts'
 import { type FailureCodes, withCodes } from './failure.ts'
 
 /*
@@ -40,10 +39,7 @@ const invalid = 'masa-answer-invalid'
 const codes: FailureCodes = { malformed: invalid, signature: invalid, path: invalid }
 
 /** Throws OnboardingError `masa-answer-invalid`, with the detail `rule`. */
-export function openOfferStatement(
-  bytes: Uint8Array,
-  trust: { readonly anchors: readonly TrustAnchor[]; readonly at: Date },
-): OfferStatement {
+export function openOfferStatement(bytes: Uint8Array, trust: SignerTrust): OfferStatement {
   return withCodes(codes, () => {
     const { payload, chain } = openSigned(bytes, offerStatementType)
     validateSigner(chain, trust)

@@ -18,6 +18,8 @@ export interface TrustedManufacturer {
   readonly ignoreIdevidLifetime: boolean
   /** Names of reader quirks switched on for this manufacturer. */
   readonly quirks: readonly string[]
+  /** Newest revocation list of each CA below which its statements are signed, DER base64: of delegates, mostly none. */
+  readonly statementCrls?: readonly string[]
   readonly addedAt: number
 }
 
@@ -65,6 +67,8 @@ export interface IssuerRecord {
   readonly crlNextUpdate?: number
   /** Number of `crl`; another one than `crlNumber` when a CRL was numbered and never made. */
   readonly crlPublished?: number
+  /** A delegate whose right has ended before its certificate. */
+  readonly revokedAt?: number
   /** Version of its stream; 1 when absent. */
   readonly version?: number
 }

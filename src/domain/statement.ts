@@ -91,8 +91,9 @@ const rules: Readonly<Record<string, Rule>> = {
   'network-removed': (_body, name) => [merge('network', name, { status: 'removed' })],
   'voucher-obtained': ({ voucher, assertion }, device) => [set('voucher', voucher, { device, assertion })],
   'manufacturer-trusted': ({ by: _by, ...terms }, name) => [
-    set('manufacturer', name, { masaUrl: undefined, ...terms }),
+    set('manufacturer', name, { masaUrl: undefined, crlHashes: undefined, ...terms }),
   ],
+  'manufacturer-crl-taken': ({ crlHashes }, name) => [merge('manufacturer', name, { crlHashes })],
   'manufacturer-distrusted': (_body, name) => [set('manufacturer', name)],
   'manifest-imported': (body, id) => [
     set('manifest', id, body),
@@ -104,8 +105,11 @@ const rules: Readonly<Record<string, Rule>> = {
     set('document', terms['notice'], { sha256: terms['notice'] }),
   ],
   'issuer-established': ({ certificate }, name) => [
-    set('issuer', name, { certificate, crlNumber: 0, crlPublished: undefined, crlHash: undefined }),
+    set('issuer', name, {
+      ...{ certificate, crlNumber: 0, crlPublished: undefined, crlHash: undefined, revoked: false },
+    }),
   ],
+  'issuer-revoked': (_body, name) => [merge('issuer', name, { revoked: true })],
   'crl-numbered': ({ number }, name) => [merge('issuer', name, { crlNumber: number })],
   'crl-published': ({ number, sha256 }, name) => [merge('issuer', name, { crlPublished: number, crlHash: sha256 })],
   'token-created': ({ name, party, roles, role, tokenHash, expiresAt, madeBy }, id) => [
@@ -145,6 +149,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'onboarder-granted': declared,
   'onboarder-revoked': declared,
   'intent-declared': declared,
+  'declaration-resigned': ({ declarationHash }, serial) => [merge('unit', serial, { declarationHash })],
   'ownership-offered': ({ by: _by, ...body }, id) => [
     set('offer', id, { buyer: undefined, ...body, state: 'open', versions: undefined, acceptedBy: undefined }),
   ],
@@ -208,7 +213,11 @@ export function statedView(noun: StatedNoun, record: Members): Members {
   if (noun === 'credential') {
     return { ...record, ...accessView(record['access']), id: sha256(tbs), certificateHash: sha256(certificate) }
   }
-  if (noun === 'issuer') return { ...record, crlHash: sha256(crl) }
+  if (noun === 'issuer') return { ...record, crlHash: sha256(crl), revoked: revokedAt !== undefined }
+  if (noun === 'manufacturer') {
+    const { statementCrls } = record
+    return { ...record, crlHashes: Array.isArray(statementCrls) ? statementCrls.map(sha256) : undefined }
+  }
   if (noun === 'document') return { ...record, sha256: sha256(record['file']) }
   if (noun === 'token') return { ...record, revoked: revokedAt !== undefined }
   // The hash of the text itself: one that was put beside another text does not count.

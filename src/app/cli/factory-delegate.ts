@@ -6,6 +6,7 @@ import { type Cli, described } from './command.ts'
 import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
 import { isDer, readInputFile, writeOutputFile } from './file.ts'
 import { facts, moment } from './table.ts'
+import { progressLine } from './terminal.ts'
 
 type DelegateOptions = FactoryOptions & { readonly name: string; readonly out: string }
 
@@ -35,6 +36,31 @@ export function delegateCommand(cli: Cli, command: Command): void {
         )
       }),
     )
+}
+
+export function revokeDelegateCommand(cli: Cli, command: Command): void {
+  described(withFactory(command.argument('<name>', 'as it was certified under')), {
+    summary: 'end the right of a delegate to sign, before its year ends',
+    text:
+      'What it signed and is in force is signed by you, word for word; every manifest and every answer to an owner then tells ' +
+      'sites that it may not sign any more. Run again after a crash, it goes on.',
+    examples: ['factory revoke-delegate quay'],
+  }).action(
+    cli.run<FactoryOptions, [string]>(async (task, name) => {
+      const progress = progressLine(task.io.stderr)
+      const told = (done: number, of: number) => progress.show(`looked at ${done} of ${of} units`)
+      const done = await inFactory(task, ({ site }) => site.revokeDelegate({ name, by: 'factory' }, told)).finally(() =>
+        progress.end(),
+      )
+      task.answer(done, () =>
+        facts([
+          ['delegate', name],
+          ['signed anew', done.resigned],
+          ['revocation list', `number ${done.crl}`],
+        ]),
+      )
+    }),
+  )
 }
 
 async function readCsr(path: string): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from './command.ts'
 import { checkCommand } from './factory-check.ts'
-import { delegateCommand } from './factory-delegate.ts'
+import { delegateCommand, revokeDelegateCommand } from './factory-delegate.ts'
 import { feedCommand } from './factory-feed.ts'
 import { initCommand } from './factory-init.ts'
 import { intentCommand } from './factory-intent.ts'
@@ -31,6 +31,7 @@ export function factoryCommand(cli: Cli): Command {
   answerCommand(cli, factory.command('answer'))
   historyCommand(cli, factory.command('history'))
   delegateCommand(cli, factory.command('delegate'))
+  revokeDelegateCommand(cli, factory.command('revoke-delegate'))
   intentCommand(cli, factory.command('intent'))
   stepCommand(cli, factory.command('step'))
   timelineCommand(cli, factory.command('timeline'))

@@ -14,6 +14,12 @@ export const ownershipErrors = {
     action: 'Ask the keeper that `mooring ownership show` names; owning a device gives no right over its MUD file.',
     status: 403,
   },
+  'delegate-revoked': {
+    title: 'Delegate may not sign any more',
+    cause: 'The manufacturer has ended the right of this delegate to sign declarations and manifests.',
+    action: 'Let the manufacturer run the service itself, or certify another delegate with `mooring factory delegate`.',
+    status: 403,
+  },
   'offer-not-found': {
     title: 'No such offer',
     cause: 'Nobody has made an offer of that id, or it was not sent to the manufacturer yet.',

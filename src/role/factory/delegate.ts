@@ -2,7 +2,7 @@ import { type Certificate, decodeCertificate } from '../../codec/x509/certificat
 import { extensionKinds, makeExtension } from '../../codec/x509/extension.ts'
 import { encodeName } from '../../codec/x509/name.ts'
 import { verifyCsr } from '../../crypto/csr.ts'
-import { issueCertificate, randomSerialNumber } from '../../crypto/issue.ts'
+import { type Issuer, issueCertificate, randomSerialNumber } from '../../crypto/issue.ts'
 import type { KeyStore } from '../../crypto/signer.ts'
 import { documentSigning } from '../../domain/declaration-jws.ts'
 import { OnboardingError } from '../../domain/error.ts'
@@ -14,7 +14,8 @@ import type { Manufacturer } from './manufacturer-setup.ts'
 
 const year = 365 * 86_400_000
 const skew = 300_000
-const issuerLabel = 'masa-1'
+/** CA of everything that the manufacturer says. */
+export const statementIssuer = 'masa-1'
 const csrCodes = { malformed: 'csr-invalid', signature: 'csr-invalid', path: 'csr-invalid' } as const
 
 /**
@@ -34,17 +35,17 @@ export async function certifyDelegate(
   },
   { name, csr }: { readonly name: string; readonly csr: Uint8Array },
 ): Promise<readonly Certificate[]> {
-  const { manufacturer, store, keys, clock } = office
+  const { manufacturer, store, clock } = office
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/.test(name)) {
     throw new OnboardingError('input-invalid', { field: 'name', rule: '1 to 40 of A-Z a-z 0-9 . _ -' })
   }
   const { request } = withCodes(csrCodes, () => verifyCsr(csr))
-  const issuer = manufacturer.manifest.chain[1]
-  const signer = await keys.open(issuerLabel)
-  if (issuer === undefined || signer === undefined)
-    throw new OnboardingError('issuer-key-missing', { label: issuerLabel })
-  const id = `delegate-${name}`
+  const { certificate: issuer, signer } = await delegateIssuer(office)
+  const id = delegateRecordName(name)
   const known = await store.read(tables => tables.issuer.get(id))
+  if (known?.revokedAt !== undefined) {
+    throw new OnboardingError('input-invalid', { field: 'name', rule: 'a delegate of that name was revoked' })
+  }
   const at = clock()
   const notAfter = Math.min(at + year, issuer.validity.notAfter.getTime())
   const record =
@@ -74,6 +75,31 @@ export async function certifyDelegate(
     throw new OnboardingError('input-invalid', { field: 'name', rule: 'another key was certified under it' })
   }
   return [certificate, issuer]
+}
+
+/** The CA of delegates, with its key. Throws OnboardingError `issuer-key-missing`. */
+export async function delegateIssuer({
+  manufacturer,
+  keys,
+}: {
+  readonly manufacturer: Manufacturer
+  readonly keys: KeyStore
+}): Promise<NamedIssuer> {
+  const certificate = manufacturer.manifest.chain[1]
+  const signer = await keys.open(statementIssuer)
+  if (certificate === undefined || signer === undefined) {
+    throw new OnboardingError('issuer-key-missing', { label: statementIssuer })
+  }
+  return { name: statementIssuer, certificate, signer }
+}
+
+export function delegateRecordName(name: string): string {
+  return `delegate-${name}`
+}
+
+interface NamedIssuer extends Issuer {
+  readonly certificate: Certificate
+  readonly name: string
 }
 
 function keep(store: Store, record: IssuerRecord): Promise<IssuerRecord> {

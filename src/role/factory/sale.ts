@@ -10,6 +10,7 @@ import type { FormerDeclarationRecord, UnitRecord } from '../../domain/manufactu
 import { declaredDomains, domainIds, transferOwnership } from '../../domain/ownership.ts'
 import type { Clock, Random, Store } from '../../domain/port.ts'
 import { type ManifestHead, type ManifestUnit, signManifest } from '../supply-chain/manifest.ts'
+import { statementIssuer } from './delegate.ts'
 import type { Manufacturer } from './manufacturer-setup.ts'
 import { type UnitSelection, unitPages } from './unit-selection.ts'
 
@@ -142,21 +143,26 @@ export async function shipmentManifest(
   buyer: BuyerCard,
 ): Promise<Buffer> {
   const { manufacturer, store, clock, random } = office
-  const head = manifestHead(manufacturer, { id: Buffer.from(random(16)).toString('hex'), issuedAt: clock(), buyer })
+  const head = await manifestHead(
+    { manufacturer, store },
+    { id: Buffer.from(random(16)).toString('hex'), issuedAt: clock(), buyer },
+  )
   return signManifest(head, soldUnits(store, selection, buyer), manufacturer.manifest)
 }
 
-export function manifestHead(
-  manufacturer: Manufacturer,
+export async function manifestHead(
+  { manufacturer, store }: Pick<FactoryOffice, 'manufacturer' | 'store'>,
   about: Pick<ManifestHead, 'id' | 'issuedAt' | 'buyer'>,
-): ManifestHead {
+): Promise<ManifestHead> {
   const { name, masa, deviceRoot, masaRoot } = manufacturer
+  const { crl } = (await store.read(tables => tables.issuer.get(statementIssuer))) ?? {}
   return {
     ...about,
     manufacturer: name,
     masaUrl: masa.baseUrl,
     anchors: [Buffer.from(deviceRoot.der).toString('base64')],
     masaAnchors: [Buffer.from(masaRoot.der).toString('base64')],
+    ...(crl === undefined ? {} : { crl }),
   }
 }
 

@@ -1,5 +1,4 @@
 import type { Party } from '../../domain/declaration.ts'
-import { OnboardingError } from '../../domain/error.ts'
 import type { UnitRecord } from '../../domain/manufacture.ts'
 import { declareIntent } from '../../domain/ownership.ts'
 import type { FactoryOffice } from '../factory/sale.ts'
@@ -41,10 +40,7 @@ export async function declareIntents(
   }
   let total = 0
   for await (const page of unitPages(store, selection)) {
-    for (const unit of page) {
-      if (unit.withdrawnAt !== undefined) throw new OnboardingError('unit-withdrawn', { serial: unit.serial })
-      if (!has(unit)) rule(unit)
-    }
+    for (const unit of page) if (!has(unit)) rule(unit)
     total += page.length
   }
   let [declared, done] = [0, 0]

@@ -80,7 +80,7 @@ async function manifestOf(
   buyer: Party,
   request: string,
 ): Promise<Buffer> {
-  const head = manifestHead(manufacturer, { id: request.slice(0, 32), issuedAt: clock(), buyer })
+  const head = await manifestHead({ manufacturer, store }, { id: request.slice(0, 32), issuedAt: clock(), buyer })
   const parts = batchComponents(store)
   const made = await Promise.all(units.map(async unit => manifestUnit(unit, await parts(unit.batch))))
   return signManifest(head, made, manufacturer.manifest)

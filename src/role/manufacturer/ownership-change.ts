@@ -9,6 +9,7 @@ import { declaredDomains } from '../../domain/ownership.ts'
 import type { Store, Tables, Tx } from '../../domain/port.ts'
 import type { Office } from '../factory/manufacturer-setup.ts'
 import { formerDeclaration } from '../factory/sale.ts'
+import { requireDelegate } from './delegate-revocation.ts'
 
 /** A declaration that takes the place of the newest one, signed and seen by nobody. */
 export interface SignedChange {
@@ -65,14 +66,20 @@ export function signChanges(
 
 /**
  * Puts all of them in force, or none. A unit that has this very change already stays as it is.
- * @throws OnboardingError `declaration-stale`, `unit-not-found`, `unit-withdrawn`
+ * @throws OnboardingError `declaration-stale`, `unit-not-found`, `unit-withdrawn`, `delegate-revoked`
  */
 export async function applyChanges(
   tx: Tx,
   changes: readonly SignedChange[],
   /** `change`: hash of the request that it follows from; absent when it is the manufacturer's own doing. */
-  about: { readonly kind: ChangeKind; readonly change?: string },
+  about: {
+    readonly kind: ChangeKind
+    readonly change?: string
+    /** Certificate of the delegate that signed, DER; absent when the manufacturer did. */
+    readonly delegate?: Uint8Array
+  },
 ): Promise<void> {
+  if (about.delegate !== undefined) await requireDelegate(tx, about.delegate)
   for (const change of changes) await applyChange(tx, change, about)
 }
 

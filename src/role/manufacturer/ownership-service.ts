@@ -79,12 +79,15 @@ type Of<A extends Action> = Extract<OwnershipRequest, { action: A }>
 
 interface Work extends Omit<OwnershipServiceOptions, 'signer'>, AnswerSource {
   readonly signer: Pick<Office, 'signer' | 'chain'>
+  readonly delegate: { readonly delegate?: Uint8Array }
 }
 
 export function createOwnershipService(options: OwnershipServiceOptions): OwnershipService {
   const { clock, log, manufacturer } = options
   const limit = createRateLimit({ perMinute: options.requestsPerMinute ?? 600, clock })
-  const work: Work = { ...options, signer: options.signer ?? manufacturer.manifest }
+  const own = options.signer?.chain[0]?.der
+  const delegate = own === undefined ? {} : { delegate: own }
+  const work: Work = { ...options, signer: options.signer ?? manufacturer.manifest, delegate }
   return {
     async apply(bytes) {
       const at = clock()
@@ -216,7 +219,7 @@ async function transfer(work: Work, asked: Asked<Of<'accept'>>, found: FoundOffe
     if (known !== undefined && judgeAcceptance(known, request, domains, at) === 'again') return known
     const open = { record: known ?? found.record, isNew: known === undefined }
     const closed = await closeOffer(tx, open, changes, { by: buyer, change })
-    await applyChanges(tx, changes, { kind: 'ownership-transferred', change })
+    await applyChanges(tx, changes, { kind: 'ownership-transferred', change, ...work.delegate })
     return closed
   })
 }
@@ -301,7 +304,7 @@ async function changeDevices(
   await store.transaction(async tx => {
     const [first] = changes
     const current = first === undefined ? undefined : await unitOf(tx, first.serial)
-    if (current?.change !== change) await applyChanges(tx, changes, { kind, change })
+    if (current?.change !== change) await applyChanges(tx, changes, { kind, change, ...work.delegate })
   })
   return unitAnswer(work, await unitsOf(store, [...versions.keys()]), change)
 }

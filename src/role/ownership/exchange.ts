@@ -62,6 +62,7 @@ const relayed = new Set<ErrorCode>([
   'registrar-not-authorized',
   'not-owner',
   'not-keeper',
+  'delegate-revoked',
   'declaration-stale',
   'unit-not-found',
   'unit-withdrawn',

@@ -20,7 +20,7 @@ import type { Clock, OwnershipClient, Random, Store } from '../../domain/port.ts
 import { masaBaseUrl } from '../../protocol/brski/endpoint.ts'
 import type { RegistrarCredential } from '../onboarding/masa-exchange.ts'
 import { type ImportReport, importManifest } from '../supply-chain/import.ts'
-import { listManufacturers, statementAnchors } from '../supply-chain/trust.ts'
+import { listManufacturers, statementAnchors, statementTrust } from '../supply-chain/trust.ts'
 import { type ReceivedAnswer, readAnswer, sendRequest } from './exchange.ts'
 import { encodeOfferFile, encodeOfferLink, type OfferDocument, readOfferDocument } from './offer-document.ts'
 import {
@@ -165,7 +165,7 @@ export function createSiteOwnership(options: SiteOwnershipOptions): SiteOwnershi
     if (record === undefined) return
     const refused = (rule: string) => new OnboardingError('masa-answer-invalid', { rule, offer: id })
     if (statement === undefined || trusted === undefined) throw refused('unsigned')
-    const trust = { anchors: statementAnchors([trusted]), at: new Date(clock()) }
+    const trust = statementTrust([trusted], new Date(clock()))
     if (openOfferStatement(Buffer.from(statement), trust).offer !== id) throw refused('other-offer')
   }
 

@@ -4,8 +4,7 @@ import { decodeJsonObject, encodeCanonicalJson } from '../../codec/json.ts'
 import type { Certificate } from '../../codec/x509/certificate.ts'
 import { signJws } from '../../crypto/jws.ts'
 import type { Signer } from '../../crypto/signer.ts'
-import type { TrustAnchor } from '../../crypto/trust.ts'
-import { openSigned, validateSigner } from '../../domain/declaration-jws.ts'
+import { openSigned, type SignerTrust, validateSigner } from '../../domain/declaration-jws.ts'
 import { withCodes } from '../../domain/failure.ts'
 
 /*
@@ -86,10 +85,7 @@ export function signFeedNotice(
 const failure = { malformed: 'notice-invalid', signature: 'notice-invalid', path: 'notice-invalid' } as const
 
 /** Signature and path; whose devices it is about, when and for whom is for the caller. Throws OnboardingError `notice-invalid`. */
-export function openFeedNotice(
-  bytes: Uint8Array,
-  trust: { readonly anchors: readonly TrustAnchor[]; readonly at: Date },
-): FeedNotice & { readonly trustedAs: string } {
+export function openFeedNotice(bytes: Uint8Array, trust: SignerTrust): FeedNotice & { readonly trustedAs: string } {
   return withCodes(failure, () => {
     if (bytes.length > feedLimits.notice) throw new CodecError('too-large', 'a notice is short')
     const signed = openSigned(bytes, feedNoticeType)

@@ -4,7 +4,7 @@ import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Store, Tx } 
 import { createRateLimit } from '../../domain/rate-limit.ts'
 import { type FeedNotice, feedNoticePath, noticeLife, openFeedNotice } from './feed-message.ts'
 import { requestPull } from './subscription.ts'
-import { listManufacturers, statementAnchors } from './trust.ts'
+import { listManufacturers, statementTrust } from './trust.ts'
 
 export interface FeedNoticeOptions {
   readonly store: Store
@@ -50,8 +50,7 @@ async function hear(
   { body }: EndpointRequest,
 ): Promise<EndpointReply> {
   const at = clock()
-  const anchors = statementAnchors(await listManufacturers(store))
-  const notice = openFeedNotice(body, { anchors, at: new Date(at) })
+  const notice = openFeedNotice(body, statementTrust(await listManufacturers(store), new Date(at)))
   const invalid = (rule: string) => new OnboardingError('notice-invalid', { rule, manufacturer: notice.trustedAs })
   if (!owners.includes(notice.buyer)) throw invalid('for-another-buyer')
   if (Math.abs(at - notice.issuedAt) > noticeLife) throw invalid('too-old')

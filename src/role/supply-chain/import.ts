@@ -10,7 +10,7 @@ import type { Clock, Store, Tx } from '../../domain/port.ts'
 import { rightOf } from '../../domain/right.ts'
 import type { ManifestRecord, TrustedManufacturer } from '../../domain/site.ts'
 import { openManifest, type VerifiedManifest } from './manifest.ts'
-import { listManufacturers, statementAnchors } from './trust.ts'
+import { listManufacturers, statementTrust, takeStatementCrl } from './trust.ts'
 
 export interface ManifestImport {
   /** The file as the manufacturer signed it. */
@@ -48,8 +48,10 @@ export async function importManifest(
   { bytes, store, clock, importedBy, manufacturers }: ManifestImport,
   onProgress: (done: number, of: number) => void = () => {},
 ): Promise<ImportReport> {
-  const anchors = statementAnchors(manufacturers ?? (await listManufacturers(store)))
-  const manifest = await openManifest(bytes, { anchors, at: new Date(clock()) })
+  const trust = statementTrust(manufacturers ?? (await listManufacturers(store)), new Date(clock()))
+  const manifest = await openManifest(bytes, trust)
+  // Before anything else: who may not sign any more signs nothing from here on.
+  if (manifest.crl !== undefined) await takeStatementCrl(store, manifest.trustedAs, manifest.crl)
   const own = await ownDomains(store)
   const counts = { new: 0, updated: 0, unchanged: 0 }
   const refused: { serial: string; code: ErrorCode }[] = []

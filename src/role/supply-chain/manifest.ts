@@ -2,17 +2,18 @@ import { hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import * as z from 'zod'
 import { decodeBase64Url, encodeBase64Url } from '../../codec/base64.ts'
+import { type CertificateList, decodeCertificateList } from '../../codec/crl.ts'
 import { CodecError } from '../../codec/error.ts'
 import { decodeJsonObject, encodeCanonicalJson } from '../../codec/json.ts'
 import { decodeJws, encodeJws } from '../../codec/jws.ts'
 import type { Certificate } from '../../codec/x509/certificate.ts'
+import { verifyCrl } from '../../crypto/crl.ts'
 import { CryptoError } from '../../crypto/error.ts'
 import { signJws } from '../../crypto/jws.ts'
 import type { Signer } from '../../crypto/signer.ts'
-import type { TrustAnchor } from '../../crypto/trust.ts'
 import { ComponentList, componentSnapshot } from '../../domain/component.ts'
 import type { DeviceInformationDeclaration, Party } from '../../domain/declaration.ts'
-import { declarationReader, openSigned, validateSigner } from '../../domain/declaration-jws.ts'
+import { declarationReader, openSigned, type SignerTrust, validateSigner } from '../../domain/declaration-jws.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { coded } from '../../domain/failure.ts'
 
@@ -47,6 +48,8 @@ const Head = z.strictObject({
   /** Roots of the devices and of the MASA, DER base64: for people to compare, trusted by nobody on this account. */
   anchors: Certificates,
   masaAnchors: Certificates,
+  /** Of the CA of its signer: delegates that may not sign any more. DER base64. */
+  crl: z.base64().max(90_000).optional(),
   /** Protected headers of the declarations, which thousands share; lines refer to them by number. */
   declarationHeaders: z.array(Base64Url.max(40_000)).max(16),
   /** What units are made of; lines refer to them by number, too. */
@@ -91,6 +94,7 @@ export interface ManifestHead {
   /** DER, base64. */
   readonly anchors: readonly string[]
   readonly masaAnchors: readonly string[]
+  readonly crl?: string
 }
 
 /** What a trusted manufacturer signed: the head, each line, and each declaration. */
@@ -165,10 +169,7 @@ const failure = { malformed: 'manifest-invalid', signature: 'manifest-invalid', 
  * Reads a manifest and verifies its signature, the path of its signer, every line and every declaration. Lets other work
  * in between. Throws OnboardingError `manifest-invalid` (detail `rule`) or `manifest-too-large`.
  */
-export async function openManifest(
-  bytes: Uint8Array,
-  trust: { readonly anchors: readonly TrustAnchor[]; readonly at: Date },
-): Promise<VerifiedManifest> {
+export async function openManifest(bytes: Uint8Array, trust: SignerTrust): Promise<VerifiedManifest> {
   if (bytes.length > manifestLimits.bytes) throw tooLarge(bytes.length, 'bytes')
   try {
     return await open(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), trust)
@@ -179,14 +180,14 @@ export async function openManifest(
 
 type Trust = Parameters<typeof openManifest>[1]
 
-async function open(bytes: Buffer, trust: Trust): Promise<VerifiedManifest> {
+async function open(bytes: Buffer, known: Trust): Promise<VerifiedManifest> {
   const end = bytes.indexOf(0x0a)
   if (end < 0) throw new CodecError('truncated', 'a manifest has a head and lines', 0)
   const signed = openSigned(bytes.subarray(0, end), manifestType)
-  const anchor = validateSigner(signed.chain, trust)
+  const anchor = validateSigner(signed.chain, known)
   const { spkiDer } = anchor.certificate
   // A MASA that serves several manufacturers: its signature alone does not say whose devices these are.
-  const shared = trust.anchors.some(
+  const shared = known.anchors.some(
     other => other.name !== anchor.name && Buffer.compare(other.certificate.spkiDer, spkiDer) === 0,
   )
   if (shared) throw new OnboardingError('manifest-invalid', { rule: 'ambiguous-anchor', manufacturer: anchor.name })
@@ -195,8 +196,12 @@ async function open(bytes: Buffer, trust: Trust): Promise<VerifiedManifest> {
     declarationHeaders,
     componentLists,
     units,
+    crl,
     ...head
   } = parse(Head, decodeJsonObject(signed.payload, headLimits))
+  const trust = crl === undefined ? known : { ...known, crls: [...(known.crls ?? []), signersList(crl, signed.chain)] }
+  // A list that comes with it counts for it, too.
+  if (crl !== undefined) validateSigner(signed.chain, trust)
   if (units.count > manifestLimits.units) throw tooLarge(units.count, 'units')
   const body = bytes.subarray(end + 1)
   if (hash('sha256', body) !== units.sha256) throw new CryptoError('bad-signature', 'the units are not the signed ones')
@@ -211,7 +216,14 @@ async function open(bytes: Buffer, trust: Trust): Promise<VerifiedManifest> {
     if (read.length % 128 === 0) await setImmediate()
   }
   if (read.length !== units.count) throw new CodecError('truncated', 'fewer units than the head says')
-  return { ...head, hash: hash('sha256', bytes), trustedAs: anchor.name, units: read }
+  const listed = crl === undefined ? {} : { crl }
+  return { ...head, ...listed, hash: hash('sha256', bytes), trustedAs: anchor.name, units: read }
+}
+
+/** A revocation list by the CA of the signer itself: a delegate can revoke nobody. Throws CodecError, CryptoError. */
+function signersList(crl: string, [, issuer]: readonly Certificate[]): CertificateList {
+  if (issuer === undefined) throw new CryptoError('key-mismatch', 'a revocation list needs the CA of the signer')
+  return verifyCrl(decodeCertificateList(Buffer.from(crl, 'base64')), issuer).list
 }
 
 /** Reads one line after the other; knows what came before, so that nothing comes twice. */

@@ -5,7 +5,7 @@ import type { Clock, Store, Tables, Tx } from '../../domain/port.ts'
 import type { RecallRecord, RecallTreatment } from '../../domain/recall.ts'
 import type { TrustedManufacturer } from '../../domain/site.ts'
 import { openRecall, type VerifiedRecall } from './recall-notice.ts'
-import { listManufacturers, statementAnchors } from './trust.ts'
+import { listManufacturers, statementTrust } from './trust.ts'
 
 /** Topic of the outbox: devices that have to be looked at again because of a recall. */
 export const recallTopic = 'recall'
@@ -78,7 +78,7 @@ export async function verifyRecall({
   ...trusted
 }: Pick<RecallImport, 'bytes' | 'store' | 'clock' | 'manufacturers'>): Promise<VerifiedRecall> {
   const manufacturers = trusted.manufacturers ?? (await listManufacturers(store))
-  const notice = openRecall(bytes, { anchors: statementAnchors(manufacturers), at: new Date(clock()) })
+  const notice = openRecall(bytes, statementTrust(manufacturers, new Date(clock())))
   await store.read(tables => requireOwnName(tables, notice))
   return notice
 }

@@ -6,8 +6,7 @@ import type { Certificate } from '../../codec/x509/certificate.ts'
 import { CryptoError } from '../../crypto/error.ts'
 import { signJws } from '../../crypto/jws.ts'
 import type { Signer } from '../../crypto/signer.ts'
-import type { TrustAnchor } from '../../crypto/trust.ts'
-import { openSigned, validateSigner } from '../../domain/declaration-jws.ts'
+import { openSigned, type SignerTrust, validateSigner } from '../../domain/declaration-jws.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
 import { recallReasons } from '../../domain/recall.ts'
@@ -86,10 +85,7 @@ const failure = { malformed: 'recall-invalid', signature: 'recall-invalid', path
  * Reads a notice and verifies its signature, the path of its signer and every line. Throws OnboardingError
  * `recall-invalid` (detail `rule`) or `manifest-too-large`.
  */
-export function openRecall(
-  bytes: Uint8Array,
-  trust: { readonly anchors: readonly TrustAnchor[]; readonly at: Date },
-): VerifiedRecall {
+export function openRecall(bytes: Uint8Array, trust: SignerTrust): VerifiedRecall {
   if (bytes.length > recallLimits.bytes) throw tooLarge(bytes.length, 'bytes')
   return withCodes(failure, () => open(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), trust))
 }

@@ -1,7 +1,10 @@
+import { hash } from 'node:crypto'
+import { type CertificateList, decodeCertificateList } from '../../codec/crl.ts'
 import { type Certificate, decodeCertificate } from '../../codec/x509/certificate.ts'
 import { formatName, sameName } from '../../codec/x509/name.ts'
 import { publicKeyOf } from '../../crypto/key.ts'
 import type { TrustAnchor } from '../../crypto/trust.ts'
+import type { SignerTrust } from '../../domain/declaration-jws.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { type NewEvent, streamName } from '../../domain/event.ts'
 import { coded } from '../../domain/failure.ts'
@@ -65,10 +68,14 @@ export async function trustManufacturer(
     await tx.setting.put({ name: 'last-trusted-manufacturer', value: name })
     await refuseShared(tx, name, anchors)
     const known = await tx.manufacturer.get(name)
-    const next: TrustedManufacturer = { ...terms, addedAt: known?.addedAt ?? at }
+    // What was learnt of its delegates is not a decision of the operator.
+    const { statementCrls } = known ?? {}
+    const learnt = statementCrls === undefined ? {} : { statementCrls }
+    const next: TrustedManufacturer = { ...terms, ...learnt, addedAt: known?.addedAt ?? at }
     if (known !== undefined && JSON.stringify(known) === JSON.stringify(next)) return { result: known }
     await tx.manufacturer.put(next)
-    return { result: next, event: { kind: 'manufacturer-trusted', body: { ...terms, by } } }
+    const lists = statementCrls === undefined ? {} : { crlHashes: crlHashes(statementCrls) }
+    return { result: next, event: { kind: 'manufacturer-trusted', body: { ...terms, ...lists, by } } }
   })
   const warnings = [...anchors, ...masaAnchors].flatMap(each => each.warnings)
   return { manufacturer, warnings: masaAnchors.length > 0 ? warnings : [...warnings, ...oneRoot(anchors)] }
@@ -107,6 +114,43 @@ export function statementAnchors(manufacturers: readonly TrustedManufacturer[]):
       certificate: decodeCertificate(Buffer.from(text, 'base64')),
     })),
   )
+}
+
+/** By what statements of manufacturers are believed now, and by whom not any more. */
+export function statementTrust(manufacturers: readonly TrustedManufacturer[], at: Date): SignerTrust {
+  const crls = manufacturers.flatMap(({ statementCrls = [] }) => statementCrls.map(listOf))
+  return { anchors: statementAnchors(manufacturers), at, ...(crls.length === 0 ? {} : { crls }) }
+}
+
+function listOf(text: string): CertificateList {
+  return decodeCertificateList(Buffer.from(text, 'base64'))
+}
+
+/**
+ * A revocation list that came with a statement and was verified: kept when it is newer than the one of the same CA. An older
+ * one, brought again, brings no delegate back.
+ */
+export async function takeStatementCrl(store: Store, name: string, crl: string): Promise<void> {
+  const list = listOf(crl)
+  await onStream(store, name, async tx => {
+    const known = await tx.manufacturer.get(name)
+    if (known === undefined) throw new OnboardingError('not-found', { manufacturer: name })
+    const lists = known.statementCrls ?? []
+    const same = lists.find(each => sameName(listOf(each).issuer, list.issuer))
+    if (same !== undefined && numberOf(listOf(same)) >= numberOf(list)) return { result: known }
+    const statementCrls = [...lists.filter(each => each !== same), crl].slice(-maxAnchors)
+    const next = { ...known, statementCrls }
+    await tx.manufacturer.put(next)
+    return { result: next, event: { kind: 'manufacturer-crl-taken', body: { crlHashes: crlHashes(statementCrls) } } }
+  })
+}
+
+function numberOf({ cRLNumber = new Uint8Array() }: CertificateList): bigint {
+  return BigInt(`0x0${Buffer.from(cRLNumber).toString('hex')}`)
+}
+
+function crlHashes(lists: readonly string[]): string[] {
+  return lists.map(text => hash('sha256', Buffer.from(text, 'base64')))
 }
 
 async function allManufacturers(tables: Tables): Promise<readonly TrustedManufacturer[]> {
