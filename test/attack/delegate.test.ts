@@ -47,7 +47,7 @@ describe('a delegate whose right has ended', () => {
   }
   const unit = async (n: number) => (await factory.store.read(tables => tables.unit.get(serialOf(n))))!
   const signerOf = ({ declaration }: { readonly declaration: string }) =>
-    (decodeJws(Buffer.from(declaration)).signatures[0]?.protected['x5c'] as string[])[0]
+    (decodeJws(Buffer.from(declaration)).signatures[0]!.protected['x5c'] as string[])[0]
   const refused = (code: ErrorCode, work: Promise<unknown>, rule?: string) =>
     assert.rejects(work, (error: unknown) => {
       assert.ok(error instanceof OnboardingError, String(error))
