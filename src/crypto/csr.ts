@@ -26,15 +26,27 @@ export async function createCsr(fields: Omit<CertificationRequestFields, 'spkiDe
   return encodeCertificationRequest(infoDer, algorithmIdentifier[signer.algorithm], await signer.sign(infoDer))
 }
 
+export interface CsrOptions extends VerifyOptions {
+  /** The only key that the request may be for. It was judged by who names it, so that its curve may be one that `publicKeyOf` refuses. */
+  readonly expectedKey?: KeyObject
+}
+
 /**
  * Reads a request of at most 64 KiB and checks its proof of possession (RFC 2986 4.2). Throws CryptoError:
- * `malformed-request` when it cannot be read, else what `publicKeyOf` and `verifySignature` throw.
+ * `malformed-request` when it cannot be read, `key-mismatch` when it is for another key than the expected one, else what
+ * `publicKeyOf` and `verifySignature` throw.
  */
-export function verifyCsr(der: Uint8Array, options?: VerifyOptions): VerifiedCsr {
+export function verifyCsr(der: Uint8Array, options: CsrOptions = {}): VerifiedCsr {
   const request = read(der)
-  const publicKey = publicKeyOf(request)
+  const { expectedKey } = options
+  const publicKey = expectedKey === undefined ? publicKeyOf(request) : requireKey(request, expectedKey)
   verifySignature(request.signatureAlgorithm, publicKey, request.infoDer, request.signature, options)
   return { request, publicKey, possession: 'proven' }
+}
+
+function requireKey({ spkiDer }: CertificationRequest, expected: KeyObject): KeyObject {
+  if (expected.export({ type: 'spki', format: 'der' }).equals(spkiDer)) return expected
+  throw new CryptoError('key-mismatch', 'the request is for another key than the expected one')
 }
 
 function read(der: Uint8Array): CertificationRequest {

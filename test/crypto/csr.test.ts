@@ -94,6 +94,15 @@ describe('refused', () => {
     const rsa = rsaSigner(2048)
     verifyCsr(await request(rsa.spkiDer, rsa))
   })
+  test('another key than the expected one, which may be on a curve that is refused otherwise', async () => {
+    const [own, other] = [curveSigner('brainpoolP256r1'), curveSigner('brainpoolP256r1')]
+    const der = await request(own.spkiDer, own)
+    assert.throws(() => verifyCsr(der), refusal('unsupported-key'))
+    assert.equal(verifyCsr(der, { expectedKey: own.publicKey }).publicKey, own.publicKey)
+    assert.throws(() => verifyCsr(der, { expectedKey: other.publicKey }), refusal('key-mismatch'))
+    const stolen = await request(own.spkiDer, other)
+    assert.throws(() => verifyCsr(stolen, { expectedKey: own.publicKey }), refusal('bad-signature'))
+  })
   test('too large', () => {
     assert.throws(() => verifyCsr(Buffer.alloc(70_000, 0x30)), refusal('malformed-request'))
   })

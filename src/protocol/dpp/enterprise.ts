@@ -98,17 +98,10 @@ export function verifyEnrolleeCsr(
   pkcs10: Uint8Array,
   exchange: { readonly password: Secret; readonly protocolKey: DppPublicKey },
 ): VerifiedCsr {
-  const verified = verifyCsr(pkcs10)
-  const { spkiDer, challengePassword: password } = verified.request
   // hostap takes the one for the other by construction, and nobody checks. A relayed request of another device ends here.
-  if (!spkiOf(exchange.protocolKey).equals(spkiDer))
-    throw new CryptoError('key-mismatch', 'the request is for another key than that of the exchange')
+  const verified = verifyCsr(pkcs10, { expectedKey: exchange.protocolKey.key })
+  const { challengePassword: password } = verified.request
   if (password === undefined || !exchange.password.equals(password))
     throw new CryptoError('bad-signature', 'the challengePassword is not that of this exchange')
   return verified
-}
-
-/** With an uncompressed point, as requests and certificates have it. */
-function spkiOf({ key }: DppPublicKey): Buffer {
-  return key.export({ type: 'spki', format: 'der' })
 }
