@@ -6,6 +6,7 @@ import { CodecError } from '../codec/error.ts'
 import { type Certificate, decodeCertificate } from '../codec/x509/certificate.ts'
 import { extendedKeyUsageOid } from '../codec/x509/extension.ts'
 import { PathError, validatePath } from '../crypto/path.ts'
+import { OnboardingError } from '../domain/error.ts'
 import type { Clock, Log, Store } from '../domain/port.ts'
 import type { SiteAuthority } from '../role/onboarding/authority.ts'
 
@@ -33,29 +34,74 @@ export interface LookOptions {
   readonly signal?: AbortSignal
 }
 
-const firstLookMs = 60_000
+const firstLookMs = 2_000
 const lookMs = 3_600_000
+/** While another one goes on in our place. */
+const supersededLookMs = 60_000
+/** Looks that have to find nobody: that it did not answer once does not say that it is gone. */
+const quietLooks = 3
 
-/** Looks a minute after the start and then every hour, and tells the log. */
-export function watchElsewhere(options: LookOptions & { readonly log: Log }): { close(): Promise<void> } {
-  const { log } = options
+/**
+ * Whether this is the machine that goes on as the site. One that was left behind lets nobody in and issues nothing, since the
+ * other would refuse it and could not revoke it; who has a credential keeps it, revocation goes on, and so does all that people
+ * ask for.
+ */
+export interface Succession {
+  /** Throws OnboardingError `site-elsewhere`. */
+  requireCurrent(): void
+  heed(found: readonly Elsewhere[]): void
+  readonly superseded: boolean
+}
+
+export function createSuccession(log: Log): Succession {
+  let successor: Elsewhere | undefined
+  let quiet = 0
+  return {
+    get superseded() {
+      return successor !== undefined
+    },
+    requireCurrent() {
+      if (successor === undefined) return
+      throw new OnboardingError('site-elsewhere', { host: successor.host, serialHex: successor.serialHex })
+    },
+    heed(found) {
+      const newer = found.find(({ kind }) => kind === 'newer')
+      quiet = newer === undefined ? quiet + 1 : 0
+      if (newer !== undefined) successor = newer
+      else if (successor !== undefined && quiet >= quietLooks) {
+        log.warn({ host: successor.host }, 'the other machine is gone: this one issues again')
+        successor = undefined
+      }
+    },
+  }
+}
+
+/** Looks soon after the start and then every hour, every minute while another goes on in our place, and tells the log. */
+export function watchElsewhere(options: LookOptions & { readonly log: Log; readonly succession: Succession }): {
+  close(): Promise<void>
+} {
+  const { log, succession } = options
   const end = new AbortController()
   let running: Promise<void> = Promise.resolve()
+  let timer = setTimeout(() => look(), firstLookMs).unref()
   const look = () => {
     running = lookElsewhere({ ...options, signal: end.signal })
-      .then(found => tellElsewhere(found, log))
+      .then(found => {
+        succession.heed(found)
+        tellElsewhere(found, log)
+      })
       .catch((error: unknown) => {
         if (!end.signal.aborted)
           log.warn({ error: String(error) }, 'it could not be seen whether another machine is this site')
       })
+      .finally(() => {
+        if (end.signal.aborted) return
+        timer = setTimeout(look, succession.superseded ? supersededLookMs : lookMs).unref()
+      })
   }
-  const first = setTimeout(look, firstLookMs)
-  const timer = setInterval(look, lookMs)
-  for (const each of [first, timer]) each.unref()
   return {
     async close() {
-      clearTimeout(first)
-      clearInterval(timer)
+      clearTimeout(timer)
       end.abort()
       await running
     },
@@ -85,7 +131,10 @@ export async function lookElsewhere(options: LookOptions): Promise<Elsewhere[]> 
 export function tellElsewhere(found: readonly Elsewhere[], log: Log): void {
   for (const { host, kind, serialHex } of found) {
     if (kind === 'newer')
-      log.error({ code: 'site-elsewhere', host, serialHex }, 'another machine goes on as this site: stop this one')
+      log.error(
+        { code: 'site-elsewhere', host, serialHex },
+        'another machine goes on as this site: nothing is issued here, stop this one',
+      )
     else
       log.warn(
         { code: 'site-elsewhere', host, serialHex },

@@ -7,6 +7,7 @@ import type { TlsCredential } from '../adapter/http/tls-profile.ts'
 import { cedarEngine } from '../adapter/policy/cedar.ts'
 import type { Secret } from '../crypto/secret.ts'
 import { type Curve, establishKey, type KeyStore } from '../crypto/signer.ts'
+import type { Admission } from '../domain/admission.ts'
 import type { Clock, Endpoint, Log, MasaClient, Random, Store } from '../domain/port.ts'
 import { type Access, createAccess } from '../role/authorization/access.ts'
 import { type AdmissionPolicy, createAdmission } from '../role/authorization/admission.ts'
@@ -29,7 +30,7 @@ import { runFeedWork } from '../role/supply-chain/feed-pull.ts'
 import { runRecallWork } from '../role/supply-chain/recall-work.ts'
 import type { AuthorityService } from './api/service.ts'
 import { defined } from './defined.ts'
-import { watchElsewhere } from './elsewhere.ts'
+import { createSuccession, watchElsewhere } from './elsewhere.ts'
 import { openRecord } from './record.ts'
 import { openSiteAccess, type RadiusPlace, type SiteAccess } from './site-access.ts'
 import { openSiteCredential } from './site-credential.ts'
@@ -174,6 +175,14 @@ async function assemble(
   const point = createPolicyPoint({ engine: cedarEngine, log, profile })
   // Opens no connection until it is asked.
   const manufacturers = createMasaClient({ credential: own.credential, clock })
+  const succession = createSuccession(log)
+  const decided = createAdmission(store, clock, policy, point)
+  const admission: Admission = {
+    async admit(request) {
+      succession.requireCurrent()
+      return decided.admit(request)
+    },
+  }
   const endpoints = createSiteEndpoints({
     store,
     clock,
@@ -181,7 +190,8 @@ async function assemble(
     get authority() {
       return own.authority
     },
-    admission: createAdmission(store, clock, policy, point),
+    admission,
+    mayIssue: () => succession.requireCurrent(),
     policy,
     masa: options.masa?.(own.authority.registrar) ?? manufacturers,
     keys,
@@ -239,6 +249,7 @@ async function assemble(
   })
   policies.start()
   const elsewhere = watchElsewhere({
+    succession,
     store,
     clock,
     log,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { writeSiteFile } from '../../src/app/cli/data.ts'
 import { buildStage } from '../../src/app/demo/stage.ts'
-import { lookElsewhere } from '../../src/app/elsewhere.ts'
+import { createSuccession, lookElsewhere } from '../../src/app/elsewhere.ts'
 import { openSite, type Site } from '../../src/app/site.ts'
 import { watch } from '../role/device/workbench.ts'
 import { silentLog } from '../store.ts'
@@ -83,6 +83,12 @@ describe('a site on another machine', () => {
             (await lookFrom(ghost, port)).map(({ kind }) => kind),
             ['newer'],
           )
+          // It issues nothing any more: what it would sign, the other does not know.
+          const [stopped, going] = [createSuccession(silentLog), createSuccession(silentLog)]
+          stopped.heed(await lookFrom(ghost, port))
+          going.heed(await lookFrom(site, ghost.port))
+          assert.throws(() => stopped.requireCurrent(), { code: 'site-elsewhere' })
+          going.requireCurrent()
           // And the new one, where the name still leads to the old machine.
           assert.deepEqual(
             (await lookFrom(site, ghost.port)).map(({ kind }) => kind),
@@ -97,6 +103,26 @@ describe('a site on another machine', () => {
     } finally {
       await stage.close()
     }
+  })
+
+  it('that was left behind issues again when the other has been gone for a while, and not at the first silence', () => {
+    const succession = createSuccession(silentLog)
+    const newer = { host: 'registrar.harbour.example', kind: 'newer', serialHex: '01' } as const
+    const stopped = () => assert.throws(() => succession.requireCurrent(), { code: 'site-elsewhere' })
+    succession.requireCurrent()
+    succession.heed([{ ...newer, kind: 'older' }])
+    succession.requireCurrent()
+    succession.heed([newer])
+    for (let n = 0; n < 2; n++) {
+      stopped()
+      succession.heed([])
+    }
+    succession.heed([newer])
+    for (let n = 0; n < 3; n++) {
+      stopped()
+      succession.heed([])
+    }
+    succession.requireCurrent()
   })
 
   it('is not told from a stranger that only has its name', async () => {

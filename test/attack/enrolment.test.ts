@@ -8,6 +8,7 @@ import { createCsr } from '../../src/crypto/csr.ts'
 import { generateKey } from '../../src/crypto/key.ts'
 import { validatePath } from '../../src/crypto/path.ts'
 import { keySigner, type Signer } from '../../src/crypto/signer.ts'
+import { OnboardingError } from '../../src/domain/error.ts'
 import type { EndpointReply } from '../../src/domain/port.ts'
 import { brskiPath } from '../../src/protocol/brski/endpoint.ts'
 import { createApproval } from '../../src/role/authorization/approval.ts'
@@ -138,6 +139,27 @@ describe('enrolment under attack', () => {
     assert.equal(await home.site.read(tables => tables.voucher.count({ device: id })), 0)
     const device = await home.site.read(tables => tables.device.get(id))
     assert.deepEqual([device?.voucher, device?.refusal?.code], [undefined, 'device-recalled'])
+  })
+
+  it('a site that was left behind signs neither a first credential nor the next one, and revokes all the same', async () => {
+    await home.close()
+    let left = false
+    home = await openNeighbourhood({
+      units: 3,
+      mayIssue() {
+        if (left) throw new OnboardingError('site-elsewhere')
+      },
+    })
+    const inside = await onboarded('B1-000001')
+    const outside = await vouched('B1-000002')
+    left = true
+    assert.equal(codeOf(await outside.pledge.enroll(newKey())), 'site-elsewhere')
+    assert.equal(codeOf(await renew(inside.connected, inside.ldevid, newKey())), 'site-elsewhere')
+    assert.equal((await inside.connected.request('GET', presencePath, '', '')).status, 200, 'who is in stays in')
+    const [first] = await credentials()
+    await revocation().revoke(first?.id ?? '', 'keyCompromise', 'anna')
+    assert.equal(codeOf(await inside.connected.request('GET', presencePath, '', '')), 'credential-not-in-force')
+    assert.equal((await credentials()).length, 1)
   })
 
   it('a credential that is revoked while its renewal is being signed is not renewed', async () => {

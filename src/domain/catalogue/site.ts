@@ -67,9 +67,9 @@ export const siteErrors = {
   'site-elsewhere': {
     title: 'Another machine answers as this site',
     cause:
-      'At a name of this site a registrar answers that this record does not know, with a certificate of this site.',
-    action: 'Run the site on one machine only: stop the other one, or move its names to this machine.',
-    status: 409,
+      'At a name of this site a registrar of its own answers that this record does not know: nothing is issued here.',
+    action: 'Run the site on one machine only: stop this one, or the other, which this one notices within minutes.',
+    status: 503,
   },
   'record-missing': {
     title: 'Record missing',

@@ -12,7 +12,7 @@ import { createBirthIdentification } from './device-identity.ts'
 import { createEnrollment } from './enrollment.ts'
 import { openManufacturerDirectory } from './manufacturer-directory.ts'
 import { createMasaExchange, type RegistrarCredential } from './masa-exchange.ts'
-import { createCredentialIssuer } from './network-credential.ts'
+import { type CredentialIssuer, createCredentialIssuer } from './network-credential.ts'
 import { createOcsp } from './ocsp.ts'
 import { createPresence } from './presence.ts'
 import { createRefusalRecord, type RefusalRecord } from './refusal-record.ts'
@@ -48,6 +48,8 @@ export function createSiteEndpoints(options: {
   /** The registrar's credential now; that of `authority` when absent. */
   readonly registrar?: () => RegistrarCredential
   readonly admission: Admission
+  /** Throws OnboardingError when this site issues nothing, first or again, whatever else it does. */
+  readonly mayIssue?: () => void
   readonly policy: AdmissionPolicy
   readonly masa: MasaClient
   /** For the keys of OCSP responders; without it there are only revocation lists. */
@@ -55,7 +57,7 @@ export function createSiteEndpoints(options: {
   /** Stands in credentials, for whoever wants to know what became of them: `http://host[:port]`. */
   readonly statusUrl?: string
 }): SiteEndpoints {
-  const { store, clock, log, admission, policy, masa } = options
+  const { store, clock, log, admission, policy, masa, mayIssue = () => {} } = options
   const authority = () => options.authority
   const { network } = policy
   const directory = openManufacturerDirectory(store)
@@ -68,7 +70,13 @@ export function createSiteEndpoints(options: {
       return authority().issuing
     },
   }
-  const issuer = createCredentialIssuer(current)
+  const issuing = createCredentialIssuer(current)
+  const issuer: CredentialIssuer = {
+    async issue(request) {
+      mayIssue()
+      return issuing.issue(request)
+    },
+  }
   const revocation = createRevocation({
     store,
     clock,

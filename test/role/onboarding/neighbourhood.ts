@@ -55,6 +55,7 @@ export async function openNeighbourhood(
     readonly units?: number
     readonly open?: typeof openTestStore
     readonly profile?: ProfileName
+    readonly mayIssue?: () => void
   } = {},
 ): Promise<Neighbourhood> {
   const { open = openTestStore } = options
@@ -104,6 +105,7 @@ export async function openNeighbourhood(
     log: silentLog,
     authority,
     admission: createAdmission(site.store, clock, policy, testPolicies(options.profile)),
+    mayIssue: () => options.mayIssue?.(),
     policy,
     masa: {
       requestVoucher: request => masaClient.answer(request),
