@@ -44,7 +44,7 @@ export async function openRecord({ data, storeUrl, passphrase, clock, log }: Rec
 }
 
 /** From the key of the ledger, which all processes of a party share: it is there as long as the record is. */
-async function sealKeyOf(keys: KeyStore): Promise<Secret> {
+export async function sealKeyOf(keys: KeyStore): Promise<Secret> {
   const ledger = await keys.tlsKey?.('ledger')
   if (ledger === undefined) throw new OnboardingError('issuer-key-missing', { label: 'ledger' })
   const pkcs8 = ledger.export({ type: 'pkcs8', format: 'der' })

@@ -28,6 +28,7 @@ import { createSiteOwnership, type SiteOwnership } from '../role/ownership/site-
 import { createFeedNotice } from '../role/supply-chain/feed-notice.ts'
 import { runFeedWork } from '../role/supply-chain/feed-pull.ts'
 import { runRecallWork } from '../role/supply-chain/recall-work.ts'
+import { type AccessPointPlace, keepAccessPoints, siteSecretBox } from './access-point.ts'
 import type { AuthorityService } from './api/service.ts'
 import { defined } from './defined.ts'
 import { createSuccession, watchElsewhere } from './elsewhere.ts'
@@ -69,6 +70,8 @@ export interface SiteOptions {
   readonly retryAfterSeconds?: number
   /** How long a device may be in onboarding before the attempt counts as failed; 60 when absent. */
   readonly onboardingWindowMinutes?: number
+  /** Files of devices' secrets for access points; none when absent. */
+  readonly accessPoints?: AccessPointPlace
   /** The policies that a new site begins with; `home` when absent. */
   readonly profile?: ProfileName
   readonly log: Log
@@ -248,6 +251,9 @@ async function assemble(
     throw error
   })
   policies.start()
+  const place = options.accessPoints
+  const accessPoints =
+    place === undefined ? undefined : keepAccessPoints({ store, clock, log, box: siteSecretBox(sealKey), place })
   const elsewhere = watchElsewhere({
     succession,
     store,
@@ -311,6 +317,7 @@ async function assemble(
     },
     async close() {
       own.close()
+      await accessPoints?.close()
       await elsewhere.close()
       feeds.close()
       await feedWork.close()

@@ -3,6 +3,7 @@ import { type NetworkAkm, type NetworkCurve, networkAkms, networkCurves } from '
 import type { ApiClient } from '../api/client.ts'
 import type { NetworkView } from '../api/contract/network.ts'
 import { defined } from '../defined.ts'
+import { accessPointCommand } from './access-point.ts'
 import { type Cli, choice, collected, count, described, type Task } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { readCertificatesPem } from './file.ts'
@@ -50,6 +51,7 @@ export function networkCommand(cli: Cli): Command {
     }),
   )
   changeCommand(cli, network.command('change'))
+  accessPointCommand(cli, network.command('access-point'))
   described(withSite(network.command('remove').argument('<name>', 'as `mooring network list` shows it')), {
     summary: 'remove a network that no device is on',
     examples: ['network remove cameras'],

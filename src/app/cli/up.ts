@@ -15,6 +15,7 @@ import { listenApi } from '../api/listen.ts'
 import { defined } from '../defined.ts'
 import { openSite, type Site, type SiteOptions } from '../site.ts'
 import { version } from '../version.ts'
+import { type AccessPointOptions, accessPointPlace, withAccessPoints } from './access-point.ts'
 import {
   type Cli,
   choice,
@@ -41,7 +42,7 @@ import { type KeyOptions, openKeys, withKeys } from './key-option.ts'
 import { anyAddress, inUrl, isLoopback } from './listen.ts'
 import { watchedLog } from './watched-log.ts'
 
-interface UpOptions extends StorePlace, KeyOptions {
+interface UpOptions extends StorePlace, KeyOptions, AccessPointOptions {
   readonly data?: string
   readonly network?: string
   readonly owner?: string
@@ -62,7 +63,7 @@ interface UpOptions extends StorePlace, KeyOptions {
 }
 
 export function upCommand(cli: Cli): Command {
-  return described(withKeys(withStore(new Command('up'))), {
+  return described(withAccessPoints(withKeys(withStore(new Command('up')))), {
     summary: 'run a site until interrupted',
     text:
       'The first start makes the site: its keys and certificates, its record, and a token for its first administrator, shown ' +
@@ -179,6 +180,7 @@ async function open(
     }),
     ...statusPlace(options),
     ...radiusPlace(options),
+    ...accessPointPlace(options),
     host: options.listen ?? anyAddress(),
     port: options.port,
     hosts: options.host ?? usualHosts(options.listen),

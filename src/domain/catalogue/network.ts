@@ -60,7 +60,7 @@ export const networkErrors = {
   'network-no-dpp': {
     title: 'Network without Connectors',
     cause: 'An access point was to be configured over DPP for a network that has no dpp.',
-    action: 'Write its configuration, or use a network with dpp.',
+    action: 'Write its configuration with `mooring network access-point`, or use a network with dpp.',
     status: 409,
   },
   'network-secret-missing': {

@@ -108,7 +108,7 @@ function accessOf(network: NetworkDefinition, segment: NetworkSegment, need: Con
   }
   const mac = need.mac === undefined ? undefined : macText(need.mac)
   const akm = usableAkm(network, need, mac)
-  return { segment: segment.name, akm, ...(needsSecret(akm) && mac !== undefined ? { mac } : {}) }
+  return { segment: segment.name, akm, ...(mac === undefined ? {} : { mac }) }
 }
 
 /**
