@@ -121,12 +121,13 @@ describe('the command for access points', () => {
   test('works at the data directory alone, and while the site runs the site itself does it', async () => {
     const shell = new Shell(directory)
     try {
+      const data = join(directory, 'site')
       const kept = join(directory, 'by-site')
-      const site = ['up', '--data', 'site', '--listen', '127.0.0.1', '--port', '0', '--api-port', '0']
+      const site = ['up', '--data', data, '--listen', '127.0.0.1', '--port', '0', '--api-port', '0']
       const places = ['--access-points', kept, '--controller-address', '192.0.2.1']
       const service = await shell.start([...site, ...places])
-      await shell.do('network', 'add', 'home', '--ssid', 'Harbour', '--data', 'site')
-      const args = ['network', 'access-point', '--out', join(directory, 'by-hand'), '--data', 'site']
+      await shell.do('network', 'add', 'home', '--ssid', 'Harbour', '--data', data)
+      const args = ['network', 'access-point', '--out', join(directory, 'by-hand'), '--data', data]
       assert.equal((await shell.run(args)).code, 1, 'no API shows secrets')
       await service.stop()
       const { networks } = (await shell.do(...args, '--offline')) as { networks: unknown[] }
@@ -135,7 +136,7 @@ describe('the command for access points', () => {
       assert.match(text, /^wpa_key_mgmt=DPP SAE$/m)
       const nowhere = await shell.run([...args, '--offline', 'nowhere'])
       assert.equal(nowhere.code, 1)
-      const odd = await shell.run(['network', 'access-point', '--out', 'a b', '--data', 'site', '--offline'])
+      const odd = await shell.run(['network', 'access-point', '--out', 'a b', '--data', data, '--offline'])
       assert.equal(odd.code, 1)
     } finally {
       await shell.end()
