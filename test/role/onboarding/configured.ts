@@ -11,7 +11,6 @@ import {
 } from '../../../src/role/onboarding/network-definition.ts'
 import { accessGranted, grantAccess, type SecretBox } from '../../../src/role/onboarding/network-secret.ts'
 
-
 /** A device that was let in and configured, as far as the record goes. @returns what only it knows */
 export async function configured(
   { store, box, now }: { readonly store: Store; readonly box: SecretBox; readonly now: number },
