@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { cmsSuite } from './cms.ts'
+import { dppMachineSuite } from './dpp-machine.ts'
 import { issueSuite } from './issue.ts'
 import type { Line, Suite } from './measure.ts'
 import { onboardingSuite } from './onboarding.ts'
@@ -14,6 +15,7 @@ import { tlsSuite } from './tls.ts'
 
 const suites: Readonly<Record<string, readonly Suite[]>> = {
   codec: [issueSuite, cmsSuite],
+  'dpp-machine': [dppMachineSuite],
   onboarding: [() => onboardingSuite()],
   policy: [policySuite],
   store: [storeSuite],
