@@ -1,7 +1,7 @@
 import { CryptoError } from './error.ts'
 
-/** Bytes of r and of s for P-256, P-384 and P-521. */
-export type ScalarSize = 32 | 48 | 66
+/** Bytes of r and of s: for curves of 256, 384 and 512 bits, and for P-521. */
+export type ScalarSize = 32 | 48 | 64 | 66
 
 /*
  * Node converts between the two forms when sign() or verify() is given an options object, at a price per call
@@ -47,13 +47,14 @@ function copyScalar(der: Uint8Array, at: number, raw: Buffer, start: number, siz
   return end
 }
 
-/** r || s to a DER Ecdsa-Sig-Value. Throws `malformed-signature` unless `raw` is 64, 96 or 132 bytes and r, s > 0. */
-export function ecdsaRawToDer(raw: Uint8Array): Buffer {
-  if (raw.length !== 64 && raw.length !== 96 && raw.length !== 132) throw malformed(`it has ${raw.length} bytes`)
-  const size = raw.length / 2
-  const r = firstByte(raw, 0, size)
-  const s = firstByte(raw, size, raw.length)
-  const rLength = size - r + (raw[r]! >> 7)
+/** r || s to a DER Ecdsa-Sig-Value. Throws `malformed-signature` unless r, s > 0 and `raw` is 2 size bytes; without size 64, 96 or 132. */
+export function ecdsaRawToDer(raw: Uint8Array, size?: ScalarSize): Buffer {
+  const lengths = size === undefined ? [64, 96, 132] : [2 * size]
+  if (!lengths.includes(raw.length)) throw malformed(`it has ${raw.length} bytes`)
+  const half = raw.length / 2
+  const r = firstByte(raw, 0, half)
+  const s = firstByte(raw, half, raw.length)
+  const rLength = half - r + (raw[r]! >> 7)
   const sLength = raw.length - s + (raw[s]! >> 7)
   const body = 4 + rLength + sLength
   const header = body < 0x80 ? 2 : 3
@@ -63,7 +64,7 @@ export function ecdsaRawToDer(raw: Uint8Array): Buffer {
   der[header - 1] = body
   der[header] = 0x02
   der[header + 1] = rLength
-  der.set(raw.subarray(r, size), header + 2 + rLength - (size - r))
+  der.set(raw.subarray(r, half), header + 2 + rLength - (half - r))
   const second = header + 2 + rLength
   der[second] = 0x02
   der[second + 1] = sLength

@@ -1,11 +1,11 @@
-import { type KeyObject, sign, verify } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { decodeBase64Url, encodeBase64Url } from '../../codec/base64.ts'
 import { CodecError } from '../../codec/error.ts'
 import { decodeJsonObject, isJsonObject, type Json, type JsonObject } from '../../codec/json.ts'
 import { type ErrorDetail, OnboardingError } from '../../domain/error.ts'
 import { curveProfile } from './curve.ts'
 import { decodeJwk } from './jwk.ts'
-import { type DppPublicKey, exportJwk, keyId } from './key.ts'
+import { type DppPublicKey, exportJwk, isSignedRaw, keyId, signRaw } from './key.ts'
 
 /** Who may meet whom: equal groups, or `*` on one side (Easy Connect section 4.2.1). */
 export interface ConnectorGroup {
@@ -71,8 +71,7 @@ export function signConnector(
   by: { readonly key: KeyObject; readonly csign: DppPublicKey },
 ): string {
   const input = connectorSigningInput(fields, by.csign)
-  const { hash } = curveProfile(by.csign.curve)
-  const signature = sign(hash, Buffer.from(input), { key: by.key, dsaEncoding: 'ieee-p1363' })
+  const signature = signRaw({ curve: by.csign.curve, privateKey: by.key }, Buffer.from(input))
   return encodeConnector(input, signature)
 }
 
@@ -117,11 +116,10 @@ function checkHeader({ typ, alg, kid }: JsonObject, csign: DppPublicKey, expecte
   if (kid !== expected) throw invalid('kid')
 }
 
-function checkSignature(input: string, signature: Uint8Array, { curve, key }: DppPublicKey): void {
-  const { hash, coordinateSize } = curveProfile(curve)
+function checkSignature(input: string, signature: Uint8Array, csign: DppPublicKey): void {
+  const { coordinateSize } = curveProfile(csign.curve)
   if (signature.length !== 2 * coordinateSize) throw invalid('signature-length', { octets: signature.length })
-  // OpenSSL refuses r or s that is zero or not below the order.
-  if (!verify(hash, Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }, signature)) throw invalid('signature')
+  if (!isSignedRaw(csign, Buffer.from(input), signature)) throw invalid('signature')
 }
 
 function fieldsOf(payload: JsonObject): ConnectorFields {

@@ -25,8 +25,6 @@ export interface CurveProfile {
   readonly hash: 'sha256' | 'sha384' | 'sha512'
   /** Bytes of a hash, of every key of the schedule, of a tag. */
   readonly hashSize: 32 | 48 | 64
-  /** Bytes that HMAC fills a key up to. */
-  readonly hashBlock: 64 | 128
   readonly nonceSize: 16 | 24 | 32
   /** Bytes of one coordinate. */
   readonly coordinateSize: 32 | 48 | 64 | 66
@@ -35,9 +33,9 @@ export interface CurveProfile {
   readonly equation: CurveEquation
 }
 
-const size256 = { hash: 'sha256', hashSize: 32, hashBlock: 64, nonceSize: 16, coordinateSize: 32 } as const
-const size384 = { hash: 'sha384', hashSize: 48, hashBlock: 128, nonceSize: 24, coordinateSize: 48 } as const
-const size512 = { hash: 'sha512', hashSize: 64, hashBlock: 128, nonceSize: 32, coordinateSize: 64 } as const
+const size256 = { hash: 'sha256', hashSize: 32, nonceSize: 16, coordinateSize: 32 } as const
+const size384 = { hash: 'sha384', hashSize: 48, nonceSize: 24, coordinateSize: 48 } as const
+const size512 = { hash: 'sha512', hashSize: 64, nonceSize: 32, coordinateSize: 64 } as const
 
 const oid = (hex: string) => Buffer.from(hex, 'hex')
 

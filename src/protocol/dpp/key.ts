@@ -5,10 +5,13 @@ import {
   generateKeyPairSync,
   hash,
   type KeyObject,
+  sign,
+  verify,
 } from 'node:crypto'
 import { decodeBase64Url, encodeBase64Url } from '../../codec/base64.ts'
 import { CodecError } from '../../codec/error.ts'
 import { isJsonObject, type Json } from '../../codec/json.ts'
+import { ecdsaDerToRaw, ecdsaRawToDer } from '../../crypto/ecdsa.ts'
 import { CryptoError } from '../../crypto/error.ts'
 import { withoutStackTraces } from '../../crypto/key.ts'
 import { Secret } from '../../crypto/secret.ts'
@@ -193,6 +196,21 @@ export function agreeWithPoints(own: DppKeyPair, first: DppPublicKey, second: Dp
   const { curve } = own
   if (first.curve !== curve || second.curve !== curve) throw new CryptoError('key-mismatch', 'keys on two curves')
   return agree(own, importPoint(curve, addPoints(curve, first.point, second.point)))
+}
+
+/** r|s over the hash of the curve, as a Connector has it. Node's own option for that form costs a second signature. */
+export function signRaw({ curve, privateKey }: Pick<DppKeyPair, 'curve' | 'privateKey'>, data: Uint8Array): Buffer {
+  const { hash: algorithm, coordinateSize } = curveProfile(curve)
+  return ecdsaDerToRaw(sign(algorithm, data, privateKey), coordinateSize)
+}
+
+/** Whether r|s is a signature of this key: false also for one of another length, or with r or s out of range. */
+export function isSignedRaw({ curve, key }: DppPublicKey, data: Uint8Array, signature: Uint8Array): boolean {
+  const { hash: algorithm, coordinateSize } = curveProfile(curve)
+  if (signature.length !== 2 * coordinateSize) return false
+  const isZero = (half: Uint8Array) => half.every(octet => octet === 0)
+  if (isZero(signature.subarray(0, coordinateSize)) || isZero(signature.subarray(coordinateSize))) return false
+  return verify(algorithm, data, key, ecdsaRawToDer(signature, coordinateSize))
 }
 
 function agreed(privateKey: KeyObject, curve: DppCurve, { key, curve: theirs }: DppPublicKey): Buffer {

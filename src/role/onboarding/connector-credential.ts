@@ -1,12 +1,11 @@
-import { hash, sign } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Secret } from '../../crypto/secret.ts'
 import { type CredentialRecord, issueCredential } from '../../domain/credential.ts'
 import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Random, Store, Tx } from '../../domain/port.ts'
 import { type ConnectorFields, connectorSigningInput, encodeConnector } from '../../protocol/dpp/connector.ts'
-import { curveProfile } from '../../protocol/dpp/curve.ts'
-import type { DppPublicKey } from '../../protocol/dpp/key.ts'
+import { type DppPublicKey, signRaw } from '../../protocol/dpp/key.ts'
 import { checkRecall } from '../supply-chain/recall-check.ts'
 import type { ConfiguratorKey } from './configurator-key.ts'
 import { recordOnDevice } from './device-record.ts'
@@ -65,9 +64,7 @@ export function createConnectorIssuer(options: {
 }
 
 function signed(input: Buffer, { pair }: ConfiguratorKey): string {
-  const { hash: digest } = curveProfile(pair.curve)
-  const signature = sign(digest, input, { key: pair.privateKey, dsaEncoding: 'ieee-p1363' })
-  return encodeConnector(input.toString('latin1'), signature)
+  return encodeConnector(input.toString('latin1'), signRaw(pair, input))
 }
 
 type Options = Parameters<typeof createConnectorIssuer>[0]

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createECDH, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createECDH, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { CodecError } from '../../../src/codec/error.ts'
@@ -21,7 +21,9 @@ import {
   importPoint,
   importScalar,
   importSpki,
+  isSignedRaw,
   keyId,
+  signRaw,
 } from '../../../src/protocol/dpp/key.ts'
 import { negatePoint } from '../../../src/protocol/dpp/point.ts'
 import { octets, transcripts } from './vector.ts'
@@ -84,6 +86,29 @@ for (const profile of curves) {
       const opposite = importScalar(curve, number(profile, equation.q - BigInt(`0x${scalarOf(own).toString('hex')}`)))
       refused('malformed-key', () => agreeWithSum(own, opposite, other))
       refused('malformed-key', () => agreeWithPoints(other, own, opposite))
+    })
+
+    test('signs as node:crypto does for r|s, and takes nothing that is no signature of its own', () => {
+      const data = Buffer.from('a Connector')
+      const signature = signRaw(own, data)
+      const { hash } = profile
+      assert.ok(verify(hash, data, { key: own.key, dsaEncoding: 'ieee-p1363' }, signature))
+      const theirs = sign(hash, data, { key: own.privateKey, dsaEncoding: 'ieee-p1363' })
+      assert.ok(isSignedRaw(own, data, theirs))
+      const [r, s] = [theirs.subarray(0, coordinateSize), theirs.subarray(coordinateSize)]
+      const zero = Buffer.alloc(coordinateSize)
+      const order = number(profile, equation.q)
+      const wrong = [Buffer.alloc(0), theirs.subarray(1), Buffer.concat([theirs, Buffer.of(0)])]
+      const outOfRange = [
+        [zero, s],
+        [r, zero],
+        [order, s],
+        [r, order],
+        [s, r],
+      ].map(halves => Buffer.concat(halves))
+      for (const bad of [...wrong, ...outOfRange]) assert.equal(isSignedRaw(own, data, bad), false)
+      assert.equal(isSignedRaw(other, data, theirs), false)
+      assert.equal(isSignedRaw(own, Buffer.from('another'), theirs), false)
     })
 
     test('is refused off its curve, in the wrong length, and out of range', () => {
