@@ -90,10 +90,15 @@ interface InitrdPlan {
 }
 
 function buildInitrd({ root, version, init, initrd }: InitrdPlan): void {
+  const busybox = findProgram('busybox') ?? ''
+  // It runs where there is no other file: its package of the same name without -static brings one that cannot.
+  if (readFileSync(busybox).includes('/ld-linux')) {
+    throw new LabUnavailable(`${busybox} is not static: apt-get install busybox-static`)
+  }
   const tree = mkdtempSync(join(tmpdir(), 'mooring-initrd-'))
   try {
     for (const folder of ['bin', 'proc', 'sys', 'dev', 'host', 'module']) mkdirSync(join(tree, folder))
-    cpSync(findProgram('busybox')!, join(tree, 'bin', 'busybox'), { dereference: true })
+    cpSync(busybox, join(tree, 'bin', 'busybox'), { dereference: true })
     cpSync(init, join(tree, 'init'))
     chmodSync(join(tree, 'init'), 0o755)
     writeFileSync(join(tree, 'module', 'order'), copyModules(root, version, join(tree, 'module')))
