@@ -142,6 +142,8 @@ export type ConfigurationEffect =
   | {
       readonly type: 'install'
       readonly configurations: readonly AcceptedConfiguration[]
+      /** The same as they came. */
+      readonly objects: readonly Uint8Array[]
       readonly netAccessKey: DppKeyPair
       /** What a Configurator gives to another one. */
       readonly envelopedData?: Uint8Array
@@ -296,7 +298,7 @@ function grant(state: Requested, response: ConfigurationResponseMessage, at: num
     const configurations = backup && objects.length === 0 ? [] : acceptConfigurations(objects, context)
     return {
       state: granted,
-      effects: [{ type: 'install', configurations, netAccessKey, ...(backup && { envelopedData }) }],
+      effects: [{ type: 'install', configurations, objects, netAccessKey, ...(backup && { envelopedData }) }],
     }
   } catch (error) {
     if (!(error instanceof OnboardingError)) throw error

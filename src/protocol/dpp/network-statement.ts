@@ -62,16 +62,19 @@ export function signNetworkStatement(
   })
 }
 
-export interface OwnershipContext {
+export interface DeclarationContext {
   /** Roots of the manufacturer, built into the device. */
   readonly anchors: readonly TrustAnchor[]
   readonly serialNumber: string
-  /** The key that signed the Connector. */
-  readonly csign: DppPublicKey
   /** Absent: a device without a clock. */
   readonly at?: Date
   /** The newest version that the device has heard of. */
   readonly declarationVersion?: number
+}
+
+export interface OwnershipContext extends DeclarationContext {
+  /** The key that signed the Connector. */
+  readonly csign: DppPublicKey
 }
 
 const failures = { malformed: 'declaration-invalid', signature: 'declaration-invalid', path: 'owner-mismatch' } as const
@@ -81,33 +84,72 @@ const failures = { malformed: 'declaration-invalid', signature: 'declaration-inv
  * `declaration-stale`, or `owner-mismatch` for a network that is neither the owner's nor authorized.
  */
 export function verifyOwnershipProof(proof: OwnershipProof, context: OwnershipContext): DeviceInformationDeclaration {
-  const { anchors, serialNumber, csign, at, declarationVersion: known = 0 } = context
-  const declaration = openDeclaration(proof.declaration, { anchors, ...(at !== undefined && { at }) })
+  const declaration = openOwn(proof.declaration, context)
+  const domains = withCodes(failures, () => statedDomains(proof.network, declaration, context))
+  return permitted(declaration, domains)
+}
+
+/**
+ * The same where the network gives certificates and no Connector: what was issued for a key that is new each time shows that
+ * the owner's CA has a hand in it. The CA of the EAP server has to be the owner's too, since a certificate can be had
+ * by others. Throws as `verifyOwnershipProof`.
+ * @param issued the certificate for our own key, then what else came
+ * @param server CA that the EAP server has to show a certificate of
+ */
+export function verifyCertifiedOwnership(
+  signed: Uint8Array,
+  { issued, server }: { readonly issued: readonly Certificate[]; readonly server: Certificate },
+  context: DeclarationContext,
+): DeviceInformationDeclaration {
+  const declaration = openOwn(signed, context)
+  const anchors = declaredAmong([...issued, server], declaration)
+  const domains = withCodes(failures, () =>
+    [issued, [server, ...issued]].map(chain => {
+      const { path, anchor } = validatePath({ chain, anchors, at: context.at ?? youngest(chain) })
+      return [...path, anchor.certificate].flatMap(domainIds)
+    }),
+  )
+  for (const each of domains) permitted(declaration, each)
+  return declaration
+}
+
+function openOwn(
+  signed: Uint8Array,
+  { anchors, serialNumber, at, declarationVersion: known = 0 }: DeclarationContext,
+): DeviceInformationDeclaration {
+  const declaration = openDeclaration(signed, { anchors, ...(at !== undefined && { at }) })
   const { serial, version } = declaration
   if (serial !== serialNumber) throw new OnboardingError('declaration-invalid', { rule: 'other-device', serial })
   if (version < known) throw new OnboardingError('declaration-stale', { serial, version, known })
-  const domains = withCodes(failures, () => statedDomains(proof.network, declaration, csign, at))
-  const right = mayOnboard(declaration, domains)
-  if (!right.allowed) throw new OnboardingError(right.code, { serial, owner: declaration.owner.name })
   return declaration
+}
+
+function permitted(declaration: DeviceInformationDeclaration, domains: readonly string[]): DeviceInformationDeclaration {
+  const right = mayOnboard(declaration, domains)
+  if (right.allowed) return declaration
+  throw new OnboardingError(right.code, { serial: declaration.serial, owner: declaration.owner.name })
+}
+
+/** Certificates whose keys the manufacturer's declaration names: trust begins there, wherever they came from. */
+function declaredAmong(chain: readonly Certificate[], declaration: DeviceInformationDeclaration): TrustAnchor[] {
+  const declared = declaredDomains(declaration)
+  return chain
+    .filter(certificate => domainIds(certificate).some(id => declared.includes(id)))
+    .map(certificate => ({ name: declaration.serial, certificate }))
 }
 
 /** Ids of the keys of the statement's chain. Throws CodecError, CryptoError or PathError. */
 function statedDomains(
   statement: Uint8Array,
   declaration: DeviceInformationDeclaration,
-  csign: DppPublicKey,
-  at: Date | undefined,
+  { csign, at }: OwnershipContext,
 ): string[] {
   const { payload, signatures } = verifyJws(statement)
   const [signature] = signatures
   if (signature === undefined || signatures.length !== 1 || signature.header['typ'] !== networkStatementType)
     throw new CryptoError('bad-signature', `not a ${networkStatementType} with one signature`)
   const chain = signature.certificates
-  const declared = declaredDomains(declaration)
-  const anchors = chain
-    .filter(certificate => domainIds(certificate).some(id => declared.includes(id)))
-    .map(certificate => ({ name: declaration.serial, certificate }))
+  const anchors = declaredAmong(chain, declaration)
   // Only a registrar speaks for its domain: each device of it has a certificate from the same CA.
   const purpose = [extendedKeyUsageOid.cmcRA]
   const { path, anchor } = validatePath({ chain, anchors, at: at ?? youngest(chain), purpose })

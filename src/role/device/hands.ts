@@ -5,6 +5,7 @@ import type { Log } from '../../domain/port.ts'
 import { signVoucherArtifact } from '../../protocol/brski/artifact.ts'
 import type { Effect, Input, State } from '../../protocol/brski/pledge.ts'
 import { type BirthCredential, birthKeyLabel } from './birth.ts'
+import { bootstrappingKeyLabel } from './bootstrapping.ts'
 import { writeMemory } from './memory.ts'
 import type { DeviceModel } from './model.ts'
 import type { DeviceStore, PledgeConnection, PledgeTransport, Sleep } from './port.ts'
@@ -162,6 +163,7 @@ async function makeCsr(keys: KeyStore, { keyLabel, plan }: Effect & { type: 'mak
 
 async function sweep(keys: KeyStore, labels: readonly string[]): Promise<void> {
   for (const label of await keys.list()) {
-    if (label !== birthKeyLabel && !labels.includes(label)) await keys.remove(label)
+    const made = label === birthKeyLabel || label === bootstrappingKeyLabel
+    if (!made && !labels.includes(label)) await keys.remove(label)
   }
 }

@@ -16,6 +16,7 @@ import {
 } from '../../protocol/brski/pledge.ts'
 import type { NetworkCredential } from '../../protocol/brski/pledge-record.ts'
 import { type BirthCredential, birthKeyLabel, birthName, readBirth } from './birth.ts'
+import { bootstrappingKeyLabel, bootstrappingName } from './bootstrapping.ts'
 import { componentName, stateComponents } from './component-statement.ts'
 import { type Answer, Hands } from './hands.ts'
 import { ownershipName, readMark, readMemory, writeMark } from './memory.ts'
@@ -23,7 +24,9 @@ import { type DeviceModel, profileOf } from './model.ts'
 import type { DeviceStore, PledgeTransport, Sleep } from './port.ts'
 
 /** Names in the device store. On real hardware this is where nobody can write back an older value. */
-const keptByReset: readonly string[] = [birthName, ownershipName, componentName]
+const keptByReset: readonly string[] = [birthName, ownershipName, componentName, bootstrappingName]
+/** Labels of keys that the factory made. */
+const keysKeptByReset: readonly string[] = [birthKeyLabel, bootstrappingKeyLabel]
 
 export interface PledgeOptions {
   readonly model: DeviceModel
@@ -141,7 +144,7 @@ export class Pledge {
     const { store, keys, log } = this.#options
     // The memory first: a key without memory is swept at power-up, memory without its key would be half a credential.
     for (const name of await store.list()) if (!keptByReset.includes(name)) await store.remove(name)
-    for (const label of await keys.list()) if (label !== birthKeyLabel) await keys.remove(label)
+    for (const label of await keys.list()) if (!keysKeptByReset.includes(label)) await keys.remove(label)
     this.#state = unpowered(this.#profile)
     this.#rung = 'expected'
     this.#refusal = undefined
