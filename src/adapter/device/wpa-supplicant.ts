@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { supplicantFiles } from '../../role/device/network-block.ts'
 import type { NetworkInstaller } from '../../role/device/enrollee-port.ts'
+import { supplicantFiles } from '../../role/device/network-block.ts'
 import { removePrivateFile, replacePrivateFile, requirePrivateDirectory } from '../key/private-file.ts'
 
 /** Name of the configuration within the directory: `wpa_supplicant -c <directory>/wpa_supplicant.conf`. */

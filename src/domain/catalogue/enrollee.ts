@@ -10,13 +10,15 @@ export const enrolleeErrors = {
   },
   'configurator-unreachable': {
     title: 'Configurator does not answer',
-    cause: 'There was no connection, or it ended before the answer was there: a Configurator closes at once for a key it does not know.',
+    cause:
+      'There was no connection, or it ended before the answer was there: a Configurator closes at once for a key it does not know.',
     action: 'Check the address, and add the code of the device: `mooring dpp add-uri`.',
     status: 503,
   },
   'configurator-not-authentic': {
     title: 'Configurator could not prove its key',
-    cause: 'What it sent was made with another key than that of the code that was scanned, or it does not know the code of this device.',
+    cause:
+      'What it sent was made with another key than that of the code that was scanned, or it does not know the code of this device.',
     action: 'Scan the code of the Configurator again; it may be another one, or somebody in between.',
     status: 403,
   },
@@ -34,8 +36,10 @@ export const enrolleeErrors = {
   },
   'declaration-missing': {
     title: 'Network does not prove whose it is',
-    cause: 'Anybody with a photograph of the code could send this configuration: nothing the manufacturer signed goes with it.',
-    action: 'Onboard at the owner’s network, or scan the code of its Configurator on the device for mutual authentication.',
+    cause:
+      'Anybody with a photograph of the code could send this configuration: nothing the manufacturer signed goes with it.',
+    action:
+      'Onboard at the owner’s network, or scan the code of its Configurator on the device for mutual authentication.',
     status: 403,
   },
   'configuration-invalid': {

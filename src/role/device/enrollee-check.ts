@@ -6,7 +6,11 @@ import { withCodes } from '../../domain/failure.ts'
 import type { AcceptedConfiguration } from '../../protocol/dpp/configuration-check.ts'
 import type { EnterpriseCredentials } from '../../protocol/dpp/enterprise.ts'
 import type { DppPublicKey } from '../../protocol/dpp/key.ts'
-import { decodeOwnershipProof, verifyCertifiedOwnership, verifyOwnershipProof } from '../../protocol/dpp/network-statement.ts'
+import {
+  decodeOwnershipProof,
+  verifyCertifiedOwnership,
+  verifyOwnershipProof,
+} from '../../protocol/dpp/network-statement.ts'
 import type { BirthCredential } from './birth.ts'
 
 /**
@@ -86,7 +90,10 @@ export function eapTlsCredential(
   key: DppPublicKey,
 ): EapTlsCredential {
   const spki = key.key.export({ type: 'spki', format: 'der' })
-  const [bag, ca] = withCodes(codes, () => [certBag.map(decodeCertificate), caCert && decodeCertificate(caCert)] as const)
+  const [bag, ca] = withCodes(
+    codes,
+    () => [certBag.map(decodeCertificate), caCert && decodeCertificate(caCert)] as const,
+  )
   const certificate = bag.find(({ spkiDer }) => spki.equals(spkiDer))
   if (certificate === undefined) throw invalid('certificate-for-another-key')
   if (ca === undefined) throw invalid('no-caCert')

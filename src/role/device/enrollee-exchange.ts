@@ -5,7 +5,6 @@ import { CryptoError } from '../../crypto/error.ts'
 import { keySigner } from '../../crypto/signer.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Log, Random } from '../../domain/port.ts'
-import { challengeAttribute } from '../../protocol/dpp/enterprise.ts'
 import {
   type Effect,
   type EnrolleeFailed,
@@ -14,6 +13,7 @@ import {
   step,
   type Transition,
 } from '../../protocol/dpp/enrollee.ts'
+import { challengeAttribute } from '../../protocol/dpp/enterprise.ts'
 import { decodeFrame } from '../../protocol/dpp/frame.ts'
 import { generateDppKey } from '../../protocol/dpp/key.ts'
 import { planCsr } from '../../protocol/est/csr-plan.ts'
@@ -83,7 +83,12 @@ class Run {
   #pending = false
   #heard = false
 
-  constructor({ state, effects }: Transition, connection: EnrolleeConnection, tools: ExchangeTools, signal: AbortSignal) {
+  constructor(
+    { state, effects }: Transition,
+    connection: EnrolleeConnection,
+    tools: ExchangeTools,
+    signal: AbortSignal,
+  ) {
     this.#state = state
     this.#todo = [...effects]
     this.#connection = connection

@@ -28,10 +28,7 @@ import type { DeviceModel } from './model.ts'
 import type { DeviceStore, Sleep } from './port.ts'
 
 export interface EnrolleeOptions {
-  readonly model: Pick<
-    DeviceModel,
-    'mudUrl' | 'clockTrusted' | 'retry' | 'connectTimeoutMs' | 'requestTimeoutMs'
-  >
+  readonly model: Pick<DeviceModel, 'mudUrl' | 'clockTrusted' | 'retry' | 'connectTimeoutMs' | 'requestTimeoutMs'>
   readonly keys: KeyStore
   readonly store: DeviceStore
   readonly transport: EnrolleeTransport
@@ -132,7 +129,10 @@ export class Enrollee {
     const cut = () => connection.close()
     signal.addEventListener('abort', cut, { once: true })
     try {
-      const end = yield* this.#exchanged(exchange(this.#begin(meeting), connection, this.#tools(candidate), signal), candidate)
+      const end = yield* this.#exchanged(
+        exchange(this.#begin(meeting), connection, this.#tools(candidate), signal),
+        candidate,
+      )
       if (end.type === 'configured') return true
       if (!signal.aborted) yield endOf(candidate, end, model.retry.firstMs)
       return false

@@ -2,7 +2,7 @@ import { pbkdf2Sync } from 'node:crypto'
 import { encodePem } from '../../codec/pem.ts'
 import type { Secret } from '../../crypto/secret.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import { type Akm, hasSuite, suitesOf, type AkmSuite } from '../../protocol/dpp/akm.ts'
+import { type Akm, type AkmSuite, hasSuite, suitesOf } from '../../protocol/dpp/akm.ts'
 import type { ConfigurationObject, Credential } from '../../protocol/dpp/configuration-object.ts'
 import { readConnector } from '../../protocol/dpp/connector.ts'
 import { type DppKeyPair, exportDppKey } from '../../protocol/dpp/key.ts'
@@ -25,7 +25,11 @@ export function supplicantFiles(stored: StoredNetworks, directory: string): Supp
   const files = new Map<string, Buffer>()
   const blocks = stored.networks.map((network, i) => {
     const context: Context = { stored, directory, files, index: i }
-    const lines = [...commonLines(network), `priority=${stored.networks.length - i}`, ...credentialLines(network, context)]
+    const lines = [
+      ...commonLines(network),
+      `priority=${stored.networks.length - i}`,
+      ...credentialLines(network, context),
+    ]
     return `network={\n${lines.map(line => `\t${line}\n`).join('')}}\n`
   })
   // DPP wants management frames protected; 1 lets each network say for itself.

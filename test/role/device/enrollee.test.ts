@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { before, describe, test } from 'node:test'
-import { extendedKeyUsageOid } from '../../../src/codec/x509/extension.ts'
 import { decodeCertificationRequest } from '../../../src/codec/pkcs10.ts'
+import { extendedKeyUsageOid } from '../../../src/codec/x509/extension.ts'
 import { Secret } from '../../../src/crypto/secret.ts'
 import { dppStatus } from '../../../src/protocol/dpp/attribute.ts'
 import { generateDppKey } from '../../../src/protocol/dpp/key.ts'
-import type { OwnershipRule } from '../../../src/role/device/enrollee-check.ts'
 import { type Enrollee, type EnrolleeProgress, type Meeting, openEnrollee } from '../../../src/role/device/enrollee.ts'
+import type { OwnershipRule } from '../../../src/role/device/enrollee-check.ts'
 import { enrolleeName } from '../../../src/role/device/enrollee-memory.ts'
 import type { NetworkInstaller } from '../../../src/role/device/enrollee-port.ts'
 import { readMark } from '../../../src/role/device/memory.ts'
@@ -72,7 +72,8 @@ async function once(device: Lamp, at: TestConfigurator, life: Life = {}): Promis
 }
 
 const rungs = (news: readonly EnrolleeProgress[]) => news.map(each => (each.type === 'climbed' ? each.rung : each.type))
-const codeOf = (news: readonly EnrolleeProgress[]) => news.map(each => (each.type === 'refused' ? each.code : '')).at(-1)
+const codeOf = (news: readonly EnrolleeProgress[]) =>
+  news.map(each => (each.type === 'refused' ? each.code : '')).at(-1)
 const all = ['heard', 'authenticated', 'authorized', 'credentialed']
 
 describe('an Enrollee', () => {
@@ -106,7 +107,10 @@ describe('an Enrollee', () => {
       const enrollee = await open(device, controller)
       assert.deepEqual(rungs(await live(enrollee, { address: 'controller' })), all)
       const { networks = [], netAccessKey } = (await enrollee.networks()) ?? {}
-      assert.deepEqual(networks.map(({ cred }) => cred.akm), ['dpp'])
+      assert.deepEqual(
+        networks.map(({ cred }) => cred.akm),
+        ['dpp'],
+      )
       assert.equal(netAccessKey?.curve, curve)
       assert.deepEqual(controller.results, [dppStatus.ok])
       assert.deepEqual(controller.requests[0], {
@@ -122,7 +126,10 @@ describe('an Enrollee', () => {
   test('begins itself with a code that somebody showed to it, on whatever curve it is', async () => {
     for (const curve of ['P-256', 'P-384'] as const) {
       await fresh(curve)
-      const controller = at(dpp(() => alice), { mutual: curve === 'P-256' })
+      const controller = at(
+        dpp(() => alice),
+        { mutual: curve === 'P-256' },
+      )
       assert.deepEqual(rungs(await once(device, controller, { meeting: { configurator: controller.uri } })), all)
     }
   })
@@ -142,14 +149,23 @@ describe('an Enrollee', () => {
 
   test('memory that cannot be read is like none', async () => {
     await fresh()
-    for (const bytes of [Buffer.from('{'), Buffer.from('{"version":1}'), Buffer.from('{"version":1,"name":"a","origin":"b","objects":["e30="],"netAccessKey":"AA=="}')]) {
+    for (const bytes of [
+      Buffer.from('{'),
+      Buffer.from('{"version":1}'),
+      Buffer.from('{"version":1,"name":"a","origin":"b","objects":["e30="],"netAccessKey":"AA=="}'),
+    ]) {
       await device.store.write(enrolleeName, bytes)
       assert.deepEqual(rungs(await once(device, at(dpp(() => alice)))), all)
     }
   })
 
   describe('refuses a network', () => {
-    const refuses = async (code: string, answer: Answer, life: Life = {}, more: Partial<TestConfiguratorOptions> = {}) => {
+    const refuses = async (
+      code: string,
+      answer: Answer,
+      life: Life = {},
+      more: Partial<TestConfiguratorOptions> = {},
+    ) => {
       const controller = at(answer, more)
       assert.equal(codeOf(await once(device, controller, life)), code)
       assert.deepEqual(controller.results, [dppStatus.configurationRejected])
@@ -158,32 +174,87 @@ describe('an Enrollee', () => {
 
     test('that proves nothing, as everybody could set one up who has a photograph of its code', async () => {
       await fresh()
-      await refuses('declaration-missing', dpp(() => eve, async () => ({})))
-      await refuses('declaration-missing', dpp(() => eve, async () => ({})), { rule: 'known-configurator' })
+      await refuses(
+        'declaration-missing',
+        dpp(
+          () => eve,
+          async () => ({}),
+        ),
+      )
+      await refuses(
+        'declaration-missing',
+        dpp(
+          () => eve,
+          async () => ({}),
+        ),
+        { rule: 'known-configurator' },
+      )
     })
     test('that shows copies of its owner’s declaration and statement', async () => {
       await fresh()
-      await refuses('declaration-invalid', dpp(() => eve))
-      await refuses('declaration-invalid', dpp(() => eve), { rule: 'anybody' })
+      await refuses(
+        'declaration-invalid',
+        dpp(() => eve),
+      )
+      await refuses(
+        'declaration-invalid',
+        dpp(() => eve),
+        { rule: 'anybody' },
+      )
     })
     test('that shows a copy of the declaration and a statement of its own', async () => {
       await fresh()
-      await refuses('owner-mismatch', dpp(() => eve, () => proofOf(eve, declaration)))
+      await refuses(
+        'owner-mismatch',
+        dpp(
+          () => eve,
+          () => proofOf(eve, declaration),
+        ),
+      )
     })
     test('with a declaration that is older than one it has seen', async () => {
       await fresh()
       const newer = await soldTo(fjord, 'L-1', alice, 2)
-      await once(device, at(dpp(() => alice, () => proofOf(alice, newer))))
+      await once(
+        device,
+        at(
+          dpp(
+            () => alice,
+            () => proofOf(alice, newer),
+          ),
+        ),
+      )
       assert.equal(await readMark(device.store), 4)
       await (await open(device, at(dpp(() => alice)))).forget()
-      await refuses('declaration-stale', dpp(() => alice))
+      await refuses(
+        'declaration-stale',
+        dpp(() => alice),
+      )
     })
     test('with a declaration of another device, or one that is none', async () => {
       await fresh()
       const other = await soldTo(fjord, 'L-2', alice)
-      await refuses('declaration-invalid', dpp(() => alice, () => proofOf(alice, other)))
-      await refuses('declaration-invalid', dpp(() => alice, () => proofOf(alice, Buffer.from('{}'))))
-      await refuses('configuration-invalid', dpp(() => alice, async () => ({ 'org.mooring.declaration': 1 })))
+      await refuses(
+        'declaration-invalid',
+        dpp(
+          () => alice,
+          () => proofOf(alice, other),
+        ),
+      )
+      await refuses(
+        'declaration-invalid',
+        dpp(
+          () => alice,
+          () => proofOf(alice, Buffer.from('{}')),
+        ),
+      )
+      await refuses(
+        'configuration-invalid',
+        dpp(
+          () => alice,
+          async () => ({ 'org.mooring.declaration': 1 }),
+        ),
+      )
     })
     test('whose proof hangs on nothing that was made for this exchange', async () => {
       await fresh()
@@ -204,13 +275,20 @@ describe('an Enrollee', () => {
     test('that it cannot store', async () => {
       await fresh()
       const installer = { install: () => Promise.reject(new Error('disk full')) }
-      await refuses('device-storage-failed', dpp(() => alice), { installer })
+      await refuses(
+        'device-storage-failed',
+        dpp(() => alice),
+        { installer },
+      )
     })
   })
 
   test('who knows its Configurator may be told to trust it, who does not may not', async () => {
     await fresh()
-    const unproven = dpp(() => eve, async () => ({}))
+    const unproven = dpp(
+      () => eve,
+      async () => ({}),
+    )
     const known = { rule: 'known-configurator' } as const
     const mutual = at(unproven)
     assert.deepEqual(rungs(await once(device, mutual, { ...known, meeting: { configurator: mutual.uri } })), all)
@@ -232,7 +310,10 @@ describe('an Enrollee', () => {
     await fresh()
     const other = { ...at(dpp(() => alice)).uri }
     const controller = at(dpp(() => alice))
-    assert.equal(codeOf(await once(device, controller, { meeting: { configurator: other } })), 'configurator-unreachable')
+    assert.equal(
+      codeOf(await once(device, controller, { meeting: { configurator: other } })),
+      'configurator-unreachable',
+    )
   })
 
   test('says of a status what it means', async () => {
@@ -245,7 +326,15 @@ describe('an Enrollee', () => {
       code: 'configurator-refused',
       detail: { rule: 'refused', status: 'configureFailure' },
     })
-    assert.equal((await once(device, at(async () => dppStatus.configurePending))).at(-1)?.type, 'waiting')
+    assert.equal(
+      (
+        await once(
+          device,
+          at(async () => dppStatus.configurePending),
+        )
+      ).at(-1)?.type,
+      'waiting',
+    )
     const nobody = testConfigurator({ answer: dpp(() => alice) })
     assert.equal(codeOf(await once(device, nobody)), 'configurator-unreachable')
     const away = { ...nobody, transport: { connect: () => Promise.reject(new Error('no route')) } }
@@ -266,7 +355,10 @@ describe('an Enrollee', () => {
 
   test('makes a key on the curve of the network, and says whether it connects', async () => {
     await fresh()
-    const controller = at(dpp(() => alice), { newKey: generateDppKey('P-384'), connectionStatus: true })
+    const controller = at(
+      dpp(() => alice),
+      { newKey: generateDppKey('P-384'), connectionStatus: true },
+    )
     const status = { result: 0, ssid: Buffer.from('home of alice'), channelList: '81/6' }
     const installer = { install: async () => {}, tryConnection: async () => status }
     assert.deepEqual(rungs(await once(device, controller, { installer })), [...all, 'connected'])
@@ -298,7 +390,13 @@ describe('an Enrollee', () => {
 
     test('a certificate of the owner’s CA for our new key proves as much as a Connector', async () => {
       await fresh()
-      const controller = at(enterprise(() => alice, () => alice), { csr: true })
+      const controller = at(
+        enterprise(
+          () => alice,
+          () => alice,
+        ),
+        { csr: true },
+      )
       assert.deepEqual(rungs(await once(device, controller)), all)
       assert.ok(controller.requests[1]?.pkcs10)
     })
@@ -309,7 +407,13 @@ describe('an Enrollee', () => {
         [alice, eve],
         [eve, eve],
       ] as const) {
-        const controller = at(enterprise(() => issuer, () => server), { csr: true })
+        const controller = at(
+          enterprise(
+            () => issuer,
+            () => server,
+          ),
+          { csr: true },
+        )
         assert.equal(codeOf(await once(device, controller)), 'owner-mismatch')
       }
     })
