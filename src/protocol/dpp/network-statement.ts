@@ -124,7 +124,10 @@ function openOwn(
   return declaration
 }
 
-function permitted(declaration: DeviceInformationDeclaration, domains: readonly string[]): DeviceInformationDeclaration {
+function permitted(
+  declaration: DeviceInformationDeclaration,
+  domains: readonly string[],
+): DeviceInformationDeclaration {
   const right = mayOnboard(declaration, domains)
   if (right.allowed) return declaration
   throw new OnboardingError(right.code, { serial: declaration.serial, owner: declaration.owner.name })
