@@ -23,8 +23,8 @@ const plain: StoredNetworks = {
 
 test('its files are closed to others, and go when nothing names them any more', async () => {
   const directory = join(folder, 'lamp')
-  const { install } = supplicantInstaller(directory)
-  await install(await enterpriseNetworks(netAccessKey))
+  const installer = supplicantInstaller(directory)
+  await installer.install(await enterpriseNetworks(netAccessKey))
   const names = ['network-1-ca.pem', 'network-1-certificate.pem', 'network-1-key.pem', 'wpa_supplicant.conf']
   assert.deepEqual(readdirSync(directory).sort(), names)
   assert.deepEqual(
@@ -32,7 +32,7 @@ test('its files are closed to others, and go when nothing names them any more', 
     [0o600, 0o600, 0o600, 0o600],
   )
   assert.equal(statSync(directory).mode & 0o777, 0o700)
-  await install(plain)
+  await installer.install(plain)
   assert.deepEqual(readdirSync(directory), ['wpa_supplicant.conf'])
 })
 
