@@ -1,7 +1,11 @@
 /** npm run lab -- LAB ...: networks to try Mooring in. Each lab explains itself with --help. */
 import { runWifiLab } from './wifi/main.ts'
+import { runWiredLab } from './wired/main.ts'
 
-const labs: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { wifi: runWifiLab }
+const labs: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  wifi: runWifiLab,
+  wired: runWiredLab,
+}
 
 const [name = '', ...args] = process.argv.slice(2)
 const lab = labs[name]

@@ -18,6 +18,7 @@ import { exitCode, exitCodeOf } from './exit.ts'
 import { factoryCommand } from './factory.ts'
 import { failureJson, failureOf, failureText } from './failure.ts'
 import { feedCommand } from './feed.ts'
+import { gatewayCommand } from './gateway.ts'
 import { manifestCommand } from './manifest.ts'
 import { masaCommand } from './masa.ts'
 import { moveCommand } from './move.ts'
@@ -76,6 +77,7 @@ const nouns = [
   networkCommand,
   dppCommand,
   accessCommand,
+  gatewayCommand,
   deviceCommand,
   ownershipCommand,
   approvalCommand,

@@ -56,6 +56,18 @@ export const accessSessionErrors = {
     action: 'Define the segment with `mooring network change`, or correct the policy.',
     status: 409,
   },
+  'hostapd-unreachable': {
+    title: 'hostapd does not answer',
+    cause: 'There is no hostapd with that control interface, or it is about to end.',
+    action: 'Start hostapd with `ctrl_interface=DIRECTORY`, and name that directory and its interface.',
+    status: 503,
+  },
+  'fence-failed': {
+    title: 'Packet filter refused a change',
+    cause: 'nftables did not take a rule; the detail says why. Nobody is let in by that.',
+    action: 'Run the gateway with CAP_NET_ADMIN on a machine with nftables; name every segment that policies assign.',
+    status: 500,
+  },
   'eap-method-refused': {
     title: 'Device wants another EAP method',
     cause: 'The device refused EAP-TLS, the only method that proves a credential of its own.',
