@@ -57,14 +57,14 @@ export const accessSessionErrors = {
     status: 409,
   },
   'hostapd-unreachable': {
-    title: 'hostapd does not answer',
+    title: 'No answer from hostapd',
     cause: 'There is no hostapd with that control interface, or it is about to end.',
     action: 'Start hostapd with `ctrl_interface=DIRECTORY`, and name that directory and its interface.',
     status: 503,
   },
   'fence-failed': {
     title: 'Packet filter refused a change',
-    cause: 'nftables did not take a rule; the detail says why. Nobody is let in by that.',
+    cause: 'A rule was not taken by nftables; the detail says why. Nobody is let in by that.',
     action: 'Run the gateway with CAP_NET_ADMIN on a machine with nftables; name every segment that policies assign.',
     status: 500,
   },
