@@ -32,6 +32,7 @@ const uri =
 export const dppExamples: { readonly [N in keyof typeof dppOperations]: Example<Api[N]> } = {
   dppKeyAdd: { body: { uri, manufacturer: 'fjord', serial: 'CL2-000001' }, reply: key },
   dppAccessPointAdd: { body: { uri }, reply: { ...key, netRole: 'ap' } },
+  dppCodeRead: { body: { picture: 'iVBORw0KGgo=' }, reply: { uri, findings: [] } },
   dppKeyList: { reply: { items: [key] } },
   dppKeyShow: { reply: key },
   dppKeyRemove: { reply: { ...key, state: 'removed' } },

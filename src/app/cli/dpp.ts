@@ -1,10 +1,12 @@
 import { Command } from 'commander'
+import { pictureLimits } from '../../adapter/image/picture.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { ApiClient } from '../api/client.ts'
 import type { BootstrappingKeyView } from '../api/contract/dpp.ts'
 import { defined } from '../defined.ts'
 import { type Cli, described, type Task } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
+import { readInputFile } from './file.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { facts, moment, table } from './table.ts'
 import { harmless } from './terminal.ts'
@@ -33,12 +35,10 @@ export function dppCommand(cli: Cli): Command {
     ],
   }).action(
     cli.run<WhoOptions, [string]>(async (task, uri) => {
-      const client = await connect(task)
-      const body = { uri, ...whoOf(task.options) }
-      const added = task.options.accessPoint === true ? client.dppAccessPointAdd({ body }) : client.dppKeyAdd({ body })
-      told(task, await added)
+      told(task, await expect(await connect(task), uri, task.options))
     }),
   )
+  scanCommand(cli, dpp.command('scan'))
   described(withSite(withLimit(dpp.command('list'))), {
     summary: 'list bootstrapping keys, and how far their devices have come',
     examples: ['dpp list', 'dpp list --json'],
@@ -71,6 +71,40 @@ export function dppCommand(cli: Cli): Command {
     }),
   )
   return dpp
+}
+
+interface ScanOptions extends WhoOptions {
+  readonly dryRun?: boolean
+}
+
+function scanCommand(cli: Cli, command: Command): void {
+  described(withWho(withSite(command.argument('<file>', 'PNG or JPEG with the code of one device'))), {
+    summary: 'expect a device by a picture of its code',
+    text: 'The site decodes the picture; nothing of it is kept.',
+    examples: ['dpp scan label.jpg', 'dpp scan label.png --dry-run'],
+  })
+    .option('--dry-run', 'say what the code holds; no device is expected by it')
+    .action(
+      cli.run<ScanOptions, [string]>(async (task, path) => {
+        const picture = (await readInputFile(path, pictureLimits.bytes)).toString('base64')
+        const client = await connect(task)
+        const code = await client.dppCodeRead({ body: { picture } })
+        if (task.options.dryRun === true) task.answer(code, () => codeText(code))
+        else told(task, await expect(client, code.uri, task.options))
+      }),
+    )
+}
+
+function expect(client: ApiClient, uri: string, options: WhoOptions): Promise<BootstrappingKeyView> {
+  const body = { uri, ...whoOf(options) }
+  return options.accessPoint === true ? client.dppAccessPointAdd({ body }) : client.dppKeyAdd({ body })
+}
+
+function codeText({ uri, findings }: Pick<BootstrappingKeyView, 'findings'> & { readonly uri: string }): string {
+  return facts([
+    ['code', uri],
+    ...findings.map(({ severity, message, rule }) => [severity, `${message} [${rule}]`] as const),
+  ])
 }
 
 /** The key of a device; a key as it stands. */

@@ -69,4 +69,28 @@ export const networkErrors = {
     action: 'Reconfigure the device: it gets a new one.',
     status: 409,
   },
+  'picture-unreadable': {
+    title: 'Picture cannot be read',
+    cause: 'The file is no PNG or JPEG, is damaged, or is larger than what is decoded here.',
+    action: 'Take the picture again, smaller and as PNG or JPEG.',
+    status: 400,
+  },
+  'too-many-pictures': {
+    title: 'Too many pictures at once',
+    cause: 'Others are being decoded, one at a time.',
+    action: 'Try again in a few seconds.',
+    status: 503,
+  },
+  'code-missing': {
+    title: 'No code in the picture',
+    cause: 'There is no QR code in it, or it is too small, blurred or torn to be read.',
+    action: 'Take the picture from nearer, sharp and with light, the whole code and its white margin in it.',
+    status: 422,
+  },
+  'code-several': {
+    title: 'Several devices in one picture',
+    cause: 'More than one bootstrapping code is in the picture, and each is another device.',
+    action: 'Take a picture of each code by itself.',
+    status: 422,
+  },
 } as const satisfies Record<string, ErrorEntry>

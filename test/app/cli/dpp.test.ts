@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { exportSpki, generateDppKey } from '../../../src/protocol/dpp/key.ts'
 import { formatBootstrappingUri } from '../../../src/protocol/dpp/uri.ts'
+import { codesPng, greyPng } from '../../adapter/image/png.ts'
 import { openWorld, type World } from '../api/world.ts'
 import { atSite } from './terminal.ts'
 
@@ -13,11 +17,17 @@ const fresh = (more: Partial<Parameters<typeof formatBootstrappingUri>[0]> = {})
   return formatBootstrappingUri({ publicKey, curve: 'P-256', version: 2, ...more })
 }
 
+let directory: string
+
 before(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'mooring-dpp-'))
   world = await openWorld()
   site = atSite(world)
 })
-after(() => world.close())
+after(async () => {
+  await world.close()
+  rmSync(directory, { recursive: true })
+})
 
 /** As a script has it. */
 async function answer(args: readonly string[], code = 0): Promise<Record<string, unknown>> {
@@ -76,6 +86,40 @@ describe('bootstrapping keys by the CLI', () => {
     const elsewhere = await answer(['dpp', 'add-uri', uri, '--serial', 'other'], 1)
     assert.equal(elsewhere['code'], 'bootstrapping-key-taken')
     assert.equal((await world.services.store.verify()).integrity, 'pass')
+  })
+
+  test('expect a device by a picture of its code', async () => {
+    const uri = fresh({ mac: '020000000177' })
+    const file = (name: string, texts: readonly string[]) => {
+      const path = join(directory, name)
+      writeFileSync(path, texts.length === 0 ? greyPng(50, 50, () => 255) : codesPng(texts))
+      return path
+    }
+    const picture = file('label.png', [uri])
+    const read = await answer(['dpp', 'scan', picture, '--dry-run'])
+    assert.equal(read['uri'], uri)
+    const before = ((await answer(['dpp', 'list'])) as { items: unknown[] }).items.length
+    assert.equal((await answer(['dpp', 'scan', picture]))['mac'], '02:00:00:00:01:77')
+    assert.equal(((await answer(['dpp', 'list'])) as { items: unknown[] }).items.length, before + 1)
+    const codes = []
+    for (const path of [
+      file('none.png', []),
+      file('matter.png', ['MT:Y.K9042C00KA0648G00']),
+      file('wifi.png', ['WIFI:S:home;T:WPA;P:secret;;']),
+      file('two.png', [fresh(), fresh()]),
+      file('cut.png', [uri.slice(0, -20)]),
+      join(directory, 'absent.png'),
+    ]) {
+      const { code, facts } = await answer(['dpp', 'scan', path], 1)
+      assert.ok(!JSON.stringify(facts).includes('secret'))
+      codes.push(code)
+    }
+    const invalid = 'bootstrapping-uri-invalid'
+    assert.deepEqual(codes.slice(0, 4), ['code-missing', invalid, invalid, 'code-several'])
+    assert.equal(codes[5], 'file-unreadable')
+    const text = join(directory, 'label.txt')
+    writeFileSync(text, uri)
+    assert.equal((await answer(['dpp', 'scan', text], 1))['code'], 'picture-unreadable')
   })
 
   test('make an access point only for who writes the policy of the network', async () => {

@@ -1,6 +1,10 @@
 import * as z from 'zod'
 import { type Contract, DeviceId, Instant, Name, Page, pageOf, Serial, Sha256 } from './operation.ts'
 
+const findings = z
+  .array(z.object({ severity: z.enum(['error', 'warning', 'note']), rule: z.string(), message: z.string() }))
+  .describe('What could keep the device from being found')
+
 export const BootstrappingKeyView = z.object({
   key: z.string().describe('SHA-256 of the key as in the URI, hex'),
   device: z.string(),
@@ -20,9 +24,7 @@ export const BootstrappingKeyView = z.object({
   state: z.enum(['active', 'removed']),
   addedAt: Instant,
   addedBy: z.string(),
-  findings: z
-    .array(z.object({ severity: z.enum(['error', 'warning', 'note']), rule: z.string(), message: z.string() }))
-    .describe('What could keep the device from being found'),
+  findings,
 })
 export type BootstrappingKeyView = z.infer<typeof BootstrappingKeyView>
 
@@ -54,6 +56,16 @@ export const dppOperations = {
     authority: ['network.policy.write'],
     body: z.strictObject({ uri, ...who }),
     reply: BootstrappingKeyView,
+  },
+  dppCodeRead: {
+    method: 'POST',
+    path: '/v1/dpp/code',
+    summary: 'Read the bootstrapping code in a picture; nothing is expected by it yet',
+    tag: 'dpp',
+    authority: ['device.onboard', 'device.onboard@own-network', 'onboarding.initiate', 'network.policy.write'],
+    body: z.strictObject({ picture: z.base64().min(4).max(11_500_000).describe('PNG or JPEG, base64') }),
+    maxBody: 11_501_000,
+    reply: z.object({ uri: z.string(), findings }),
   },
   dppKeyList: {
     method: 'GET',

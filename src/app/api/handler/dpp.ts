@@ -1,8 +1,10 @@
+import { createQrCodeReader } from '../../../adapter/image/qr-code.ts'
+import { decodeBase64 } from '../../../codec/base64.ts'
 import type { BootstrappingKeyRecord } from '../../../domain/bootstrapping.ts'
 import type { Device } from '../../../domain/device.ts'
 import { OnboardingError } from '../../../domain/error.ts'
 import type { Tables } from '../../../domain/port.ts'
-import { checkBootstrappingUri, notDpp } from '../../../protocol/dpp/uri-check.ts'
+import { checkBootstrappingUri, notDpp, type UriFinding } from '../../../protocol/dpp/uri-check.ts'
 import { createBootstrapping, type ScannedKey } from '../../../role/onboarding/bootstrapping.ts'
 import { activeNetworks } from '../../../role/onboarding/network-definition.ts'
 import { defined } from '../../defined.ts'
@@ -10,10 +12,11 @@ import type { BootstrappingKeyView } from '../contract/dpp.ts'
 import type { ApiServices, Handlers } from '../service.ts'
 import { instant, pageView } from '../view.ts'
 
-type Names = 'dppKeyAdd' | 'dppAccessPointAdd' | 'dppKeyList' | 'dppKeyShow' | 'dppKeyRemove'
+type Names = 'dppKeyAdd' | 'dppCodeRead' | 'dppAccessPointAdd' | 'dppKeyList' | 'dppKeyShow' | 'dppKeyRemove'
 
 export function dppHandlers({ store, clock }: ApiServices): Pick<Handlers, Names> {
   const bootstrapping = createBootstrapping({ store, clock })
+  const reader = createQrCodeReader()
   const keyNamed = (id: string) =>
     store.read(async tables => {
       const record = await tables.bootstrappingKey.get(id)
@@ -28,6 +31,13 @@ export function dppHandlers({ store, clock }: ApiServices): Pick<Handlers, Names
     async dppAccessPointAdd({ body }, { by }) {
       const { key } = await bootstrapping.add({ ...scanned(body), netRole: 'ap' }, by)
       return keyNamed(key.id)
+    },
+    async dppCodeRead({ body }) {
+      const texts = await reader.read(decodeBase64(body.picture))
+      const uri = bootstrappingCode(texts)
+      const networks = await store.read(activeNetworks)
+      const { findings } = checkBootstrappingUri(uri, { channels: networks.flatMap(({ channels }) => channels) })
+      return { uri, findings: findings.map(findingView) }
     },
     async dppKeyList({ query: { after = '', limit, device } }) {
       const found = await store.read(async tables => {
@@ -56,6 +66,21 @@ export function scanned({ uri: given, ...who }: Scanned): ScannedKey {
   return { uri, ...defined(who) }
 }
 
+/** Of all codes in a picture. Throws OnboardingError `code-missing`, `code-several`, `bootstrapping-uri-invalid`. */
+function bootstrappingCode(texts: readonly string[]): string {
+  const codes = [...new Set(texts)].filter(text => text.startsWith('DPP:'))
+  if (codes.length > 1) throw new OnboardingError('code-several', { codes: codes.length })
+  const [code] = codes
+  if (code !== undefined) return code
+  const [other] = texts
+  if (other === undefined) throw new OnboardingError('code-missing')
+  throw new OnboardingError('bootstrapping-uri-invalid', { reason: notDpp(other) })
+}
+
+function findingView({ severity, rule, message }: UriFinding) {
+  return { severity, rule, message }
+}
+
 async function viewOf(
   tables: Pick<Tables, 'device' | 'network'>,
   record: BootstrappingKeyRecord,
@@ -77,6 +102,6 @@ function keyView(record: BootstrappingKeyRecord, device: Device, places: readonl
     channels: channels.map(({ operatingClass, channel }) => `${operatingClass}/${channel}`),
     ...{ source: record.source, declared: record.declaration !== undefined, state: record.state },
     ...{ addedAt: instant(record.addedAt), addedBy: record.addedBy },
-    findings: findings.map(({ severity, rule, message }) => ({ severity, rule, message })),
+    findings: findings.map(findingView),
   }
 }
