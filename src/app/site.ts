@@ -4,6 +4,7 @@ import { createFeedClient } from '../adapter/http/feed-client.ts'
 import { createMasaClient } from '../adapter/http/masa-client.ts'
 import { listenTls, type TlsListener } from '../adapter/http/tls-endpoint.ts'
 import type { TlsCredential } from '../adapter/http/tls-profile.ts'
+import { type DppListener, listenDpp } from '../adapter/network/dpp-listener.ts'
 import { cedarEngine } from '../adapter/policy/cedar.ts'
 import type { Secret } from '../crypto/secret.ts'
 import { type Curve, establishKey, type KeyStore } from '../crypto/signer.ts'
@@ -22,6 +23,7 @@ import type { SiteAuthority } from '../role/onboarding/authority.ts'
 import type { DeviceHolds } from '../role/onboarding/device-hold.ts'
 import type { RegistrarCredential } from '../role/onboarding/masa-exchange.ts'
 import type { Revocation } from '../role/onboarding/revocation.ts'
+import { createSiteConfigurator, type SiteConfigurator } from '../role/onboarding/site-configurator.ts'
 import { createSiteEndpoints } from '../role/onboarding/site-endpoint.ts'
 import { createHandOverTransfer } from '../role/ownership/hand-over.ts'
 import { createSiteOwnership, type SiteOwnership } from '../role/ownership/site-ownership.ts'
@@ -32,7 +34,7 @@ import { type AccessPointPlace, keepAccessPoints, siteSecretBox } from './access
 import type { AuthorityService } from './api/service.ts'
 import { defined } from './defined.ts'
 import { createSuccession, watchElsewhere } from './elsewhere.ts'
-import { openRecord } from './record.ts'
+import { openRecord, type PartyRecord } from './record.ts'
 import { openSiteAccess, type RadiusPlace, type SiteAccess } from './site-access.ts'
 import { openSiteCredential } from './site-credential.ts'
 import { openSitePolicies, type SitePolicies } from './site-policy.ts'
@@ -60,6 +62,8 @@ export interface SiteOptions {
   readonly status?: { readonly host: string; readonly port: number; readonly url: string }
   /** Where access points and switches ask whom to let in; nowhere when absent. */
   readonly radius?: RadiusPlace
+  /** Where access points relay devices to, and where they enrol themselves: Wi-Fi Easy Connect over TCP. */
+  readonly dpp?: { readonly host: string; readonly port: number }
   /** Several processes may listen on one port. */
   readonly reusePort?: boolean
   /** Names and addresses in the registrar's certificate; `host` when absent. */
@@ -119,6 +123,9 @@ export interface Site {
   renewRegistrar(): Promise<boolean>
   /** The same certification authority, for those who look at it and roll it over. */
   readonly siteAuthority: AuthorityService
+  /** Wi-Fi Easy Connect: keys, devices by their bootstrapping keys; reachable when there is a port. */
+  readonly configurator: SiteConfigurator
+  readonly dppPort?: number
   readonly holds: DeviceHolds
   onRenewal(listener: (credential: TlsCredential) => void): void
   /**
@@ -147,13 +154,7 @@ export async function openSite(options: SiteOptions): Promise<Site> {
 
 async function assemble(
   options: SiteOptions,
-  parts: {
-    readonly keys: KeyStore
-    readonly store: Store
-    readonly sealKey: Secret
-    readonly clock: Clock
-    readonly random: Random
-  },
+  parts: Pick<PartyRecord, 'keys' | 'store' | 'sealKey'> & { readonly clock: Clock; readonly random: Random },
 ): Promise<Site> {
   const { network, owner, data, log, host } = options
   const { keys, store, sealKey, clock, random } = parts
@@ -203,6 +204,21 @@ async function assemble(
   const access = createAccess({ store, clock, random })
   const { revocation } = endpoints
   const { owners } = policy
+  const configurator = createSiteConfigurator({
+    store,
+    clock,
+    random,
+    log,
+    schedule,
+    keys,
+    box: siteSecretBox(sealKey),
+    authority: () => own.authority,
+    admission,
+    mayIssue: () => succession.requireCurrent(),
+    policy,
+    revocation,
+    ...(options.status === undefined ? {} : { statusUrl: options.status.url }),
+  })
   const onboardingWindow = (options.onboardingWindowMinutes ?? 60) * 60_000
   const lifecycle = createLifecycle({ store, clock, revocation, owners, onboardingWindow })
   const ownership = createSiteOwnership({
@@ -242,12 +258,16 @@ async function assemble(
     await listener.close()
     throw error
   })
+  const dppListener = await listenEasyConnect(options, configurator).catch(async (error: unknown) => {
+    await Promise.all([listener.close(), statusListener?.close()])
+    throw error
+  })
   const networkAccess = await openSiteAccess({
     ...{ store, clock, random, log, sealKey, endpoints, owners },
     credential: own.credential,
     radius: options.radius,
   }).catch(async (error: unknown) => {
-    await Promise.all([listener.close(), statusListener?.close()])
+    await Promise.all([listener.close(), statusListener?.close(), dppListener?.close()])
     throw error
   })
   policies.start()
@@ -310,6 +330,8 @@ async function assemble(
       roll: (kind, by) => own.roll(kind, by),
       graceDays: policy.renewalGraceDays ?? 0,
     },
+    configurator,
+    ...(dppListener === undefined ? {} : { dppPort: dppListener.port }),
     onRenewal: listener => own.onRenewal(listener),
     firstToken() {
       first ??= access.bootstrap()
@@ -325,6 +347,8 @@ async function assemble(
       await policies.close()
       await timeOuts.close()
       await networkAccess.close()
+      await dppListener?.close()
+      configurator.close()
       await statusListener?.close()
       await listener.close()
       endpoints.close()
@@ -337,6 +361,19 @@ async function assemble(
 async function recordTimeOuts(lifecycle: Lifecycle, log: Log): Promise<void> {
   const { failed, expired } = await lifecycle.sweep()
   if (failed + expired > 0) log.info({ failed, expired }, 'time-outs of the lifecycle recorded')
+}
+
+function listenEasyConnect(
+  { dpp, log, reusePort }: SiteOptions,
+  { service }: SiteConfigurator,
+): Promise<DppListener | undefined> {
+  if (dpp === undefined) return Promise.resolve(undefined)
+  return listenDpp({ ...dpp, ...(reusePort === undefined ? {} : { reusePort }), service, log })
+}
+
+function schedule(milliseconds: number, task: () => void): () => void {
+  const timer = setTimeout(task, milliseconds)
+  return () => clearTimeout(timer)
 }
 
 /** A manufacturer knows its buyers by their roots, and so has to see the root. */

@@ -64,7 +64,7 @@ export const dialAsMember = ({ key, certificate }: Attempt, { port }: SiteProces
 /** How a site is started: ports of its own, one name in the certificate for all processes. */
 export const upArgs = (data: string, port = 0): readonly string[] => [
   ...['up', '--data', data, '--network', 'harbour-iot', '--owner', owner, '--quiet'],
-  ...['--listen', host, '--host', host, '--port', String(port), '--api-port', '0'],
+  ...['--listen', host, '--host', host, '--port', String(port), '--api-port', '0', '--no-dpp'],
 ]
 
 /** Both processes start at the same moment, on nothing. */

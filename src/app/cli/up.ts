@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { dppPort as easyConnectPort } from '../../adapter/network/dpp-listener.ts'
 import { openLog } from '../../adapter/telemetry/log.ts'
 import { encodePem } from '../../codec/pem.ts'
 import { hostName } from '../../codec/x509/host-name.ts'
@@ -54,6 +55,8 @@ interface UpOptions extends StorePlace, KeyOptions, AccessPointOptions {
   readonly host?: readonly string[]
   readonly days?: number
   readonly graceDays?: number
+  readonly dppPort?: number
+  readonly dpp: boolean
   readonly statusPort?: number
   readonly statusUrl?: string
   readonly radiusPort?: number
@@ -84,6 +87,8 @@ export function upCommand(cli: Cli): Command {
     .option('--host <name>', 'name or address in the certificate of the registrar; again for each', collected)
     .option('--api-listen <address>', 'address of the API; with TLS when it is not of this machine alone', '127.0.0.1')
     .option('--api-port <port>', 'port of the API', count(0, 65_535), 8480)
+    .option('--dpp-port <port>', 'port for Wi-Fi Easy Connect; 8908, which access points expect', count(0, 65_535))
+    .option('--no-dpp', 'no Wi-Fi Easy Connect')
     .option('--days <count>', 'lifetime of network credentials', count(1, 3650))
     .option('--grace-days <count>', 'how long after its end a credential may be renewed in place', count(0, 3650))
     .option(
@@ -181,11 +186,18 @@ async function open(
     ...statusPlace(options),
     ...radiusPlace(options),
     ...accessPointPlace(options),
+    ...dppPlace(options),
     host: options.listen ?? anyAddress(),
     port: options.port,
     hosts: options.host ?? usualHosts(options.listen),
     log: openLog({ level: options.quiet === true ? 'warn' : 'info', ...watchedLog(io) }),
   })
+}
+
+/** Where the other port is any free one, so is this. */
+function dppPlace({ dpp, dppPort, port, listen }: UpOptions): Pick<SiteOptions, 'dpp'> {
+  if (!dpp) return {}
+  return { dpp: { host: listen ?? anyAddress(), port: dppPort ?? (port === 0 ? 0 : easyConnectPort) } }
 }
 
 /** What stands in a credential stays there for its lifetime: by a name of this machine unless told otherwise. */
@@ -267,14 +279,15 @@ async function localToken(access: Site['access']): Promise<Secret> {
 }
 
 function welcome(task: Task<UpOptions>, site: Site, url: string, token: string | undefined): void {
-  const { network, owner, data, port, host } = site
+  const { network, owner, data, port, host, dppPort } = site
   const radius = site.networkAccess.listening?.authentication.port
   const facts = { ready: true, version, network, owner, url, listen: host, onboardingPort: port, data }
-  task.answer({ ...facts, ...defined({ token, radiusPort: radius }) }, () => {
+  task.answer({ ...facts, ...defined({ token, dppPort, radiusPort: radius }) }, () => {
     const lines = [
       `${task.paint('bold', `Mooring ${version}`)}  network ${network}, owner ${owner}`,
       '',
       `  Devices onboard at  https://${inUrl(task.options.host?.[0] ?? hostname())}:${port}`,
+      ...(dppPort === undefined ? [] : [`  Wi-Fi Easy Connect  port ${dppPort}`]),
       `  API                 ${url}`,
       `  Data                ${data}`,
     ]

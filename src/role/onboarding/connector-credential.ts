@@ -22,6 +22,8 @@ export interface ConnectorRequest {
   /** Version of the protocol that the device speaks. */
   readonly version: number
   readonly cSign: ConfiguratorKey
+  /** Beside a certificate, which stands for the device in its network. */
+  readonly beside?: true
   /** What must hold of the device at the moment of issue; throws OnboardingError. */
   readonly authorize: (device: Device) => void
 }
@@ -85,7 +87,7 @@ async function plan(
       const { id: credential, serialHex, notAfter } = planned
       return [
         { kind: 'credential-planned', body: { credential, serialHex, notAfter } },
-        accessGranted(credential, configuration.network, granted.access),
+        ...(request.beside ? [] : [accessGranted(credential, configuration.network, granted.access)]),
       ]
     })
     await insert(tx, planned)
@@ -123,8 +125,7 @@ function recordOf(
     // Whole seconds, as in the Connector.
     notAfter: Math.floor(expiry / 1000) * 1000,
     tbs: tbs.toString('base64'),
-    network,
-    access,
+    ...(request.beside ? {} : { network, access }),
   }
 }
 

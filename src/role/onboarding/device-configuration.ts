@@ -43,8 +43,8 @@ export interface ConfigurationRequestOfDevice {
 export interface MadeConfiguration {
   /** Configuration objects, encoded. */
   readonly objects: readonly Buffer[]
-  /** Id of the credential in them. */
-  readonly credential: string
+  /** Ids of the credentials in them; the first stands for the device in the network. */
+  readonly credentials: readonly [string, ...string[]]
 }
 
 export interface DeviceConfiguration {
@@ -80,21 +80,22 @@ export function createDeviceConfiguration(options: Options): DeviceConfiguration
       }
       const cSign = await keys.current('c-sign', configuration.cSignCurve)
       const thirdParty = await proofOf(store, request, () => statements(cSign))
-      const made = configuration.akm === 'dot1x' ? certified(options, request) : connected(options, request, cSign)
-      const { cred, credential } = await made
+      const made =
+        configuration.akm === 'dot1x' ? certified(options, request, cSign) : connected(options, request, cSign)
+      const { cred, credentials } = await made
       const object: ConfigurationObject = { ssid: configuration.ssid, cred, thirdParty }
       const objects = forPeerVersion([object], request.version).map(each => encodeConfigurationObject(each))
-      return { objects, credential }
+      return { objects, credentials }
     },
   }
 }
 
-type Made = Promise<{ readonly cred: ConfigurationObject['cred']; readonly credential: string }>
+type Made = Promise<{ readonly cred: ConfigurationObject['cred'] } & Pick<MadeConfiguration, 'credentials'>>
 
 /** A Connector, and where the network wants one a secret. */
 async function connected(
   { keys, connectors }: Options,
-  request: ConfigurationRequestOfDevice,
+  request: ConfigurationRequestOfDevice & { readonly beside?: true },
   cSign: ConfiguratorKey,
 ): Made {
   const { configuration } = request
@@ -102,7 +103,7 @@ async function connected(
   const { credential, connector, secret } = await connectors.issue({ ...request, cSign })
   const { akm, passwordId } = credential.access ?? configuration.access
   return {
-    credential: credential.id,
+    credentials: [credential.id],
     cred: {
       akm,
       ...(secret === undefined ? {} : { pass: secret }),
@@ -112,11 +113,16 @@ async function connected(
   }
 }
 
-/** A certificate of the same CA as by EST, for the key of this exchange. */
-async function certified({ issuer, authority }: Options, request: ConfigurationRequestOfDevice): Made {
+/**
+ * A certificate of the same CA as by EST, for the key of this exchange. The Connector beside it is what reconfiguration rests
+ * on; hostap takes no enterprise configuration without one.
+ */
+async function certified(options: Options, request: ConfigurationRequestOfDevice, cSign: ConfiguratorKey): Made {
+  const { issuer, authority } = options
   const { configuration, csr, plan, device, authorize } = request
   const { dot1x, network, access } = configuration
   if (csr === undefined || dot1x === undefined) throw new OnboardingError('internal', { network })
+  const reconfigurable = await connected(options, { ...request, beside: true }, cSign)
   const leaf = await issuer.issue({ device, csr, plan, place: { network, access }, authorize })
   const { issuing, root } = authority()
   const entCreds: EnterpriseCredentials = {
@@ -127,7 +133,10 @@ async function certified({ issuer, authority }: Options, request: ConfigurationR
     eapMethods: [eapTls],
   }
   const credential = hash('sha256', decodeCertificate(leaf).tbsDer)
-  return { credential, cred: { akm: 'dot1x', entCreds } }
+  return {
+    credentials: [credential, ...reconfigurable.credentials],
+    cred: { ...reconfigurable.cred, akm: 'dot1x', entCreds },
+  }
 }
 
 /** What the device can hold against its manufacturer's root: whose it is, and that this network is theirs. */

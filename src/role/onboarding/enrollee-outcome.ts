@@ -1,3 +1,4 @@
+import type { BootstrappingKeyRecord } from '../../domain/bootstrapping.ts'
 import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
 import type { DeviceEvent } from '../../domain/device.ts'
 import { connectionMoves } from '../../domain/lifecycle-onboarding.ts'
@@ -9,9 +10,9 @@ import type { Revocation } from './revocation.ts'
 /** What became of a configuration, as the device says under the key of its exchange. */
 export interface EnrolleeOutcomes {
   /** `status`: of its Configuration Result; OK where a device of version 1 sends none. */
-  resulted(device: string, credential: string, status: number): Promise<void>
+  resulted(key: BootstrappingKeyRecord, credentials: readonly string[], status: number): Promise<void>
   /** `result`: of its Connection Status, on a direct connection. */
-  connected(device: string, credential: string, result: number): Promise<void>
+  connected(key: BootstrappingKeyRecord, credentials: readonly string[], result: number): Promise<void>
 }
 
 export function createEnrolleeOutcomes(options: {
@@ -21,14 +22,16 @@ export function createEnrolleeOutcomes(options: {
 }): EnrolleeOutcomes {
   const { store, clock, revocation } = options
   return {
-    async resulted(device, credential, status) {
-      if (status === dppStatus.ok) await store.transaction(tx => recordAccepted(tx, device, credential, clock()))
+    async resulted(key, credentials, status) {
+      if (status === dppStatus.ok) await store.transaction(tx => recordAccepted(tx, key, credentials, clock()))
       else {
-        await recordRejected(options, device, status)
-        await revocation.revoke(credential, 'cessationOfOperation', 'the device, which rejected it')
+        await recordRejected(options, key.device, status)
+        for (const credential of credentials) {
+          await revocation.revoke(credential, 'cessationOfOperation', 'the device, which rejected it')
+        }
       }
     },
-    async connected(device, credential, result) {
+    async connected({ device }, [credential], result) {
       const at = clock()
       await store.transaction(tx =>
         recordOnDevice(tx, device, current => {
@@ -36,7 +39,7 @@ export function createEnrolleeOutcomes(options: {
             const note = `connection status ${result}`
             return [{ kind: 'onboarding-refused', body: { code: 'dpp-not-connected', at, note } }]
           }
-          if (current.credential !== credential) return []
+          if (credential === undefined || current.credential !== credential) return []
           return [{ kind: 'device-connected', body: { credential, at } }, ...connectionMoves(current, at)]
         }),
       )
@@ -45,14 +48,22 @@ export function createEnrolleeOutcomes(options: {
 }
 
 /** What it had before for a wireless network is of no use any more; a credential for the wire is none of this. */
-async function recordAccepted(tx: Tx, device: string, credential: string, at: number): Promise<void> {
+async function recordAccepted(
+  tx: Tx,
+  key: BootstrappingKeyRecord,
+  credentials: readonly string[],
+  at: number,
+): Promise<void> {
+  const { device } = key
   let replaced: readonly CredentialRecord[] = []
-  await recordOnDevice(tx, device, async () => {
+  await recordOnDevice(tx, device, async ({ attempt }) => {
     const issued = await tx.credential.find({ device, status: 'issued' })
-    const wireless = issued.filter(({ network }) => network !== undefined)
-    replaced = wireless.some(({ id }) => id === credential) ? wireless.filter(({ id }) => id !== credential) : []
+    const wireless = issued.filter(({ network, form }) => network !== undefined || form === 'connector')
+    const current = wireless.some(({ id }) => credentials.includes(id))
+    replaced = current ? wireless.filter(({ id }) => !credentials.includes(id)) : []
     return [
       { kind: 'enroll-status-reported', body: { enrolled: true, withNewCredential: true } },
+      ...declarationEvidence(key, attempt?.id ?? ''),
       ...replaced.map(
         ({ id }): DeviceEvent => ({
           kind: 'credential-revoked',
@@ -62,6 +73,14 @@ async function recordAccepted(tx: Tx, device: string, credential: string, at: nu
     ]
   })
   for (const record of replaced) await tx.credential.put(revokeCredential(record, { at, reason: 'superseded' }))
+}
+
+/** What its manufacturer signed went with the configuration, and the device has taken it. */
+function declarationEvidence({ declaration }: BootstrappingKeyRecord, attempt: string): DeviceEvent[] {
+  if (declaration === undefined) return []
+  const note = 'in the encrypted configuration, which the device accepted'
+  const items = [{ step: 'declaration-sent', result: 'pass', note }] as const
+  return [{ kind: 'evidence-recorded', body: { attempt, transcript: declaration, items } }]
 }
 
 async function recordRejected(

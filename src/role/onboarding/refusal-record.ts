@@ -10,7 +10,7 @@ import type { Clock, Peer, Store } from '../../domain/port.ts'
 const perMinute = 120
 
 export interface RefusalRecord {
-  record(error: OnboardingError, peer: Peer): Promise<void>
+  record(error: OnboardingError, peer: Pick<Peer, 'address' | 'certificates' | 'connection'>): Promise<void>
 }
 
 /**

@@ -42,6 +42,7 @@ describe('mooring doctor', () => {
       data,
       '--port',
       `${port}`,
+      '--no-dpp',
       '--api-port',
       `${apiPort}`,
       '--listen',

@@ -42,7 +42,7 @@ function configured(answer: EnrolleeAnswer): Extract<EnrolleeAnswer, { type: 'co
   return answer as Extract<EnrolleeAnswer, { type: 'configured' }>
 }
 
-const credentials = (gate: Gate, device: string) => gate.store.read(tables => tables.credential.find({ device }))
+const credentialsOf = (gate: Gate, device: string) => gate.store.read(tables => tables.credential.find({ device }))
 
 for (const akm of ['dpp', 'psk', 'sae', 'psk+sae', 'dpp+sae', 'dpp+psk+sae'] as const) {
   test(`an expected device is configured for ${akm}, and the credential stands in the record`, () =>
@@ -51,7 +51,10 @@ for (const akm of ['dpp', 'psk', 'sae', 'psk+sae', 'dpp+sae', 'dpp+psk+sae'] as 
       await defineNetwork(gate, { akm })
       const { key, device } = await site.bootstrapping.add({ uri: newLamp().uri }, 'somebody')
       const asked = await wish(site, key, { mutual: true, asked: { mudurl: 'https://maker.example/lamp.json' } })
-      const { objects, credential } = configured(asked.answer)
+      const {
+        objects,
+        credentials: [credential],
+      } = configured(asked.answer)
       const [object] = acceptConfigurations(objects, {
         netAccessKey: asked.wish.protocolKey,
         at: new Date(gate.clock()),
@@ -59,7 +62,7 @@ for (const akm of ['dpp', 'psk', 'sae', 'psk+sae', 'dpp+sae', 'dpp+psk+sae'] as 
       assert.equal(object?.cred.akm, akm)
       assert.equal(Buffer.from(object.ssid).toString(), 'lamps')
       assert.deepEqual(object.connector?.groups, [{ groupId: 'lamps', netRole: 'sta' }])
-      const [record] = await credentials(gate, device.id)
+      const [record] = await credentialsOf(gate, device.id)
       assert.deepEqual(
         [record?.id, record?.status, record?.form, record?.network],
         [credential, 'issued', 'connector', 'lamps'],
@@ -103,7 +106,10 @@ test('enterprise: the CSR is asked for, and answered with a certificate of the i
     const subject = encodeName({ commonName: 'lamp' })
     const pkcs10 = await createCsr({ subject }, keySigner(protocolKey.privateKey))
     const second = await wish(site, key, { protocolKey, asked: { pkcs10 } })
-    const { objects, credential } = configured(second.answer)
+    const {
+      objects,
+      credentials: [credential],
+    } = configured(second.answer)
     const [object] = acceptConfigurations(objects, { netAccessKey: protocolKey })
     const { certBag, trustedEapServerName, eapMethods } = object!.cred.entCreds!
     const leaf = decodeCertificate(certBag[0]!)
@@ -111,7 +117,7 @@ test('enterprise: the CSR is asked for, and answered with a certificate of the i
     assert.equal(trustedEapServerName, 'radius.harbour.example')
     assert.deepEqual(eapMethods, [13])
     assert.deepEqual(decodeCertificate(certBag[1]!).der, gate.authority.issuing.certificate.der)
-    const [record] = await credentials(gate, device.id)
+    const [record] = await credentialsOf(gate, device.id)
     assert.deepEqual(
       [record?.id, record?.form, record?.network, record?.access?.akm],
       [credential, undefined, 'lamps', 'dot1x'],
@@ -176,12 +182,12 @@ test('a newer configuration ends the one before it once the device has taken it,
     const { key, device } = await site.bootstrapping.add({ uri: newLamp().uri }, 'somebody')
     const [first, second, third] = await (async () => {
       const made: string[] = []
-      for (let n = 0; n < 3; n++) made.push(configured((await wish(site, key)).answer).credential)
+      for (let n = 0; n < 3; n++) made.push(configured((await wish(site, key)).answer).credentials[0])
       return made
     })()
-    await site.outcomes.resulted(device.id, second!, dppStatus.ok)
-    await site.outcomes.resulted(device.id, third!, dppStatus.configurationRejected)
-    const status = new Map((await credentials(gate, device.id)).map(record => [record.id, record]))
+    await site.outcomes.resulted(key, [second!], dppStatus.ok)
+    await site.outcomes.resulted(key, [third!], dppStatus.configurationRejected)
+    const status = new Map((await credentialsOf(gate, device.id)).map(record => [record.id, record]))
     assert.equal(status.get(first!)?.revocationReason, 'superseded')
     assert.equal(status.get(third!)?.status, 'revoked')
     const known = await gate.device(device.id)
@@ -193,10 +199,10 @@ test('a device that says it is connected is', () =>
     const site = dppSite(gate)
     await defineNetwork(gate)
     const { key, device } = await site.bootstrapping.add({ uri: newLamp().uri }, 'somebody')
-    const { credential } = configured((await wish(site, key)).answer)
-    await site.outcomes.resulted(device.id, credential, dppStatus.ok)
-    await site.outcomes.connected(device.id, credential, 10)
+    const { credentials } = configured((await wish(site, key)).answer)
+    await site.outcomes.resulted(key, credentials, dppStatus.ok)
+    await site.outcomes.connected(key, credentials, 10)
     assert.equal((await gate.device(device.id))?.refusal?.code, 'dpp-not-connected')
-    await site.outcomes.connected(device.id, credential, dppStatus.ok)
+    await site.outcomes.connected(key, credentials, dppStatus.ok)
     assert.equal((await gate.device(device.id))?.rung, 'connected')
   }))

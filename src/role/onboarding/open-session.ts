@@ -1,0 +1,106 @@
+import { placeOf } from '../../domain/device-hold.ts'
+import type { Store } from '../../domain/port.ts'
+import type { ConfiguratorSession } from './configurator-session.ts'
+
+/** A session whose Initiator was told to wait, and how it calls itself. */
+export interface AwaitingSession {
+  readonly session: ConfiguratorSession
+  readonly keyHash: string
+}
+
+/**
+ * The onboardings that are under way, by device and not by socket: a device that chirps again comes on a new connection.
+ * All are bounded, and what nobody has proven anything in is bounded most.
+ */
+export interface OpenSessions {
+  readonly size: number
+  add(session: ConfiguratorSession): void
+  remove(session: ConfiguratorSession): void
+  /** The one that waits for an answer of this device. */
+  asking(key: string): ConfiguratorSession | undefined
+  /** Whether one more may begin for this device. */
+  hasRoom(key: string): boolean
+  /** Whether one more stranger from there may wait for a person. */
+  mayWait(address: string): boolean
+  await(session: ConfiguratorSession, keyHash: string): void
+  waiting(): readonly { readonly keyHash: string; readonly address: string }[]
+  /** This one has proven its key; what else claimed to be the same device is over. */
+  won(session: ConfiguratorSession): void
+  close(): void
+}
+
+const most = {
+  /** Before authentication: each costs its beginner a connection and us two multiplications. */
+  halfOpen: 512,
+  /** Of one device: copies of its chirp may come from elsewhere, and must not keep it out. */
+  ofDevice: 4,
+  /** Of strangers, who wait for a person. */
+  waiting: 64,
+  waitingOfPlace: 8,
+} as const
+
+export function createOpenSessions(
+  store: Store,
+  onScanned: (awaiting: AwaitingSession) => Promise<void>,
+): OpenSessions {
+  const all = new Set<ConfiguratorSession>()
+  const awaiting = new Map<ConfiguratorSession, string>()
+  let stopListening: (() => void) | undefined
+
+  const ofKey = (key: string) => [...all].filter(session => session.key?.id === key)
+  const halfOpen = () => [...all].filter(session => session.halfOpen).length
+
+  /** What people decide meanwhile: only while somebody waits for it. */
+  function listen(): void {
+    stopListening ??= store.onCommit(() => {
+      for (const [session, keyHash] of awaiting) void onScanned({ session, keyHash })
+    }, ['device'])
+  }
+
+  function unlisten(): void {
+    if (awaiting.size > 0) return
+    stopListening?.()
+    stopListening = undefined
+  }
+
+  function remove(session: ConfiguratorSession): void {
+    all.delete(session)
+    awaiting.delete(session)
+    unlisten()
+  }
+
+  return {
+    get size() {
+      return all.size
+    },
+    add: session => void all.add(session),
+    remove,
+    asking: key => ofKey(key).find(session => session.asking),
+    hasRoom: key => halfOpen() < most.halfOpen && ofKey(key).length < most.ofDevice,
+    mayWait(address) {
+      const place = placeOf(address)
+      const ofPlace = [...awaiting.keys()].filter(session => placeOf(session.address) === place)
+      return awaiting.size < most.waiting && ofPlace.length < most.waitingOfPlace
+    },
+    await(session, keyHash) {
+      if (!all.has(session)) return
+      awaiting.set(session, keyHash)
+      listen()
+      // It may have been scanned in this very moment.
+      void onScanned({ session, keyHash })
+    },
+    waiting: () => [...awaiting].map(([{ address }, keyHash]) => ({ keyHash, address })),
+    won(session) {
+      awaiting.delete(session)
+      unlisten()
+      const key = session.key?.id
+      if (key === undefined) return
+      for (const other of ofKey(key)) if (other !== session && other.halfOpen) other.end()
+    },
+    close() {
+      awaiting.clear()
+      unlisten()
+      for (const session of [...all]) session.end()
+    },
+  }
+}
