@@ -160,7 +160,6 @@ async function chirped(
     asking.attach(connection)
     return asking
   }
-  if (!open.hasRoom(key.id)) return undefined
   const protocolKey = generateDppKey(parseBootstrappingUri(key.uri).curve)
   const attempt = hash('sha256', protocolKey.point)
   const decision = await knock(parts, key, attempt, connection)
@@ -173,6 +172,7 @@ async function chirped(
     meanwhile.attach(connection)
     return meanwhile
   }
+  open.makeRoom(key.id)
   return start(parts, {
     connection,
     key,
@@ -209,7 +209,8 @@ async function asked(
     throw new OnboardingError(decision.code, { device: decision.device })
   }
   const welcome = key !== undefined && decision?.verdict === 'admit'
-  if (welcome ? !open.hasRoom(key.id) : !open.mayWait(connection.address)) return undefined
+  if (welcome) open.makeRoom(key.id)
+  else if (!open.mayWait(connection.address)) return undefined
   const { curve } = own.pair
   const session = start(parts, {
     connection,

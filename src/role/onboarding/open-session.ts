@@ -18,8 +18,11 @@ export interface OpenSessions {
   remove(session: ConfiguratorSession): void
   /** The one that waits for an answer of this device. */
   asking(key: string): ConfiguratorSession | undefined
-  /** Whether one more may begin for this device. */
-  hasRoom(key: string): boolean
+  /**
+   * Ends the oldest that has proven nothing where there are too many, of this device or of all: an exchange takes a second, and
+   * what is older is not going on.
+   */
+  makeRoom(key: string): void
   /** Whether one more stranger from there may wait for a person. */
   mayWait(address: string): boolean
   await(session: ConfiguratorSession, keyHash: string): void
@@ -48,7 +51,8 @@ export function createOpenSessions(
   let stopListening: (() => void) | undefined
 
   const ofKey = (key: string) => [...all].filter(session => session.key?.id === key)
-  const halfOpen = () => [...all].filter(session => session.halfOpen).length
+  // In the order in which they began.
+  const halfOpen = () => [...all].filter(session => session.halfOpen)
 
   /** What people decide meanwhile: only while somebody waits for it. */
   function listen(): void {
@@ -76,7 +80,12 @@ export function createOpenSessions(
     add: session => void all.add(session),
     remove,
     asking: key => ofKey(key).find(session => session.asking),
-    hasRoom: key => halfOpen() < most.halfOpen && ofKey(key).length < most.ofDevice,
+    makeRoom(key) {
+      const ofDevice = ofKey(key).filter(session => session.halfOpen)
+      if (ofDevice.length >= most.ofDevice) ofDevice[0]?.end()
+      const open = halfOpen()
+      if (open.length >= most.halfOpen) open[0]?.end()
+    },
     mayWait(address) {
       const place = placeOf(address)
       const ofPlace = [...awaiting.keys()].filter(session => placeOf(session.address) === place)
