@@ -2,12 +2,19 @@ import { randomBytes } from 'node:crypto'
 import { type PeerBootstrapping, peerBootstrapping } from '../../../src/protocol/dpp/authentication.ts'
 import type { AcceptedConfiguration } from '../../../src/protocol/dpp/configuration-check.ts'
 import type { ConfigurationRequest } from '../../../src/protocol/dpp/configuration-request.ts'
-import { announce, type Event, initiate, type State, step, type Transition } from '../../../src/protocol/dpp/enrollee.ts'
+import {
+  announce,
+  type Event,
+  initiate,
+  type State,
+  step,
+  type Transition,
+} from '../../../src/protocol/dpp/enrollee.ts'
 import { decodeFrame } from '../../../src/protocol/dpp/frame.ts'
 import { generateDppKey } from '../../../src/protocol/dpp/key.ts'
 import { parseBootstrappingUri } from '../../../src/protocol/dpp/uri.ts'
-import type { DppReceiver } from '../../../src/role/onboarding/configurator-port.ts'
 import type { Configurator } from '../../../src/role/onboarding/configurator.ts'
+import type { DppReceiver } from '../../../src/role/onboarding/configurator-port.ts'
 import type { Lamp } from './dpp-site.ts'
 
 /** A device on a wire of memory: the machine of an Enrollee, and what it saw. */
@@ -90,7 +97,8 @@ export function deviceAt(service: Configurator, terms: DeviceTerms, at: () => nu
         queueMicrotask(() => run({ type: 'configuration-installed' }))
       }
       if (effect.type === 'make-key') queueMicrotask(() => run({ type: 'key-made', key: generateDppKey(effect.curve) }))
-      if (effect.type === 'try-connection') queueMicrotask(() => run({ type: 'connection-tried', status: { result: 0 } }))
+      if (effect.type === 'try-connection')
+        queueMicrotask(() => run({ type: 'connection-tried', status: { result: 0 } }))
     }
   }
   function say(message: Buffer): void {

@@ -7,6 +7,7 @@ import type { DppCurve } from '../../../src/protocol/dpp/curve.ts'
 import { type DppKeyPair, exportSpki, generateDppKey } from '../../../src/protocol/dpp/key.ts'
 import { type BootstrappingUri, formatBootstrappingUri } from '../../../src/protocol/dpp/uri.ts'
 import { createBootstrapping } from '../../../src/role/onboarding/bootstrapping.ts'
+import { createConfigurator } from '../../../src/role/onboarding/configurator.ts'
 import { createConfiguratorKeys } from '../../../src/role/onboarding/configurator-key.ts'
 import { createConnectorIssuer } from '../../../src/role/onboarding/connector-credential.ts'
 import { createDeviceConfiguration } from '../../../src/role/onboarding/device-configuration.ts'
@@ -14,6 +15,7 @@ import { createEnrolleeDecisions } from '../../../src/role/onboarding/enrollee-d
 import { createEnrolleeOutcomes } from '../../../src/role/onboarding/enrollee-outcome.ts'
 import { createCredentialIssuer } from '../../../src/role/onboarding/network-credential.ts'
 import { addNetwork } from '../../../src/role/onboarding/network-directory.ts'
+import { createRefusalRecord } from '../../../src/role/onboarding/refusal-record.ts'
 import type { Gate } from '../authorization/gate.ts'
 
 /** A site with the Configurator's half, without sockets. */
@@ -41,7 +43,35 @@ export function dppSite(gate: Gate) {
     limit: () => {},
   })
   const outcomes = createEnrolleeOutcomes({ store, clock, revocation })
-  return { keys, box, configuration, decisions, outcomes, bootstrapping: createBootstrapping({ store, clock }) }
+  const timers = new Set<{ readonly after: number; readonly task: () => void }>()
+  const service = createConfigurator({
+    ...{ store, clock, keys, decisions, outcomes },
+    random: randomBytes,
+    log: gate.log,
+    schedule(after, task) {
+      const timer = { after, task }
+      timers.add(timer)
+      return () => void timers.delete(timer)
+    },
+    refusals: createRefusalRecord(store, clock),
+  })
+  return {
+    service,
+    /** What has been waited for long enough. */
+    passTime: () => {
+      for (const timer of [...timers]) timer.task()
+    },
+    ownUri: async (curve: DppCurve = 'P-256') => {
+      const { pair } = await keys.current('bootstrapping', curve)
+      return formatBootstrappingUri({ publicKey: exportSpki(pair), curve, version: 3 })
+    },
+    keys,
+    box,
+    configuration,
+    decisions,
+    outcomes,
+    bootstrapping: createBootstrapping({ store, clock }),
+  }
 }
 
 export type DppSite = ReturnType<typeof dppSite>
