@@ -49,10 +49,13 @@ export function createConnectorIssuer(options: {
   readonly clock: Clock
   readonly random: Random
   readonly box: SecretBox
+  /** Throws when this process may not sign now. */
+  readonly mayIssue?: () => void
 }): ConnectorIssuer {
   const { store, clock } = options
   return {
     async issue(request) {
+      options.mayIssue?.()
       const { planned, granted } = await plan(options, request)
       const input = Buffer.from(planned.tbs, 'base64')
       const connector = signed(input, request.cSign)

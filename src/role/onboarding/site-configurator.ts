@@ -35,6 +35,8 @@ export interface SiteConfiguratorOptions {
   readonly admission: Admission
   readonly policy: AdmissionPolicy
   readonly revocation: Revocation
+  /** Throws when this process may not sign for the site now; asked before each signature. */
+  readonly mayIssue?: () => void
   /** Stands in certificates: `http://host[:port]`. */
   readonly statusUrl?: string
   readonly times?: Partial<SessionTimes>
@@ -65,15 +67,17 @@ export function createSiteConfigurator(options: SiteConfiguratorOptions): SiteCo
   const { store, clock, random, log, schedule, box, authority, admission, policy, revocation, statusUrl, times } =
     options
   const { network, owners } = policy
+  const { mayIssue = () => {} } = options
   const keys = createConfiguratorKeys({ store, keys: options.keys, clock })
   const issuer = createCredentialIssuer({
     store,
     clock,
     get issuing() {
+      mayIssue()
       return authority().issuing
     },
   })
-  const connectors = createConnectorIssuer({ store, clock, random, box })
+  const connectors = createConnectorIssuer({ store, clock, random, box, mayIssue })
   const decisions = createEnrolleeDecisions({
     store,
     clock,
