@@ -62,7 +62,17 @@ describe('mooring up', needs('openssl', 'curl', 'bash'), () => {
     const host = '127.0.0.1'
     const [site, api, masa] = [await freePort(host), await freePort(host), await freePort(host)]
     url = `https://127.0.0.1:${site}`
-    const place = ['--listen', '127.0.0.1', '--port', String(site), '--host', '127.0.0.1', '--api-port', String(api), '--no-dpp']
+    const place = [
+      '--listen',
+      '127.0.0.1',
+      '--port',
+      String(site),
+      '--host',
+      '127.0.0.1',
+      '--api-port',
+      String(api),
+      '--no-dpp',
+    ]
     await start('up', '--data', at('site'), '--network', 'harbour', '--owner', 'harbour-master', ...place)
     const factory = ['--data', at('factory')]
     await mooring('factory', 'init', ...factory, '--name', 'Acme', '--masa-url', `127.0.0.1:${masa}`)
