@@ -10,7 +10,7 @@ import * as configurator from '../../../src/protocol/dpp/configurator.ts'
 import { type ConnectorFields, signConnector } from '../../../src/protocol/dpp/connector.ts'
 import type { DppCurve } from '../../../src/protocol/dpp/curve.ts'
 import * as enrollee from '../../../src/protocol/dpp/enrollee.ts'
-import { decodeFrame, type Frame } from '../../../src/protocol/dpp/frame.ts'
+import { decodeFrame, dppFrame } from '../../../src/protocol/dpp/frame.ts'
 import { type DppKeyPair, exportSpki, generateDppKey, keyId } from '../../../src/protocol/dpp/key.ts'
 import { nonceOf, scanned } from './party.ts'
 
@@ -48,6 +48,8 @@ export interface Arrival {
   readonly message: Buffer
   /** Of who receives it, before. */
   readonly before: configurator.State | enrollee.State
+  /** What the receiver would do with any other message in its place. Throws CodecError for no frame at all. */
+  readonly receive: (message: Uint8Array) => configurator.Transition | enrollee.Transition
 }
 
 /** Station `*` unless it says something else: akm dpp, signed with the key of this meeting. */
@@ -87,7 +89,7 @@ export class Meeting {
     if (initiator === 'enrollee') {
       const begun = enrollee.initiate({ ...options, configurator: scanned(this.office) }, this.#moment())
       this.enrollee = begun.state
-      this.#enrolleeDoes(begun.effects)
+      this.#enrolleeDoes(begun)
     } else {
       this.enrollee = enrollee.listen(options).state
       this.#configuratorDoes(configurator.initiate(this.#initiatorOptions(curve)))
@@ -140,12 +142,13 @@ export class Meeting {
 
   deliver({ from, message }: { from: Side; message: Uint8Array }): void {
     const to = from === 'enrollee' ? 'configurator' : 'enrollee'
-    this.arrivals.push({ from, message: Buffer.from(message), before: this[to] })
-    const frame = readable(message)
+    const receive = to === 'enrollee' ? this.#enrolleeReceives() : this.#configuratorReceives()
+    this.arrivals.push({ from, message: Buffer.from(message), before: this[to], receive })
+    const transition = received(() => receive(message))
     // What cannot be read ends the connection.
-    if (frame === undefined) this.end()
-    else if (to === 'enrollee') this.tellEnrollee({ type: 'received', frame })
-    else this.#toConfigurator(message, frame)
+    if (transition === undefined) this.end()
+    else if (to === 'enrollee') this.#enrolleeDoes(transition as enrollee.Transition)
+    else this.#configuratorDoes(transition as configurator.Transition)
   }
 
   /** The connection is gone, and both notice. */
@@ -155,11 +158,22 @@ export class Meeting {
     this.tellConfigurator({ type: 'timed-out' })
   }
 
-  #toConfigurator(message: Uint8Array, frame: Frame): void {
-    if (this.terms.initiator === 'enrollee' && this.arrivals.length === 1 && frame.kind === 'dpp') {
-      this.#configuratorDoes(configurator.respond(this.#responderOptions(this.terms.curve ?? 'P-256'), frame))
-    } else {
-      this.tellConfigurator({ type: 'received', message })
+  #enrolleeReceives(): (message: Uint8Array) => enrollee.Transition {
+    const before = this.enrollee
+    const moment = this.#moment()
+    return message => enrollee.step(before, { type: 'received', frame: decodeFrame(message), ...moment })
+  }
+
+  #configuratorReceives(): (message: Uint8Array) => configurator.Transition {
+    const before = this.configurator
+    if (this.terms.initiator !== 'enrollee' || this.arrivals.length > 0) {
+      return message => configurator.step(before, { type: 'received', message })
+    }
+    const options = this.#responderOptions(this.terms.curve ?? 'P-256')
+    return message => {
+      const frame = decodeFrame(message)
+      const request = frame.kind === 'dpp' && frame.type === dppFrame.authenticationRequest
+      return request ? configurator.respond(options, frame) : { state: before, effects: [] }
     }
   }
 
@@ -168,9 +182,7 @@ export class Meeting {
   }
 
   tellEnrollee(event: enrollee.Event): void {
-    const { state, effects } = enrollee.step(this.enrollee, { ...event, ...this.#moment() })
-    this.enrollee = state
-    this.#enrolleeDoes(effects)
+    this.#enrolleeDoes(enrollee.step(this.enrollee, { ...event, ...this.#moment() }))
   }
 
   #configuratorDoes({ state, effects }: configurator.Transition): void {
@@ -186,7 +198,8 @@ export class Meeting {
     }
   }
 
-  #enrolleeDoes(effects: readonly enrollee.Effect[]): void {
+  #enrolleeDoes({ state, effects }: enrollee.Transition): void {
+    this.enrollee = state
     this.enrolleeEffects.push(...effects)
     for (const effect of effects) {
       if (effect.type === 'send') this.#send('enrollee', effect.message)
@@ -244,9 +257,9 @@ export class Meeting {
   }
 }
 
-function readable(message: Uint8Array): Frame | undefined {
+function received<T>(work: () => T): T | undefined {
   try {
-    return decodeFrame(message)
+    return work()
   } catch (error) {
     if (!(error instanceof CodecError)) throw error
     return undefined
