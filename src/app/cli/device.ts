@@ -14,6 +14,7 @@ import { connect, type SiteOptions, withSite } from './connection.ts'
 import { holdCommands } from './device-hold.ts'
 import { lifeCommands } from './device-life.ts'
 import { deviceNamed } from './device-named.ts'
+import { enrolleeCommand } from './enrollee.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { onboardCommand, resetCommand } from './onboard.ts'
 import { facts, moment, table } from './table.ts'
@@ -35,6 +36,7 @@ export function deviceCommand(cli: Cli): Command {
   holdCommands(cli, device)
   onboardCommand(cli, device.command('onboard'))
   resetCommand(cli, device.command('reset'))
+  device.addCommand(enrolleeCommand(cli))
   return device
 }
 

@@ -57,7 +57,7 @@ export const enrolleeErrors = {
   'connector-expired': {
     title: 'Connector has expired',
     cause: 'The time until which the Connector is good is over.',
-    action: 'Reconfigure the device: `mooring dpp reconfigure`. Check the clocks.',
+    action: 'Configure the device again at its Configurator, and check the clocks of both.',
     status: 403,
   },
 } as const satisfies Record<string, ErrorEntry>
