@@ -58,6 +58,9 @@ export function watchAccess(options: {
 
 type Options = Parameters<typeof watchAccess>[0]
 
+/** Of sessions that can be cut off. */
+const states = ['open', 'granted'] as const
+
 class Watch {
   readonly #options: Options
   /** Devices to look at; `*` for all. */
@@ -89,7 +92,7 @@ class Watch {
         const due = [...this.#due]
         this.#due.clear()
         if (due.includes('*')) await this.reviewAll()
-        else for (const device of due) await this.#reviewDevice(device)
+        else for (const session of await this.#sessionsOf(due)) await this.#reviewSession(session)
       }
     } catch (error) {
       this.#options.log.error({ error }, 'a review of network access failed')
@@ -100,7 +103,7 @@ class Watch {
 
   async reviewAll(): Promise<number> {
     let ended = 0
-    for (const state of ['open', 'granted'] as const) {
+    for (const state of states) {
       for (let after = ''; ; ) {
         const page = await this.#options.store.read(tables => tables.accessSession.find({ state }, { after }))
         for (const session of page) ended += (await this.#reviewSession(session)) ? 1 : 0
@@ -112,12 +115,18 @@ class Watch {
     return ended
   }
 
-  async #reviewDevice(device: string): Promise<void> {
-    const sessions = await this.#options.store.read(async tables => [
-      ...(await tables.accessSession.find({ device, state: 'open' })),
-      ...(await tables.accessSession.find({ device, state: 'granted' })),
-    ])
-    for (const session of sessions) await this.#reviewSession(session)
+  /** With one look for all of them, and while nobody is in, with no more than that: devices onboard by the hundred. */
+  async #sessionsOf(devices: readonly string[]): Promise<AccessSession[]> {
+    return this.#options.store.read(async tables => {
+      const anybody = await Promise.all(states.map(state => tables.accessSession.find({ state }, { limit: 1 })))
+      if (anybody.every(found => found.length === 0)) return []
+      const sessions: AccessSession[] = []
+      for (const device of devices) {
+        const found = await Promise.all(states.map(state => tables.accessSession.find({ device, state })))
+        sessions.push(...found.flat())
+      }
+      return sessions
+    })
   }
 
   async #reviewSession(session: AccessSession): Promise<boolean> {
