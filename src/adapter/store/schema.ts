@@ -17,6 +17,8 @@ export interface NounSpec {
   readonly index?: readonly (readonly string[])[]
   /** Each value of the first member belongs to one value of the second, for ever; several rows may carry both. */
   readonly claim?: { readonly value: string; readonly holder: string }
+  /** Read all the time and seldom written to. */
+  readonly settled?: true
   /** As `index`, of the rows alone that have the first member. */
   readonly sparse?: readonly (readonly string[])[]
   /** Values of a member that few rows have and that are searched for by themselves; the others are not indexed. */
@@ -33,6 +35,7 @@ type SpecOf<N extends Noun> = {
   readonly unique?: readonly (readonly Member<N>[])[]
   readonly index?: readonly (readonly Member<N>[])[]
   readonly claim?: { readonly value: Member<N>; readonly holder: Member<N> }
+  readonly settled?: true
   readonly sparse?: readonly (readonly Member<N>[])[]
   readonly rare?: { readonly member: Member<N>; readonly values: readonly string[] }
 }
@@ -61,7 +64,13 @@ const declared = {
   manifest: { table: 'manifest', key: 'id', columns: ['manufacturer'] },
   document: { table: 'document', key: 'id', columns: [] },
   subscription: { table: 'subscription', key: 'manufacturer', columns: ['status'] },
-  recall: { table: 'recall', key: 'id', columns: ['manufacturer', 'status'], index: [['manufacturer', 'status']] },
+  recall: {
+    table: 'recall',
+    key: 'id',
+    columns: ['manufacturer', 'status'],
+    index: [['manufacturer', 'status']],
+    settled: true,
+  },
   issuer: { table: 'issuer', key: 'name', columns: [] },
   token: { table: 'token', key: 'id', columns: ['hash'], unique: [['hash']] },
   callerAuthority: { table: 'caller_authority', key: 'name', columns: [] },
@@ -86,7 +95,7 @@ const declared = {
   formerDeclaration: { table: 'former_declaration', key: 'id', columns: ['serial'] },
   offer: { table: 'offer', key: 'id', columns: ['manufacturer', 'seller', 'state'] },
   policy: { table: 'policy', key: 'id', columns: ['sourceHash'], unique: [['sourceHash']] },
-  policyState: { table: 'policy_state', key: 'name', columns: [] },
+  policyState: { table: 'policy_state', key: 'name', columns: [], settled: true },
   bootstrappingKey: {
     table: 'bootstrapping_key',
     key: 'id',

@@ -24,11 +24,14 @@ interface Kept extends Declared {
  * Reads throw OnboardingError `ledger-altered` for a declaration that was not sealed here, for this unit and version.
  */
 export function sealDeclarations(store: Store, key: Secret): Store {
-  const tablesOf = <T extends Tables>(tables: T): T => ({
-    ...tables,
-    unit: sealedTable(tables.unit, ({ serial }) => `unit/${serial}`, key),
-    formerDeclaration: sealedTable(tables.formerDeclaration, ({ id }) => `former/${id}`, key),
-  })
+  const tablesOf = <T extends Tables>(tables: T): T =>
+    new Proxy(tables, {
+      get(target, name) {
+        if (name === 'unit') return sealedTable(target.unit, ({ serial }) => `unit/${serial}`, key)
+        if (name === 'formerDeclaration') return sealedTable(target.formerDeclaration, ({ id }) => `former/${id}`, key)
+        return Reflect.get(target, name) as unknown
+      },
+    })
   return new Proxy(store, {
     get(target, name) {
       if (name === 'transaction') {

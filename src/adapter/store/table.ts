@@ -1,6 +1,15 @@
 import type { Tables } from '../../domain/port.ts'
 import { type KnownRows, rowName } from './known-row.ts'
-import { columnText, columnValues, indexCondition, type NounSql, nounSql, recordOf, rowValues } from './schema.ts'
+import {
+  columnText,
+  columnValues,
+  indexCondition,
+  type NounSql,
+  nounNames,
+  nounSql,
+  recordOf,
+  rowValues,
+} from './schema.ts'
 import type { Row, SqlValue } from './sql.ts'
 
 /** Through what a table reaches its rows: a unit of work, or a look without writing. */
@@ -34,7 +43,7 @@ class SqlTable<T extends object> {
     const { spec, get } = this.#sql
     const known = this.#gate.known?.get(rowName(spec.table, key))
     if (known !== undefined) return known.record as T
-    const rows = await this.#gate.rows(get, [key])
+    const rows = await this.#ask(get, [key])
     const record = recordOf<T>(rows[0])
     if (record !== undefined && this.#gate.known !== undefined) this.#know(columnValues(spec, record), record)
     return record
@@ -44,6 +53,7 @@ class SqlTable<T extends object> {
     const { spec, insert } = this.#sql
     if (!(await this.#claim(value))) throw this.#gate.exists(spec.table, spec.claim!.value)
     const values = rowValues(spec, value)
+    this.#gate.known?.changed(spec.table)
     if ((await this.#gate.run(insert, values)) === 0) {
       throw this.#gate.exists(spec.table, await this.#taken(value))
     }
@@ -60,6 +70,7 @@ class SqlTable<T extends object> {
       await this.#gate.post(claim, claimValues(this.#sql, value), taken)
     }
     this.#know(values, value)
+    this.#gate.known?.changed(spec.table)
     if (before === undefined) return this.#gate.post(put, values)
     const args = [values[0]!, values.at(-1)!, ...changed.map(member => values[spec.columns.indexOf(member) + 1]!)]
     const vanished = () => new Error(`${spec.table} ${values[0]} is not there`)
@@ -67,7 +78,9 @@ class SqlTable<T extends object> {
   }
 
   async remove(key: string): Promise<void> {
-    this.#gate.known?.forget(rowName(this.#sql.spec.table, key))
+    const { table } = this.#sql.spec
+    this.#gate.known?.forget(rowName(table, key))
+    this.#gate.known?.changed(table)
     return this.#gate.post(this.#sql.remove, [key])
   }
 
@@ -79,7 +92,7 @@ class SqlTable<T extends object> {
     const args = [...values, ...(paged ? [page.after] : []), ...(written ? [] : [limit])]
     const condition = indexCondition(this.#sql.spec, members, values)
     const how = { paged, limit: written ? limit : undefined, condition }
-    const rows = await this.#gate.rows(this.#sql.find(members, how), args)
+    const rows = await this.#ask(this.#sql.find(members, how), args)
     return rows.map(row => recordOf<T>(row) as T)
   }
 
@@ -87,6 +100,18 @@ class SqlTable<T extends object> {
     const { members, values } = conditions(filter)
     const rows = await this.#gate.rows(this.#sql.count(members), values)
     return rows[0]!['count'] as number
+  }
+
+  /** Of a table that is seldom written to, the answers are remembered until it is. */
+  async #ask(sql: string, args: readonly SqlValue[]): Promise<readonly Row[]> {
+    const { spec } = this.#sql
+    const known = spec.settled === true ? this.#gate.known : undefined
+    const question = known === undefined ? '' : `${sql}\0${args.join('\0')}`
+    const before = known?.answer(spec.table, question)
+    if (before !== undefined) return before
+    const rows = await this.#gate.rows(sql, args)
+    known?.setAnswer(spec.table, question, rows)
+    return rows
   }
 
   /** @param columns key and columns, and maybe the body */
@@ -130,37 +155,24 @@ function conditions(filter: Filter): { members: string[]; values: (string | numb
   return { members, values }
 }
 
-/** The tables behind `gate`. */
-export function gatedTables(gate: Gate): Tables {
-  return {
-    device: new SqlTable(nounSql.device, gate),
-    credential: new SqlTable(nounSql.credential, gate),
-    voucher: new SqlTable(nounSql.voucher, gate),
-    manufacturer: new SqlTable(nounSql.manufacturer, gate),
-    manifest: new SqlTable(nounSql.manifest, gate),
-    document: new SqlTable(nounSql.document, gate),
-    subscription: new SqlTable(nounSql.subscription, gate),
-    recall: new SqlTable(nounSql.recall, gate),
-    issuer: new SqlTable(nounSql.issuer, gate),
-    token: new SqlTable(nounSql.token, gate),
-    callerAuthority: new SqlTable(nounSql.callerAuthority, gate),
-    safeguard: new SqlTable(nounSql.safeguard, gate),
-    confirmation: new SqlTable(nounSql.confirmation, gate),
-    caller: new SqlTable(nounSql.caller, gate),
-    unit: new SqlTable(nounSql.unit, gate),
-    batch: new SqlTable(nounSql.batch, gate),
-    feedBuyer: new SqlTable(nounSql.feedBuyer, gate),
-    publication: new SqlTable(nounSql.publication, gate),
-    issuedVoucher: new SqlTable(nounSql.issuedVoucher, gate),
-    formerDeclaration: new SqlTable(nounSql.formerDeclaration, gate),
-    offer: new SqlTable(nounSql.offer, gate),
-    policy: new SqlTable(nounSql.policy, gate),
-    policyState: new SqlTable(nounSql.policyState, gate),
-    bootstrappingKey: new SqlTable(nounSql.bootstrappingKey, gate),
-    configuratorKey: new SqlTable(nounSql.configuratorKey, gate),
-    network: new SqlTable(nounSql.network, gate),
-    radiusClient: new SqlTable(nounSql.radiusClient, gate),
-    accessSession: new SqlTable(nounSql.accessSession, gate),
-    setting: new SqlTable(nounSql.setting, gate),
+/** The tables behind `gate`, made as they are asked for: of thirty a unit of work needs two or three. */
+export class GatedTables {
+  // Not private: a sealed store looks through this object, see sealed.ts.
+  readonly gate: Gate
+
+  constructor(gate: Gate) {
+    this.gate = gate
   }
+}
+
+for (const noun of nounNames) {
+  Object.defineProperty(GatedTables.prototype, noun, {
+    get(this: GatedTables) {
+      return new SqlTable(nounSql[noun], this.gate)
+    },
+  })
+}
+
+export function gatedTables(gate: Gate): Tables {
+  return new GatedTables(gate) as GatedTables & Tables
 }

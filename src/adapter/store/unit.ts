@@ -9,7 +9,7 @@ import { appendSql, followSql, originSql } from './event.ts'
 import { KnownRows } from './known-row.ts'
 import { columnText } from './schema.ts'
 import { type Row, type Session, SqlError, type SqlValue, type WriteSession } from './sql.ts'
-import { type Gate, gatedTables } from './table.ts'
+import { type Gate, GatedTables } from './table.ts'
 
 const enqueueSql = 'insert into outbox(id, topic, body, due_at, attempt, leased_until) values($1, $2, $3, $4, 0, 0)'
 
@@ -28,6 +28,19 @@ export interface UnitSurroundings {
   readonly places: StreamPlaces
   /** Rows as the units before it left them. */
   readonly known: KnownRows
+}
+
+/** What the work of a unit is given. */
+class UnitTx extends GatedTables {
+  declare readonly gate: Unit
+
+  append(...args: Parameters<Tx['append']>): ReturnType<Tx['append']> {
+    return this.gate.append(...args)
+  }
+
+  enqueue(...args: Parameters<Tx['enqueue']>): ReturnType<Tx['enqueue']> {
+    return this.gate.enqueue(...args)
+  }
 }
 
 /**
@@ -60,11 +73,7 @@ export class Unit implements Gate, Session {
     this.#clock = clock
     this.#places = places
     this.head = head
-    this.tx = {
-      ...gatedTables(this),
-      append: (stream, expectedVersion, events) => this.#append(stream, expectedVersion, events),
-      enqueue: (topic, body, dueAt) => this.#enqueue(topic, body, dueAt),
-    }
+    this.tx = new UnitTx(this) as UnitTx & Tx
   }
 
   async rows(sql: string, args: readonly SqlValue[] = []): Promise<readonly Row[]> {
@@ -114,7 +123,7 @@ export class Unit implements Gate, Session {
     this.#ended = true
   }
 
-  async #append(stream: string, expectedVersion: number, events: readonly NewEvent[]): Promise<number> {
+  async append(stream: string, expectedVersion: number, events: readonly NewEvent[]): Promise<number> {
     this.#check()
     columnText({ table: 'event' }, 'stream', stream)
     if (!Number.isSafeInteger(expectedVersion) || expectedVersion < 0) {
@@ -139,7 +148,17 @@ export class Unit implements Gate, Session {
       if (follows && origin !== undefined) this.#send(followSql, [...values, origin], moved)
       else this.#search(appendSql, values, learn)
       this.head = { lane, sequence: entry.sequence, hash }
-      this.events.push({ ...entry, body, hash })
+      this.events.push({
+        lane,
+        sequence: entry.sequence,
+        stream,
+        version: entry.version,
+        at,
+        kind,
+        body,
+        previous,
+        hash,
+      })
       version++
     }
     if (events.length > 0) learn(undefined)
@@ -164,7 +183,7 @@ export class Unit implements Gate, Session {
     else taken(this.#select(sql, args))
   }
 
-  async #enqueue(topic: string, body: Json, dueAt?: number): Promise<void> {
+  async enqueue(topic: string, body: Json, dueAt?: number): Promise<void> {
     this.#check()
     const now = this.#clock()
     this.#send(enqueueSql, [outboxId(now), topic, JSON.stringify(body), dueAt ?? now])

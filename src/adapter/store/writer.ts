@@ -4,7 +4,7 @@ import { emptyLane, type LaneHead } from '../../domain/ledger.ts'
 import type { Clock, Log, Tx } from '../../domain/port.ts'
 import { storeError, unavailable } from './error.ts'
 import { laneHead } from './event.ts'
-import { type KnownRow, KnownRows } from './known-row.ts'
+import { CommittedRows, KnownRows } from './known-row.ts'
 import { type Engine, type Session, SqlError, type SqlErrorKind, type WriteSession } from './sql.ts'
 import { type StreamPlace, Unit } from './unit.ts'
 
@@ -20,8 +20,6 @@ const unitDeadline = 5000
 const carefulBatches = 16
 /** Streams whose place and last version are remembered. */
 const maxPlaces = 8192
-/** Rows that are remembered: those of devices that are being onboarded now, and of what they have in common. */
-const maxRows = 1024
 /** Milliseconds between two looks for a database that is away. */
 const retryDelay = 100
 
@@ -91,7 +89,7 @@ export class Writer {
   #session: WriteSession | undefined
   #head: LaneHead = emptyLane('')
   readonly #places = new Recent<StreamPlace>(maxPlaces)
-  readonly #rows = new Recent<KnownRow>(maxRows)
+  readonly #rows = new CommittedRows()
   /** How many units may be expected to come together. */
   #company = 1
   /** Called when a unit arrives. */

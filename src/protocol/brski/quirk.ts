@@ -53,7 +53,7 @@ export type Quirk = keyof typeof quirks
 
 export const quirkNames = Object.keys(quirks) as readonly Quirk[]
 
-const alwaysOn: readonly Quirk[] = quirkNames.filter(name => quirks[name].always)
+const alwaysOn: ReadonlySet<Quirk> = new Set(quirkNames.filter(name => quirks[name].always))
 
 export function isQuirk(name: string): name is Quirk {
   return Object.hasOwn(quirks, name)
@@ -62,17 +62,17 @@ export function isQuirk(name: string): name is Quirk {
 /** What one reading of one message may put up with, and what it did put up with. */
 export class Tolerance {
   readonly #allowed: ReadonlySet<Quirk>
-  readonly #used = new Set<Quirk>()
+  readonly #used: Quirk[] = []
 
   /** @param more quirks beyond the ones that are on for everybody */
   constructor(more: readonly Quirk[] = []) {
-    this.#allowed = new Set([...alwaysOn, ...more])
+    this.#allowed = more.length === 0 ? alwaysOn : new Set([...alwaysOn, ...more])
   }
 
   /** True, and noted as used, when the quirk is allowed. Ask only when the input really shows it. */
   accepts(quirk: Quirk): boolean {
     if (!this.#allowed.has(quirk)) return false
-    this.#used.add(quirk)
+    if (!this.#used.includes(quirk)) this.#used.push(quirk)
     return true
   }
 

@@ -74,10 +74,10 @@ class Watch {
 
   noticed(events: readonly StoredEvent[]): void {
     for (const { stream, kind } of events) {
-      const [noun, key = ''] = stream.split(/\/(.*)/s)
+      const device = stream.startsWith('device/')
       // What this room writes itself is no cause.
-      if (noun === 'device' && kind.startsWith('access-')) continue
-      this.#due.add(noun === 'device' ? key : '*')
+      if (device && kind.startsWith('access-')) continue
+      this.#due.add(device ? stream.slice('device/'.length) : '*')
     }
     if (this.#due.size > 0) this.#running ??= this.#run()
   }

@@ -183,6 +183,44 @@ function uniquenessContract(withStore: WithStore): void {
     assert.equal(await store.read(tables => tables.credential.count({ keyHash: credential.keyHash })), 2)
   })
 
+  withStore(
+    'what is seldom written is found anew after each write, and not after one that was undone',
+    async ({ store }) => {
+      const state = (version: number) => ({ name: 'set', version, drafts: 0 })
+      const ask = () => store.transaction(async tx => (await tx.policyState.get('set'))?.version)
+      assert.deepEqual([await ask(), await ask()], [undefined, undefined])
+      const within = await store.transaction(async tx => {
+        const before = await tx.policyState.get('set')
+        await tx.policyState.put(state(1))
+        const after = await tx.policyState.get('set')
+        await tx.policyState.remove('set')
+        const removed = await tx.policyState.get('set')
+        await tx.policyState.put(state(2))
+        return [before, after?.version, removed]
+      })
+      assert.deepEqual(within, [undefined, 1, undefined])
+      assert.equal(await ask(), 2)
+      await assert.rejects(
+        store.transaction(async tx => {
+          await tx.policyState.put(state(3))
+          assert.equal((await tx.policyState.get('set'))?.version, 3)
+          throw new Error('undone')
+        }),
+        /undone/,
+      )
+      assert.equal(await ask(), 2)
+      const all = () => store.transaction(tx => tx.policyState.find({}))
+      assert.equal((await all()).length, 1)
+      await Promise.all([
+        store.transaction(tx => tx.policyState.put({ ...state(1), name: 'other' })),
+        all().then(found => assert.equal(found.length, 2)),
+        store.transaction(tx => tx.policyState.remove('set')),
+        all().then(found => assert.equal(found.length, 1)),
+      ])
+      assert.equal(await ask(), undefined)
+    },
+  )
+
   withStore('a unit may go on after store-exists from insert, not after one from put', async ({ store }) => {
     await store.transaction(tx => tx.credential.insert(aCredential('a', 'd')))
     const clash = { ...aCredential('b', 'd'), requestHash: aCredential('a', 'd').requestHash }
