@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { cmsSuite } from './cms.ts'
 import { dppMachineSuite } from './dpp-machine.ts'
+import { eapSuite } from './eap.ts'
 import { issueSuite } from './issue.ts'
 import type { Line, Suite } from './measure.ts'
 import { onboardingSuite } from './onboarding.ts'
@@ -16,6 +17,7 @@ import { tlsSuite } from './tls.ts'
 const suites: Readonly<Record<string, readonly Suite[]>> = {
   codec: [issueSuite, cmsSuite],
   'dpp-machine': [dppMachineSuite],
+  eap: [eapSuite],
   onboarding: [() => onboardingSuite()],
   policy: [policySuite],
   store: [storeSuite],
