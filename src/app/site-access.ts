@@ -12,6 +12,7 @@ import { type AccessWatch, watchAccess } from '../role/authorization/access-watc
 import { createNetworkAccess } from '../role/authorization/network-access.ts'
 import { createRadiusClients, type RadiusClients } from '../role/authorization/radius-client.ts'
 import type { SiteEndpoints } from '../role/onboarding/site-endpoint.ts'
+import { startWorker } from './worker.ts'
 
 /** Where access points ask. */
 export interface RadiusPlace {
@@ -66,6 +67,7 @@ export async function openSiteAccess(options: {
     ...(radius?.sessionSeconds === undefined ? {} : { sessionSeconds: radius.sessionSeconds }),
   })
   const watch = watchAccess({ store, clock, random, log, access, clients, ask: requestRadius })
+  const expiry = startWorker({ name: 'access-sessions', work: () => expire(watch, log), every: 60_000, log })
   const tls = createEapTlsServer(credential)
   const service = createAccessServer({
     tls,
@@ -96,8 +98,14 @@ export async function openSiteAccess(options: {
     async close() {
       await listening?.authentication.close()
       await listening?.accounting.close()
+      await expiry.close()
       await watch.close()
       clients.close()
     },
   }
+}
+
+async function expire(watch: AccessWatch, log: Log): Promise<void> {
+  const ended = await watch.expire()
+  if (ended > 0) log.info({ ended }, 'sessions that were not heard of again have ended')
 }

@@ -22,6 +22,8 @@ export type RadiusAsk = (
 export interface AccessWatch {
   /** Ends what should not go on, now. @returns how many sessions were ended */
   review(): Promise<number>
+  /** Ends in the record the sessions whose device should long have authenticated again. @returns how many */
+  expire(): Promise<number>
   /** Ends one session for a reason of people's. @returns whether the access point said that it did */
   disconnect(session: AccessSession, reason: string): Promise<boolean>
   /** Waits for what is under way. */
@@ -48,6 +50,7 @@ export function watchAccess(options: {
   const end = options.store.onCommit(events => watch.noticed(events), nouns)
   return {
     review: () => watch.reviewAll(),
+    expire: () => watch.expire(),
     disconnect: (session, reason) => watch.disconnect(session, reason),
     async close() {
       end()
@@ -115,6 +118,34 @@ class Watch {
     return ended
   }
 
+  /**
+   * An access point that is gone reports no end. It is asked to make one all the same, in case that only its reports were
+   * lost; whatever it says, the session is over here.
+   */
+  async expire(): Promise<number> {
+    const { store, clock } = this.#options
+    let ended = 0
+    for (const state of ['open', 'granted'] as const) {
+      for (let after = ''; ; ) {
+        const page = await store.read(tables => tables.accessSession.find({ state }, { after }))
+        for (const session of page) {
+          if (clock() < session.until + late) continue
+          await this.disconnect(session, notHeard)
+          await store.transaction(async tx => {
+            const current = await tx.accessSession.get(session.id)
+            if (current !== undefined && clock() >= current.until + late)
+              await endSession(tx, current, notHeard, clock())
+          })
+          ended++
+        }
+        const last = page.at(-1)
+        if (last === undefined || page.length < 100) break
+        after = last.id
+      }
+    }
+    return ended
+  }
+
   /** With one look for all of them, and while nobody is in, with no more than that: devices onboard by the hundred. */
   async #sessionsOf(devices: readonly string[]): Promise<AccessSession[]> {
     return this.#options.store.read(async tables => {
@@ -169,6 +200,10 @@ class Watch {
 }
 
 const sessionNotFound = 503
+
+/** After the moment when it had to authenticate again: who did was late by less. Milliseconds. */
+const late = 300_000
+const notHeard = 'it was not heard of again'
 
 function isGone(answer: RadiusPacket | undefined): boolean {
   const cause = answer?.attributes.find(({ type }) => type === radiusAttribute.errorCause)?.value
