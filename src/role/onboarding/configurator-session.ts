@@ -47,6 +47,8 @@ export interface SessionParts {
 export interface ConfiguratorSession {
   /** Of the device; undefined while the code of an Initiator has yet to be scanned. */
   readonly key: BootstrappingKeyRecord | undefined
+  /** E-id of a device that asks for reconfiguration, hex. */
+  readonly identity?: string
   readonly address: string
   readonly state: State['type']
   /** It has yet to be proven that there is anybody. */

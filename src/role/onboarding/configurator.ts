@@ -18,6 +18,7 @@ import type { DppConnection, DppReceiver, DppService, Schedule } from './configu
 import {
   type ConfiguratorSession,
   openSession,
+  type SessionParts,
   type SessionStart,
   type SessionTimes,
   sessionTimes,
@@ -25,6 +26,8 @@ import {
 import type { EnrolleeDecisions } from './enrollee-decision.ts'
 import type { EnrolleeOutcomes } from './enrollee-outcome.ts'
 import { createOpenSessions, type OpenSessions } from './open-session.ts'
+import { createReconfiguration, type Reconfiguration } from './reconfiguration.ts'
+import { openReconfiguration } from './reconfiguration-session.ts'
 import type { RefusalRecord } from './refusal-record.ts'
 import { createRelayMemory, type RelayMemory } from './relay-memory.ts'
 
@@ -67,6 +70,7 @@ export interface Configurator extends DppService {
 }
 
 interface Parts extends ConfiguratorOptions {
+  readonly reconfiguration: Reconfiguration
   readonly open: OpenSessions
   readonly relays: RelayMemory
   readonly counters: ConfiguratorCounters
@@ -80,7 +84,7 @@ export function createConfigurator(options: ConfiguratorOptions): Configurator {
   const counters = { chirps: 0, unknown: 0, sessions: 0, authenticated: 0, failed: 0 }
   const relays = createRelayMemory(options.clock)
   const open = createOpenSessions(options.store, scanned => admitScanned(parts, scanned))
-  const parts: Parts = { ...options, open, relays, counters }
+  const parts: Parts = { ...options, open, relays, counters, reconfiguration: createReconfiguration(options) }
   return {
     counters,
     sessions: () => open.size,
@@ -134,6 +138,7 @@ async function sessionFor(
   if (frame.kind !== 'dpp') return undefined
   if (frame.type === dppFrame.presenceAnnouncement) return chirped(parts, connection, message, frame)
   if (frame.type === dppFrame.authenticationRequest) return asked(parts, connection, message, frame)
+  if (frame.type === dppFrame.reconfigurationAnnouncement) return returned(parts, connection, message, frame)
   return undefined
 }
 
@@ -236,6 +241,38 @@ async function asked(
   return session
 }
 
+/** A device that we have configured once, and that finds no way in any more. */
+async function returned(
+  parts: Parts,
+  connection: DppConnection,
+  message: Uint8Array,
+  frame: DppFrame,
+): Promise<ConfiguratorSession | undefined> {
+  const { reconfiguration, relays, counters, open } = parts
+  counters.chirps++
+  const announced = await reconfiguration.announced(frame)
+  if (announced === undefined) {
+    counters.unknown++
+    return undefined
+  }
+  relays.seen(connection.address)
+  const { identity, options } = announced
+  // Each announcement looks new to everybody else.
+  const already = open.returning(identity)
+  if (already !== undefined) {
+    already.attach(connection)
+    return already
+  }
+  open.makeRoom(identity)
+  counters.sessions++
+  const session = openReconfiguration(
+    { ...sessionParts(parts), identify: reconfiguration.identify },
+    { connection, identity, attempt: hash('sha256', message), first: message, relayed: true, options },
+  )
+  open.add(session)
+  return session
+}
+
 /** Of ours, the one whose hash this is; former ones are shown nowhere any more. */
 async function ownKey({ keys }: Parts, wanted: Uint8Array): Promise<ConfiguratorKey | undefined> {
   const own = await keys.current('bootstrapping', 'P-256')
@@ -258,32 +295,33 @@ function knock(
 }
 
 function start(parts: Parts, begin: SessionStart): ConfiguratorSession {
-  const { open, counters, decisions, outcomes, schedule, log, times, refusals } = parts
-  counters.sessions++
-  const session = openSession(
-    {
-      decisions,
-      outcomes,
-      schedule,
-      log,
-      times: { ...sessionTimes, ...times },
-      onAuthenticated(authenticated) {
-        counters.authenticated++
-        open.won(authenticated)
-      },
-      onEnd(ended, error) {
-        open.remove(ended)
-        if (error === undefined) return
-        counters.failed++
-        void refusals.record(error, stranger(ended.address)).catch((failure: unknown) => {
-          log.error({ err: failure }, 'a refusal could not be recorded')
-        })
-      },
-    },
-    begin,
-  )
-  open.add(session)
+  parts.counters.sessions++
+  const session = openSession(sessionParts(parts), begin)
+  parts.open.add(session)
   return session
+}
+
+function sessionParts(parts: Parts): SessionParts {
+  const { open, counters, decisions, outcomes, schedule, log, times, refusals } = parts
+  return {
+    decisions,
+    outcomes,
+    schedule,
+    log,
+    times: { ...sessionTimes, ...times },
+    onAuthenticated(authenticated) {
+      counters.authenticated++
+      open.won(authenticated)
+    },
+    onEnd(ended, error) {
+      open.remove(ended)
+      if (error === undefined) return
+      counters.failed++
+      void refusals.record(error, stranger(ended.address)).catch((failure: unknown) => {
+        log.error({ err: failure }, 'a refusal could not be recorded')
+      })
+    },
+  }
 }
 
 /** A person scanned the code of somebody who waits, or let the device in. */

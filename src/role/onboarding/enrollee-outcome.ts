@@ -6,6 +6,7 @@ import type { Clock, Store, Tx } from '../../domain/port.ts'
 import { dppStatus } from '../../protocol/dpp/attribute.ts'
 import { recordOnDevice } from './device-record.ts'
 import type { Revocation } from './revocation.ts'
+import { isWireless } from './wireless-access.ts'
 
 /** What became of a configuration, as the device says under the key of its exchange. */
 export interface EnrolleeOutcomes {
@@ -58,7 +59,7 @@ async function recordAccepted(
   let replaced: readonly CredentialRecord[] = []
   await recordOnDevice(tx, device, async ({ attempt }) => {
     const issued = await tx.credential.find({ device, status: 'issued' })
-    const wireless = issued.filter(({ network, form }) => network !== undefined || form === 'connector')
+    const wireless = issued.filter(isWireless)
     const current = wireless.some(({ id }) => credentials.includes(id))
     replaced = current ? wireless.filter(({ id }) => !credentials.includes(id)) : []
     return [

@@ -18,6 +18,8 @@ export interface OpenSessions {
   remove(session: ConfiguratorSession): void
   /** The one that waits for an answer of this device. */
   asking(key: string): ConfiguratorSession | undefined
+  /** A device that asks for reconfiguration under this E-id, and has not answered yet. */
+  returning(identity: string): ConfiguratorSession | undefined
   /**
    * Ends the oldest that has proven nothing where there are too many, of this device or of all: an exchange takes a second, and
    * what is older is not going on.
@@ -50,7 +52,7 @@ export function createOpenSessions(
   const awaiting = new Map<ConfiguratorSession, string>()
   let stopListening: (() => void) | undefined
 
-  const ofKey = (key: string) => [...all].filter(session => session.key?.id === key)
+  const ofKey = (key: string) => [...all].filter(session => session.key?.id === key || session.identity === key)
   // In the order in which they began.
   const halfOpen = () => [...all].filter(session => session.halfOpen)
 
@@ -80,6 +82,7 @@ export function createOpenSessions(
     add: session => void all.add(session),
     remove,
     asking: key => ofKey(key).find(session => session.asking),
+    returning: identity => [...all].find(session => session.asking && session.identity === identity),
     makeRoom(key) {
       const ofDevice = ofKey(key).filter(session => session.halfOpen)
       if (ofDevice.length >= most.ofDevice) ofDevice[0]?.end()

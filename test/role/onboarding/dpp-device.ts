@@ -11,7 +11,7 @@ import {
   type Transition,
 } from '../../../src/protocol/dpp/enrollee.ts'
 import { decodeFrame } from '../../../src/protocol/dpp/frame.ts'
-import { generateDppKey } from '../../../src/protocol/dpp/key.ts'
+import { type DppKeyPair, generateDppKey } from '../../../src/protocol/dpp/key.ts'
 import { parseBootstrappingUri } from '../../../src/protocol/dpp/uri.ts'
 import type { Configurator } from '../../../src/role/onboarding/configurator.ts'
 import type { DppReceiver } from '../../../src/role/onboarding/configurator-port.ts'
@@ -24,6 +24,8 @@ export interface TestDevice {
   readonly heard: Buffer[][]
   readonly sent: Buffer[]
   readonly got: AcceptedConfiguration[]
+  /** The private halves of the netAccessKeys of what it got. */
+  readonly netAccessKeys: DppKeyPair[]
   /** Connections that the Configurator has closed. */
   readonly closedBy: boolean[]
   /** Says again what it said first, on a new connection, as a relay does. */
@@ -66,6 +68,7 @@ export function deviceAt(service: Configurator, terms: DeviceTerms, at: () => nu
   const sent: Buffer[] = []
   const got: AcceptedConfiguration[] = []
   const closedBy: boolean[] = []
+  const netAccessKeys: DppKeyPair[] = []
   let receiver: DppReceiver
   let state: State
   function connect(): void {
@@ -94,6 +97,7 @@ export function deviceAt(service: Configurator, terms: DeviceTerms, at: () => nu
       if (effect.type === 'send') say(effect.message)
       if (effect.type === 'install') {
         got.push(...effect.configurations)
+        netAccessKeys.push(effect.netAccessKey)
         queueMicrotask(() => run({ type: 'configuration-installed' }))
       }
       if (effect.type === 'make-key') queueMicrotask(() => run({ type: 'key-made', key: generateDppKey(effect.curve) }))
@@ -115,6 +119,7 @@ export function deviceAt(service: Configurator, terms: DeviceTerms, at: () => nu
     heard,
     sent,
     got,
+    netAccessKeys,
     closedBy,
     again() {
       connect()
