@@ -266,7 +266,7 @@ async function returned(
   open.makeRoom(identity)
   counters.sessions++
   const session = openReconfiguration(
-    { ...sessionParts(parts), identify: reconfiguration.identify },
+    { ...sessionParts(parts), identify: (connector, address) => reconfiguration.identify(connector, address) },
     { connection, identity, attempt: hash('sha256', message), first: message, relayed: true, options },
   )
   open.add(session)
