@@ -19,6 +19,7 @@ import type { BirthCredential } from '../../../src/role/device/birth.ts'
 import { makeBootstrapping } from '../../../src/role/device/bootstrapping.ts'
 import type { EnrolleeConnection, EnrolleeTransport } from '../../../src/role/device/enrollee-port.ts'
 import { memoryDeviceStore } from '../../../src/role/device/store.ts'
+import type { DppService } from '../../../src/role/onboarding/configurator-port.ts'
 import { certify, type Entity, eku, now } from '../../crypto/pki.ts'
 
 /** The two ends of a connection, in memory. */
@@ -46,6 +47,18 @@ function pipe(): { readonly near: EnrolleeConnection; readonly far: Far } {
     close: far.close,
   }
   return { near, far }
+}
+
+/** The way to a Controller that is an object here. */
+export function transportTo(service: DppService): EnrolleeTransport {
+  return {
+    async connect() {
+      const { near, far } = pipe()
+      const receiver = service.connected({ address: '127.0.0.1:1', send: far.send, close: far.close })
+      far.received = message => receiver.received(message)
+      return near
+    },
+  }
 }
 
 interface Far {
