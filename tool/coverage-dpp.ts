@@ -68,12 +68,13 @@ const longNames = readCases().flatMap(({ cases }) => cases.filter(name => name.s
 
 /** A test may also begin with the name of its case; of one that a loop makes, `config_no_${row}`, the rows are in the file. */
 function named(test: string, text: string): string[] {
-  const [, start = '', filled, end = ''] = /^(\w+)(\$\{[^}]*\})?(\w*)(?=$|[ :,])/.exec(test) ?? []
-  if (filled === undefined) return longNames.includes(start) ? [start] : []
+  const [start = ''] = /^(?:\w|\$\{[^}]*\})+(?=$|[ :,])/.exec(test) ?? []
+  if (!start.includes('${')) return longNames.includes(start) ? [start] : []
+  const pattern = new RegExp(`^${start.replace(/\$\{[^}]*\}/g, '(\\w+)')}$`)
+  const words = new Set(text.match(/\w+/g))
   return longNames.filter(name => {
-    if (name.length <= start.length + end.length || !name.startsWith(start) || !name.endsWith(end)) return false
-    const row = name.slice(start.length, name.length - end.length)
-    return new RegExp(`(?<![\\w$])${row}(?![\\w$])`).test(text.replace(/\/\/.*$/gm, ''))
+    const rows = pattern.exec(name)?.slice(1)
+    return rows?.every(row => words.has(row)) === true
   })
 }
 

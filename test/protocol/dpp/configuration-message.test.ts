@@ -139,7 +139,7 @@ describe('what is refused', () => {
     forged(() => openConfigurationResult(session, request))
     forged(() => openConfigurationRequest(session, result))
   })
-  test('proto_conf_req_no_e_nonce, _invalid_e_nonce, _no_config_attr_obj, _no_wrapped_data', () => {
+  test('a request with something missing or cut [dpp: proto_conf_req_no_e_nonce, proto_conf_req_invalid_e_nonce, proto_conf_req_no_config_attr_obj, proto_conf_req_no_wrapped_data]', () => {
     const wrapped = (list: Parameters<typeof encodeAttributes>[0]) =>
       encodeAttributes([['wrappedData', sealAesSiv(session.ke.reveal(), encodeAttributes(list))]])
     const object = ['configurationRequestObject', Buffer.from('{}')] as const
@@ -150,7 +150,7 @@ describe('what is refused', () => {
     refused('bad-value', () => openConfigurationRequest(session, wrapped([['enrolleeNonce', nonce]])))
     refused('bad-value', () => openConfigurationRequest(session, encodeAttributes([['enrolleeNonce', nonce]])))
   })
-  test('proto_conf_resp_no_e_nonce, _no_status, _no_wrapped_data', () => {
+  test('a response with something missing [dpp: proto_conf_resp_no_e_nonce, proto_conf_resp_no_status, proto_conf_resp_no_wrapped_data]', () => {
     const head = encodeAttributes([['status', Buffer.of(0)]])
     const wrapped = encodeAttributes([['wrappedData', sealAesSiv(session.ke.reveal(), Buffer.alloc(0), head)]])
     refused('bad-value', () => openConfigurationResponse(session, Buffer.concat([head, wrapped])))
@@ -163,7 +163,7 @@ describe('what is refused', () => {
       refused('bad-value', () => openConfigurationResponse(session, sealed))
     }
   })
-  test('proto_after_wrapped_data_conf_req, _conf_resp', () => {
+  test('an attribute behind wrapped data [dpp: proto_after_wrapped_data_conf_req, proto_after_wrapped_data_conf_resp]', () => {
     const extra = encodeAttributes([['status', Buffer.of(0)]])
     const request = sealConfigurationRequest(session, { enrolleeNonce: nonce, request: nonce })
     refused('bad-order', () => openConfigurationRequest(session, Buffer.concat([request, extra])))

@@ -131,7 +131,7 @@ describe('rows of the peer suite: psk and sae', () => {
   const legacy = (cred: Loose) => () => accept(legacyObject(cred))
   const psk = 'a'.repeat(64)
 
-  test('config_legacy', () => {
+  test('what a station with a passphrase gets [dpp: config_legacy]', () => {
     const [{ ssid, cred } = assert.fail()] = accept(legacyObject({ akm: 'psk', pass: 'secret passphrase' }))
     assert.deepEqual([Buffer.from(ssid).toString(), cred.akm], ['home', 'psk'])
     assert.ok(cred.pass?.equals('secret passphrase'))

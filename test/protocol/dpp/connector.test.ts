@@ -152,20 +152,20 @@ describe('rows of the peer suite: the payload', () => {
   }
 
   // Each differs from the moment of the test in another part of the date.
-  const past = [
-    '2025-06-01T12:00:00Z',
-    '2026-05-01T12:00:00Z',
-    '2026-05-31T12:00:00Z',
-    '2026-06-01T11:00:00Z',
-    '2026-06-01T11:59:59Z',
-    '2026-06-01T13:59:00+02:00',
-  ]
-  past.forEach((value, i) => {
-    test(`config_connector_error_expired_${i + 1}`, () => {
+  const past: Readonly<Record<string, string>> = {
+    expired_1: '2025-06-01T12:00:00Z',
+    expired_2: '2026-05-01T12:00:00Z',
+    expired_3: '2026-05-31T12:00:00Z',
+    expired_4: '2026-06-01T11:00:00Z',
+    expired_5: '2026-06-01T11:59:59Z',
+    expired_6: '2026-06-01T13:59:00+02:00',
+  }
+  for (const [row, value] of Object.entries(past)) {
+    test(`config_connector_error_${row}`, () => {
       assert.throws(bent({ payload: { expiry: value } }), { code: 'connector-expired' })
       assert.ok(verifyConnector(looseConnector(who, { payload: { expiry: value } }), { csign: who.csign }))
     })
-  })
+  }
   test('an expiry to come, in any offset; and a clock that tells no time', () => {
     for (const value of ['2026-06-01T12:00:01Z', '2026-06-01T08:00:01-04:00', '2026-06-01T14:00:01+02:00']) {
       assert.equal(verified(looseConnector(who, { payload: { expiry: value } })).expiry?.getTime(), at.getTime() + 1000)
