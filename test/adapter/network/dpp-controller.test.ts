@@ -43,6 +43,18 @@ test('a device that connects itself is configured, on whatever port the Controll
     assert.equal(home.site.service.counters.authenticated, 2)
   }))
 
+test('whatever the curve of a device’s key, the Controller asks and answers with one of its own on it [dpp: qr_code_curve_select]', () =>
+  withController(async home => {
+    await defineNetwork(home.gate)
+    for (const curve of ['P-384', 'BP-256', 'P-521'] as const) {
+      const lamp = newLamp(curve)
+      await home.site.bootstrapping.add({ uri: lamp.uri }, 'somebody')
+      const { state, got } = await onboard(home.listener, { lamp })
+      assert.equal(state.type, 'configured')
+      assert.equal(got[0]?.connector?.netAccessKey.curve, 'P-256', 'the network has one curve')
+    }
+  }))
+
 test('a chirp through a relay leads to a configuration, and to no question about the connection [dpp: chirp, chirp_configurator, chirp_configurator_inits, controller_relay, controller_relay_chirp]', () =>
   withController(async home => {
     await defineNetwork(home.gate)

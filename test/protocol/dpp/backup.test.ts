@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
@@ -187,6 +187,18 @@ describe('hostap’s key= and ppkey=', () => {
     }
     for (const bad of ['', '30', 'zz', '3077', 'ab'.repeat(3000), '30770201']) {
       assert.throws(() => importHostapKey(new Secret(bad)), refused, bad.slice(0, 10))
+    }
+  })
+
+  test('carry no key on another curve, and no key that is no EC key [dpp: keygen_configurator_error]', () => {
+    const koblitz = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey
+    const edwards = generateKeyPairSync('ed25519').privateKey
+    for (const der of [
+      koblitz.export({ type: 'sec1', format: 'der' }),
+      koblitz.export({ type: 'pkcs8', format: 'der' }),
+      edwards.export({ type: 'pkcs8', format: 'der' }),
+    ]) {
+      assert.throws(() => importHostapKey(new Secret(der.toString('hex'))), { code: 'unsupported-key' })
     }
   })
 

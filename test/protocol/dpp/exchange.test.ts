@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Secret } from '../../../src/crypto/secret.ts'
 import { dppStatus } from '../../../src/protocol/dpp/attribute.ts'
+import { ownBootstrapping, peerBootstrapping } from '../../../src/protocol/dpp/authentication.ts'
 import { openBackup, sealBackup } from '../../../src/protocol/dpp/backup.ts'
 import type { AcceptedConfiguration } from '../../../src/protocol/dpp/configuration-check.ts'
 import { curves, type DppCurve } from '../../../src/protocol/dpp/curve.ts'
@@ -10,9 +11,10 @@ import {
   answerPeerDiscovery,
   encodePeerDiscoveryRequest,
 } from '../../../src/protocol/dpp/introduction.ts'
-import { type DppKeyPair, generateDppKey, keyId } from '../../../src/protocol/dpp/key.ts'
+import { type DppKeyPair, exportSpki, generateDppKey, keyId } from '../../../src/protocol/dpp/key.ts'
 import { tagged } from './case.ts'
 import { type Asked, connectorCredential, Meeting, noon, type Side, type Terms } from './meeting.ts'
+import * as pkex from './pkex-party.ts'
 
 /*
  * Whole onboardings, our Configurator and our Enrollee, from the first message to the last.
@@ -35,7 +37,7 @@ describe('an onboarding', () => {
   const sides: readonly Side[] = ['configurator', 'enrollee']
   for (const initiator of sides) {
     for (const mutual of [false, true]) {
-      test(`on each curve, begun by the ${initiator}, ${mutual ? 'mutual' : 'one-way'}`, () => {
+      test(`on each curve, begun by the ${initiator}, ${mutual ? 'mutual' : 'one-way'} [dpp: qr_code_auth_unicast, qr_code_auth_broadcast, qr_code_hostapd_init]`, () => {
         for (const { curve } of curves) {
           const meeting = new Meeting({ curve, initiator, mutual }).run().assertConfigured()
           assert.equal(meeting.effect('authenticated')?.session.mutual, mutual)
@@ -164,6 +166,20 @@ describe('an onboarding', () => {
     const exchange = { curve: session.curve, bk: session.bk.reveal() }
     const [brought] = openBackup(meeting.installed!.envelopedData!, exchange)
     assert.equal(keyId(brought!.csign), keyId(keys.csign))
+  })
+
+  test('follows a code that two people told each other: PKEX, then mutual authentication [dpp: pkex_config, pkex_config2]', () => {
+    for (const { curve } of curves) {
+      const [left, right] = [pkex.party(curve, 'secret', 'porch'), pkex.party(curve, 'secret', 'porch')]
+      const { answered, concluded } = pkex.bootstrap(left, right)
+      assert.ok(answered.state.type === 'bootstrapped' && concluded.state.type === 'bootstrapped')
+      // Each has its own key, and the other's from PKEX: the hash is that of the key as a code would have it.
+      const device = ownBootstrapping(answered.state.ownKey)
+      const office = ownBootstrapping(concluded.state.ownKey)
+      assert.deepEqual(peerBootstrapping({ publicKey: exportSpki(concluded.state.peerKey) }).hash, device.hash)
+      const meeting = new Meeting({ curve, mutual: true, keys: { device, office } }).run().assertConfigured()
+      assert.equal(meeting.effect('authenticated')?.session.mutual, true)
+    }
   })
 
   test('begins with nobody when the Request is for another key [dpp: qr_code_hostapd_ignore_mismatch]', () => {

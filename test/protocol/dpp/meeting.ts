@@ -39,6 +39,8 @@ export interface Terms {
   readonly decide?: (asked: Asked, meeting: Meeting) => configurator.Input | undefined
   /** What is done with the networks that came; absent: they are taken. */
   readonly install?: (configurations: readonly AcceptedConfiguration[]) => enrollee.Event
+  /** Bootstrapping keys; absent: new ones. */
+  readonly keys?: { readonly device: OwnBootstrapping; readonly office: OwnBootstrapping }
   /** What becomes of the n-th message (from 0): the messages that arrive instead. Absent: as it is. */
   readonly between?: (message: Buffer, from: Side, index: number) => readonly Uint8Array[]
 }
@@ -81,8 +83,8 @@ export class Meeting {
     const { curve = 'P-256', csign = 'P-256', initiator = 'configurator' } = terms
     this.terms = terms
     this.csign = generateDppKey(csign)
-    this.device = ownBootstrapping(generateDppKey(curve))
-    this.office = ownBootstrapping(generateDppKey(curve))
+    this.device = terms.keys?.device ?? ownBootstrapping(generateDppKey(curve))
+    this.office = terms.keys?.office ?? ownBootstrapping(generateDppKey(curve))
     const waiting = { type: 'failed', reason: 'closed' } as const
     this.configurator = waiting
     const options = this.#enrolleeOptions(curve)

@@ -6,7 +6,7 @@ import {
   openConfigurationResponse,
   openConfigurationResult,
 } from '../../../src/protocol/dpp/configuration-message.ts'
-import { readConnector } from '../../../src/protocol/dpp/connector.ts'
+import { readConnector, signConnector } from '../../../src/protocol/dpp/connector.ts'
 import { curves, type DppCurve } from '../../../src/protocol/dpp/curve.ts'
 import type { DppFrame, GasInitialRequest } from '../../../src/protocol/dpp/frame.ts'
 import { agreeWithSum, type DppKeyPair, generateDppKey, importScalar, keyId } from '../../../src/protocol/dpp/key.ts'
@@ -163,7 +163,7 @@ describe('reconfiguration', () => {
     assert.notDeepEqual(revealIdentity(first, generateDppKey('P-256')).point, device.identity.point)
   })
 
-  test('an announcement for a Configurator that is not ours is nobody’s', () => {
+  test('an announcement for a Configurator that is not ours is nobody’s [dpp: configurator_id_unknown]', () => {
     const { attributes } = received(enrollee.begin(party.device(party.home())).effects[0]!.message).frame as DppFrame
     assert.equal(
       decodeReconfigurationAnnouncement(attributes, () => undefined),
@@ -194,6 +194,20 @@ describe('reconfiguration', () => {
     const requested = configurator.begin(party.configurator(home, 'P-256', { expiry: past }))
     const heard = enrollee.step(announced.state, received(sentBy(requested)))
     assert.deepEqual([heard.state.type, heard.effects], ['announced', []])
+  })
+
+  test('the groups of a Connector are nobody’s hindrance: a device goes from one to another [dpp: reconfig_connector_different_groups]', () => {
+    const home = party.home()
+    const [device, ours] = [party.device(home), party.configurator(home)]
+    const connector = (groupId: string, netAccessKey: DppKeyPair, netRole: string) =>
+      signConnector({ groups: [{ groupId, netRole }], netAccessKey }, { key: home.csign.privateKey, csign: home.csign })
+    const { identified, done } = reconfigure(
+      { ...device, connector: connector('garage', device.netAccessKey, 'sta') },
+      { ...ours, connector: connector('office', ours.netAccessKey, 'configurator') },
+    )
+    assert.equal(done.state.type, 'authenticated')
+    const [effect] = identified.effects
+    assert.deepEqual(effect?.type === 'identified' && effect.connector.groups, [{ groupId: 'garage', netRole: 'sta' }])
   })
 
   test('a device that is refused is told so', () => {

@@ -122,7 +122,7 @@ describe('a bootstrapping URI', () => {
     test(`refused: ${name} [dpp: qr_code_parsing_fail]`, () => refused(code, () => parseBootstrappingUri(text)))
   }
 
-  test('is not written with what would not come back', () => {
+  test('is not written with what would not come back [dpp: bootstrap_gen_failures]', () => {
     const uri = parseBootstrappingUri(`DPP:K:${key};;`)
     refused('bad-value', () => formatBootstrappingUri({ ...uri, information: 'a;K:b' }))
     refused('bad-value', () => formatBootstrappingUri({ ...uri, version: 10 }))

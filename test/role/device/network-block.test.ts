@@ -43,7 +43,7 @@ async function enterprise(ca = true): Promise<Credential> {
 }
 
 describe('a network block', () => {
-  test('for each AKM says how to authenticate, and with what', () => {
+  test('for each AKM says how to authenticate, and with what [dpp: conf_file_update, config_save]', () => {
     const wanted: readonly [Credential, string, string, readonly string[]][] = [
       [{ akm: 'dpp', connector }, 'DPP', '2', ['dpp_connector', 'dpp_netaccesskey', 'dpp_csign', 'dpp_pp_key']],
       [{ akm: 'psk', pass }, 'WPA-PSK WPA-PSK-SHA256', '1', ['psk']],
@@ -68,6 +68,16 @@ describe('a network block', () => {
     assert.equal(configuration.split('\n').filter(line => line.includes('phrase')).length, 0)
     const psk = new Secret(Buffer.alloc(32, 7))
     assert.equal(lines(blocks({ akm: 'psk', psk }).configuration).get('psk'), '07'.repeat(32))
+  })
+  test('an SSID of any octets stands in it as they are [dpp: config_save2, config_save3]', () => {
+    for (const ssid of [Buffer.from([1, 2, 0x0a, 0x22]), Buffer.from('Küche "1"'), Buffer.alloc(32, 0xff)]) {
+      const networks = [{ ssid, cred: { akm: 'sae', pass }, thirdParty: {} } as const]
+      const { configuration } = supplicantFiles(
+        { name: 'L-1', origin: 'c:8908', networks, netAccessKey },
+        '/var/lib/lamp',
+      )
+      assert.equal(lines(configuration).get('ssid'), ssid.toString('hex'))
+    }
   })
   test('the first network is the most wanted', () => {
     const { configuration } = blocks({ akm: 'psk', pass }, { akm: 'sae', pass })
