@@ -50,6 +50,8 @@ export function apiServices(site: Site): ApiServices {
     recallWork,
     siteAuthority,
     holds: site.holds,
+    configurator: site.configurator,
+    ...(site.dppPort === undefined ? {} : { dppPort: site.dppPort }),
     networkAccess: site.networkAccess,
     ownership,
     feedWork,

@@ -17,6 +17,7 @@ import type { SiteAuthority } from '../../role/onboarding/authority.ts'
 import type { RolloverKind } from '../../role/onboarding/authority-generation.ts'
 import type { DeviceHolds } from '../../role/onboarding/device-hold.ts'
 import type { Revocation } from '../../role/onboarding/revocation.ts'
+import type { SiteConfigurator } from '../../role/onboarding/site-configurator.ts'
 import type { SiteOwnership } from '../../role/ownership/site-ownership.ts'
 import type { Api, Input, OperationName, Reply } from './contract.ts'
 
@@ -43,6 +44,9 @@ export interface ApiServices {
     readonly watch: Pick<AccessWatch, 'disconnect'>
   }
   readonly holds: Pick<DeviceHolds, 'report' | 'resolveClone'>
+  readonly configurator: Pick<SiteConfigurator, 'identity'>
+  /** Of Wi-Fi Easy Connect, where this process listens. */
+  readonly dppPort?: number
   /** Pulls feeds that are due. */
   readonly feedWork: { wake(): void }
   readonly policies: PolicyServices

@@ -12,9 +12,16 @@ import type { BootstrappingKeyView } from '../contract/dpp.ts'
 import type { ApiServices, Handlers } from '../service.ts'
 import { instant, pageView } from '../view.ts'
 
-type Names = 'dppKeyAdd' | 'dppCodeRead' | 'dppAccessPointAdd' | 'dppKeyList' | 'dppKeyShow' | 'dppKeyRemove'
+type Names =
+  | 'dppController'
+  | 'dppKeyAdd'
+  | 'dppCodeRead'
+  | 'dppAccessPointAdd'
+  | 'dppKeyList'
+  | 'dppKeyShow'
+  | 'dppKeyRemove'
 
-export function dppHandlers({ store, clock }: ApiServices): Pick<Handlers, Names> {
+export function dppHandlers({ store, clock, configurator, dppPort }: ApiServices): Pick<Handlers, Names> {
   const bootstrapping = createBootstrapping({ store, clock })
   const reader = createQrCodeReader()
   const keyNamed = (id: string) =>
@@ -24,6 +31,10 @@ export function dppHandlers({ store, clock }: ApiServices): Pick<Handlers, Names
       return viewOf(tables, record)
     })
   return {
+    async dppController() {
+      const { uri, keyHash } = await configurator.identity()
+      return { uri, keyHash, ...defined({ port: dppPort }) }
+    },
     async dppKeyAdd({ body }, { by }) {
       const { key } = await bootstrapping.add(scanned(body), by)
       return keyNamed(key.id)
