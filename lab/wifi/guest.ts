@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { type Kernel, prepareKernel } from './kernel.ts'
+import { buildProgram } from './program.ts'
 import { findProgram } from './requirement.ts'
 import { type GuestLine, ReportCollector, readGuestLine, type ScenarioReport } from './scenario.ts'
 
@@ -29,7 +30,7 @@ export interface GuestReport {
 }
 
 const scenarioLimitSeconds = 180
-const radios = 3
+const radios = 4
 
 /** Boots one guest that runs the scenarios, and waits until it is off. Throws `LabUnavailable`. */
 export async function runGuest(options: GuestOptions): Promise<GuestReport> {
@@ -102,6 +103,7 @@ function environment({ scenarios, controller }: GuestOptions): string {
     NODE: process.execPath,
     CONTROLLER: join(labFolder, 'controller', `${controller}.sh`),
     CONTROLLER_NAME: controller,
+    ...(controller === 'mooring' ? { MOORING: buildProgram(join(labFolder, '..', '..')) } : {}),
   }
   return Object.entries(values)
     .map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`)

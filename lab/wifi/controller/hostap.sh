@@ -16,24 +16,39 @@ case $1 in
     echo READY
     wait
     ;;
-  network) hex "$2" > "$LAB_FOLDER/ssid" ;;
-  # expect NAME URI ROLE AKM [SEGMENT MAC]
-  expect)
-    name=$2 uri=$3 role=$4 akm=$5 segment=$6 mac=$7 secret=
-    case $akm in
-      psk) secret="psk-of-$name-01"; echo "vlanid=$segment $mac $secret" >> "$LAB_FOLDER/psk" ;;
-      sae) secret="sae-of-$name-01"; echo "sae_password=$secret|mac=$mac|vlanid=$segment" >> "$LAB_FOLDER/sae" ;;
-    esac
-    conf="conf=$role-$akm ssid=$(cat "$LAB_FOLDER/ssid") configurator=$(cat "$LAB_FOLDER/configurator") ${secret:+pass=$(hex "$secret")}"
-    cli "DPP_BOOTSTRAP_SET $(cli "DPP_QR_CODE $uri") $conf" | grep -q OK
-    # When a device comes back to be reconfigured it does not look it up: what it would give it is global.
-    echo "$conf" > "$LAB_FOLDER/expected-$name"
+  # network NAME AKM [VLAN]
+  network)
+    echo "$3 $4" > "$LAB_FOLDER/network-$2"
+    {
+      echo "ssid=$2"
+      printf '%s\n' wpa=2 rsn_pairwise=CCMP
+      case $3 in
+        dpp) printf '%s\n' wpa_key_mgmt=DPP ieee80211w=2 ;;
+        psk) printf '%s\n' 'wpa_key_mgmt=WPA-PSK WPA-PSK-SHA256' ieee80211w=1 "wpa_psk_file=$LAB_FOLDER/$2.psk" ;;
+        # Without PMKSA caching: with it, hostapd up to 2.11 forgets the segment of an SAE device when it comes back.
+        sae) printf '%s\n' wpa_key_mgmt=SAE ieee80211w=2 disable_pmksa_caching=1 ;;
+      esac
+      [ -z "$4" ] || printf '%s\n' dynamic_vlan=1 "vlan_file=$LAB_FOLDER/$2.vlan"
+    } > "$LAB_FOLDER/$2.conf"
+    echo "* $2.#" > "$LAB_FOLDER/$2.vlan"
+    : > "$LAB_FOLDER/$2.psk"
     ;;
-  # credentials FOLDER: lines for the access point, a file per kind.
-  credentials) cp "$LAB_FOLDER/psk" "$2/psk.conf" 2>/dev/null; cp "$LAB_FOLDER/sae" "$2/sae.conf" 2>/dev/null; : ;;
+  # expect NAME URI ROLE NETWORK
+  expect)
+    read -r akm vlan < "$LAB_FOLDER/network-$5"
+    mac=$(sed -n 's/.*M:\([^;]*\);.*/\1/p' <<< "$3" | sed 's/../&:/g; s/:$//') secret=
+    case $akm in
+      psk) secret="psk-of-$2-01"; echo "vlanid=$vlan $mac $secret" >> "$LAB_FOLDER/$5.psk" ;;
+      sae) secret="sae-of-$2-01"; echo "sae_password=$secret|mac=$mac|vlanid=$vlan" >> "$LAB_FOLDER/$5.conf" ;;
+    esac
+    conf="conf=$4-$akm ssid=$(hex "$5") configurator=$(cat "$LAB_FOLDER/configurator") ${secret:+pass=$(hex "$secret")}"
+    cli "DPP_BOOTSTRAP_SET $(cli "DPP_QR_CODE $3") $conf" | grep -q OK
+    # When a device comes back to be reconfigured it does not look it up: what it would give it is global.
+    echo "$conf" > "$LAB_FOLDER/expected-$2"
+    ;;
+  access-point) echo "$LAB_FOLDER" ;;
   reconfigure)
     cli "SET dpp_configurator_params $(cat "$LAB_FOLDER/expected-$2")" && cli DPP_CONTROLLER_STOP && cli "DPP_CONTROLLER_START role=configurator"
     ;;
-  revoke) cli 'SET dpp_configurator_params ' && cli DPP_CONTROLLER_STOP && cli "DPP_CONTROLLER_START role=configurator" ;;
   *) echo "no $1 here"; exit 1 ;;
 esac

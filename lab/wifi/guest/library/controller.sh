@@ -10,5 +10,6 @@ reach_controller() {
   capture w-ctl tcp8908.pcap tcp port $LAB_PORT
   need $LAB_FOLDER/controller.log '^READY' 170
   CONTROLLER_URI=$(sed -n 's/^URI //p' $LAB_FOLDER/controller.log | head -1)
+  relay
   step "Controller ($CONTROLLER_NAME) reached, $CONTROLLER_URI"
 }

@@ -17,7 +17,7 @@ ws() { wpa_cli -p "$WORK/c-$1" -i "${INTERFACE[$1]}" raw "${*:2}" 2>&1 | grep -v
 start_ap() {
   { echo "ctrl_interface=$WORK/c-$1"; cat; } > "$1.conf"
   INTERFACE[$1]=$(sed -n 's/^interface=//p' "$1.conf")
-  in_ns "$2" hostapd -B -t -d -K -f "$1.log" -P "$1.pid" "$1.conf" || fail "hostapd $1 did not start"
+  in_ns "$2" hostapd -B -t -d -K -f "$1.log" -P "$1.pid" "$WORK/$1.conf" || fail "hostapd $1 did not start"
   answers ap "$1"
   need "$1.log" AP-ENABLED 15
 }

@@ -2,12 +2,12 @@
 # takes the first who knows its key. A device that knows its owner's Controller and insists on mutual authentication is safe.
 reach_controller
 controller network dpp-lab dpp
-enrol_access_point dpp-lab
+enrol_access_point
 radio_to 2 evil
 start_ws evil evil wlan2 nl80211 < /dev/null
 evil=$(ws evil DPP_CONFIGURATOR_ADD)
 station lamp 1
-controller expect lamp "${URI[lamp]}" sta dpp
+controller expect lamp "${URI[lamp]}" sta dpp-lab
 # attack NAME: the evil Configurator, with a radio of its own, asks a device that listens on channel 6.
 attack() {
   local peer
@@ -29,7 +29,7 @@ step "its owner's Controller, whose code it scanned, gets it ($(event lamp.log D
 connected lamp
 # The same device without that demand.
 fresh_station lamp
-controller expect lamp "${URI[lamp]}" sta dpp
+controller expect lamp "${URI[lamp]}" sta dpp-lab
 ws lamp "DPP_LISTEN 2437" > /dev/null
 attack lamp
 need lamp.log DPP-CONF-RECEIVED 20

@@ -1,9 +1,9 @@
 # The station has scanned the Controller's code and begins; the Controller knows the station's code. Each proves its own key.
 reach_controller
 controller network dpp-lab dpp
-enrol_access_point dpp-lab
+enrol_access_point
 station lamp 1
-controller expect lamp "${URI[lamp]}" sta dpp
+controller expect lamp "${URI[lamp]}" sta dpp-lab
 begin_mutual lamp
 configured lamp
 [ "$(event lamp.log DPP-AUTH-DIRECTION)" = mutual=1 ] || fail 'the authentication was one-way'

@@ -1,9 +1,9 @@
 # A station that is on the network asks to be reconfigured, through the relay, and gets a new Connector.
 reach_controller
 controller network dpp-lab dpp
-enrol_access_point dpp-lab
+enrol_access_point
 station lamp 1
-controller expect lamp "${URI[lamp]}" sta dpp
+controller expect lamp "${URI[lamp]}" sta dpp-lab
 chirp lamp
 configured lamp
 connected lamp

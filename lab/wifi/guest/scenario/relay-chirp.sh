@@ -1,9 +1,9 @@
 # The target topology: a station announces itself (chirp), the access point relays, the Controller has no radio. AKM DPP.
 reach_controller
 controller network dpp-lab dpp
-enrol_access_point dpp-lab
+enrol_access_point
 station lamp 1 dpp_name=lamp-1 dpp_mud_url=https://mud.example.com/lamp.json
-controller expect lamp "${URI[lamp]}" sta dpp
+controller expect lamp "${URI[lamp]}" sta dpp-lab
 chirp lamp
 need ap.log 'DPP-RX.*type=13' 30
 step 'the relay passes the presence announcement on'
