@@ -13,11 +13,11 @@ import { type GuestLine, isScenario, type ScenarioReport, scenarioNames, scenari
 /** Stable, for scripts. */
 export const wifiExitCode = { passed: 0, failed: 1, usage: 2, unavailable: 3 } as const
 
-const help = `usage: npm run lab -- wifi SCENARIO...|all [--controller hostap] [--out FOLDER] [--json]
+const help = `usage: npm run lab -- wifi SCENARIO...|all [--controller mooring|hostap] [--out FOLDER] [--json]
 
 ${scenarioNames.map(name => `  ${name.padEnd(16)} ${scenarios[name]}`).join('\n')}
 
-  --controller NAME  who is the Controller: hostap (Debian's wpa_supplicant; proves the lab itself)
+  --controller NAME  who is the Controller: mooring, or hostap (Debian’s wpa_supplicant; proves the lab itself)
   --out FOLDER       where logs and captures go (a folder per scenario, replaced)
   --limit SECONDS    of the whole run (900)
   --json             one JSON document on standard output instead of ladders
@@ -75,7 +75,7 @@ async function runChosen({ names, controller, out, limitSeconds, json }: Choice)
 
 function readChoice(args: readonly string[]): Choice | number {
   const options = {
-    controller: { type: 'string', default: 'hostap' },
+    controller: { type: 'string', default: 'mooring' },
     out: { type: 'string', default: join(cacheFolder(), 'out') },
     limit: { type: 'string', default: '900' },
     json: { type: 'boolean', default: false },
@@ -105,6 +105,7 @@ function readChoice(args: readonly string[]): Choice | number {
 }
 
 function sayLine(line: GuestLine): void {
+  if (line.kind === 'ready') console.log(`the Controller is up ${line.seconds} s after the guest`)
   if (line.kind === 'begun') console.log(`\n${line.scenario}`)
   if (line.kind === 'stepped') console.log(`  ${line.rung.seconds.toFixed(1).padStart(6)} s  ${line.rung.step}`)
   if (line.kind === 'ended') console.log(`  ${line.end.seconds.toFixed(1).padStart(6)} s  ${verdict(line.end)}`)

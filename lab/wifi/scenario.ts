@@ -35,8 +35,10 @@ export interface ScenarioReport {
   readonly ladder: readonly Rung[]
 }
 
-/** What the guest tells, a line each: begin NAME, step SECONDS TEXT, end NAME VERDICT SECONDS REASON, over; tabs between. */
+/** What the guest tells, a line each: ready SECONDS, begin NAME, step SECONDS TEXT, end NAME VERDICT SECONDS REASON, over; tabs between. */
 export type GuestLine =
+  /** The Controller listens; seconds since the guest was switched on. */
+  | { readonly kind: 'ready'; readonly seconds: number }
   | { readonly kind: 'begun'; readonly scenario: string }
   | { readonly kind: 'stepped'; readonly rung: Rung }
   | { readonly kind: 'ended'; readonly scenario: string; readonly end: Omit<ScenarioReport, 'scenario' | 'ladder'> }
@@ -46,6 +48,7 @@ export type GuestLine =
 export function readGuestLine(line: string): GuestLine | undefined {
   const [word, ...rest] = line.trim().split('\t')
   if (word === 'over') return { kind: 'over' }
+  if (word === 'ready' && rest[0] !== undefined) return { kind: 'ready', seconds: Number(rest[0]) }
   if (word === 'begin' && rest[0] !== undefined) return { kind: 'begun', scenario: rest[0] }
   if (word === 'step') {
     const [seconds, step] = rest
@@ -70,17 +73,15 @@ export class ReportCollector {
   readonly #asked: readonly string[]
   readonly #reports = new Map<string, ScenarioReport>()
   #current: { readonly scenario: string; readonly ladder: Rung[] } | undefined
-  over = false
 
   constructor(asked: readonly string[]) {
     this.#asked = asked
   }
 
   take(line: GuestLine): void {
-    if (line.kind === 'over') this.over = true
-    else if (line.kind === 'begun') this.#current = { scenario: line.scenario, ladder: [] }
+    if (line.kind === 'begun') this.#current = { scenario: line.scenario, ladder: [] }
     else if (line.kind === 'stepped') this.#current?.ladder.push(line.rung)
-    else if (this.#current?.scenario === line.scenario) {
+    else if (line.kind === 'ended' && this.#current?.scenario === line.scenario) {
       this.#reports.set(line.scenario, { scenario: line.scenario, ...line.end, ladder: this.#current.ladder })
       this.#current = undefined
     }

@@ -19,7 +19,7 @@ case $1 in
     api POST "/v1/policies/$version/activation" || exit 1
     # Registrar, issuing CA, root: stations are signed by the second.
     api GET /v1/site | grep -o -e '-----BEGIN[^"]*' | tail -n +2 | sed 's/\\n/\n/g' > "$LAB_FOLDER/device-ca.pem"
-    echo "URI $(api GET /v1/dpp/configurator | field uri)"
+    echo "URI $(api GET /v1/dpp/controller | field uri)"
     echo READY
     wait
     ;;

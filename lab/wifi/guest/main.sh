@@ -1,7 +1,7 @@
 # In the guest: runs the scenarios of $SCENARIOS one after the other and powers off. Each has radios, network namespaces and
 # processes of its own; what is left of one fails it, so that no scenario passes because of another one. The Controller alone
 # stays, as it would: it starts once, in namespace ctl, and every scenario brings its own networks and devices to it.
-# Told over the second serial line, tab-separated: begin NAME, step SECONDS TEXT, end NAME VERDICT SECONDS REASON, over.
+# Told over the second serial line, tab-separated: ready SECONDS (the Controller), begin NAME, step SECONDS TEXT, end NAME VERDICT SECONDS REASON, over.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C
 stty -F /dev/ttyS1 raw 2>/dev/null
 exec 3>/dev/ttyS1
@@ -39,6 +39,13 @@ start_controller() {
   (cd $LAB_FOLDER && make_server_certificate)
   (cd $LAB_FOLDER && exec setsid ip netns exec ctl bash "$CONTROLLER" serve < /dev/null > controller.log 2>&1) &
   CONTROLLER_SESSION=$!
+  local try
+  # An emulated machine takes its time to load a program. Without a Controller every scenario says that there is none.
+  for try in {1..900}; do
+    grep -q '^READY' $LAB_FOLDER/controller.log 2>/dev/null && { tell ready "$(now)"; return; }
+    kill -0 $CONTROLLER_SESSION 2>/dev/null || return
+    sleep 0.3
+  done
 }
 
 # Nothing of a scenario may be left: no namespace, no interface but the kernel's own, no peer. Its radios come back to us.

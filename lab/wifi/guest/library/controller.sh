@@ -8,7 +8,7 @@ reach_controller() {
   in_ns ctl ip addr add $LAB_ADDRESS/24 dev e-ctl
   in_ns ctl ip link set e-ctl up
   capture w-ctl tcp8908.pcap tcp port $LAB_PORT
-  need $LAB_FOLDER/controller.log '^READY' 170
+  need $LAB_FOLDER/controller.log '^READY' 1
   CONTROLLER_URI=$(sed -n 's/^URI //p' $LAB_FOLDER/controller.log | head -1)
   relay
   step "Controller ($CONTROLLER_NAME) reached, $CONTROLLER_URI"
