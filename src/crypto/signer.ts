@@ -33,13 +33,16 @@ export interface Signer {
   sign(data: Uint8Array): Promise<Buffer>
 }
 
+/** `agree`: for ECDH, as the key is that others scan (Wi-Fi Easy Connect); a token may not sign with it. `sign` when absent. */
+export type KeyUse = 'sign' | 'agree'
+
 /** Where private keys live, by label. Labels: 1-64 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or digit. */
 export interface KeyStore {
   readonly kind: 'file' | 'pkcs11' | 'memory'
   /** True when no process can read the private key out. */
   readonly hardwareBacked: boolean
   /** Rejects when the label is taken: a key is never overwritten. */
-  generate(label: string, curve: Curve): Promise<Signer>
+  generate(label: string, curve: Curve, use?: KeyUse): Promise<Signer>
   open(label: string): Promise<Signer | undefined>
   /**
    * The private key as OpenSSL needs it for TLS; undefined when the label is absent. The method is absent where no key can
@@ -57,11 +60,11 @@ export interface KeyStore {
 }
 
 /** The key of that label, made at the first call. */
-export async function establishKey(keys: KeyStore, label: string, curve: Curve): Promise<Signer> {
+export async function establishKey(keys: KeyStore, label: string, curve: Curve, use?: KeyUse): Promise<Signer> {
   const known = await keys.open(label)
   if (known !== undefined) return known
   try {
-    return await keys.generate(label, curve)
+    return await keys.generate(label, curve, use)
   } catch (error) {
     // Another process with the same keys was faster: its key counts.
     const made = await keys.open(label)

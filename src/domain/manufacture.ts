@@ -14,6 +14,8 @@ export interface UnitRecord {
   readonly chain: readonly string[]
   /** SHA-256 of the SubjectPublicKeyInfo, hex; unique. */
   readonly keyHash: string
+  /** `DPP:…;;` of its label, where it can be onboarded by Wi-Fi Easy Connect. */
+  readonly bootstrappingUri?: string
   /** Where the key was made: on the device (CSR), in a hardware token, or by the simulator. */
   readonly keyOrigin: 'device' | 'pkcs11' | 'simulated'
   /** Current owner, as named in the newest declaration. */

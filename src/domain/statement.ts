@@ -137,9 +137,9 @@ const rules: Readonly<Record<string, Rule>> = {
     planned(credential, { device: serial, serialHex, keyHash }),
   ],
   'unit-certified': certified,
-  'unit-made': ({ batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin }, serial) => [
+  'unit-made': ({ batch, owner, declarationVersion, declarationHash, domains, ...keys }, serial) => [
     set('unit', serial, {
-      ...{ batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin },
+      ...{ batch, owner, declarationVersion, declarationHash, domains, bootstrappingUri: undefined, ...keys },
       lifecycle: undefined,
       movedBy: undefined,
       withdrawn: false,

@@ -32,6 +32,12 @@ export function inspectPicture(bytes: Buffer): Picture {
   return picture
 }
 
+/** By its first octets. */
+export function isPicture(bytes: Uint8Array): boolean {
+  const start = Buffer.from(bytes.subarray(0, 8))
+  return start.equals(pngSignature) || (start[0] === 0xff && start[1] === 0xd8)
+}
+
 function refuse(reason: string): never {
   throw new OnboardingError('picture-unreadable', { reason })
 }

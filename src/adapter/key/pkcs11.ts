@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
 import type { Template } from 'pkcs11js'
 import { ecdsaRawToDer } from '../../crypto/ecdsa.ts'
-import { type Curve, ecProfile, type KeyStore, type Signer } from '../../crypto/signer.ts'
+import { type Curve, ecProfile, type KeyStore, type KeyUse, type Signer } from '../../crypto/signer.ts'
 import { checkLabel, isLabel, KeyStoreError, labelTaken } from './error.ts'
 import { type Lease, Pkcs11Token, type Pkcs11TokenOptions } from './pkcs11-token.ts'
 
@@ -31,9 +31,11 @@ export async function openPkcs11KeyStore(options: Pkcs11TokenOptions): Promise<K
   return {
     kind: 'pkcs11',
     hardwareBacked: true,
-    async generate(label, curve) {
+    async generate(label, curve, use) {
       checkLabel(label)
-      return token.use(async lease => signerOf(token, label, await generate(lease, label, curve), lease.connection))
+      return token.use(async lease =>
+        signerOf(token, label, await generate(lease, label, curve, use), lease.connection),
+      )
     },
     async open(label) {
       checkLabel(label)
@@ -88,7 +90,7 @@ function refind(lease: Lease, label: string, publicKey: KeyObject): Handle {
   )
 }
 
-async function generate(lease: Lease, label: string, curve: Curve): Promise<Found> {
+async function generate(lease: Lease, label: string, curve: Curve, use: KeyUse = 'sign'): Promise<Found> {
   const { constants: c, module, session } = lease
   if (findPrivate(lease, label).length > 0) throw labelTaken(label)
   const { params } = curves.find(({ name }) => name === curve)!
@@ -100,13 +102,17 @@ async function generate(lease: Lease, label: string, curve: Curve): Promise<Foun
   const pair = await module.C_GenerateKeyPairAsync(
     session,
     { mechanism: c.CKM_EC_KEY_PAIR_GEN },
-    [...both, { type: c.CKA_VERIFY, value: true }, { type: c.CKA_EC_PARAMS, value: params }],
+    [
+      ...both,
+      { type: use === 'agree' ? c.CKA_DERIVE : c.CKA_VERIFY, value: true },
+      { type: c.CKA_EC_PARAMS, value: params },
+    ],
     [
       ...both,
       { type: c.CKA_PRIVATE, value: true },
       { type: c.CKA_SENSITIVE, value: true },
       { type: c.CKA_EXTRACTABLE, value: false },
-      { type: c.CKA_SIGN, value: true },
+      { type: use === 'agree' ? c.CKA_DERIVE : c.CKA_SIGN, value: true },
     ],
   )
   try {

@@ -4,16 +4,20 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { CodecError } from '../../codec/error.ts'
 import { decodePemBlock, encodePem } from '../../codec/pem.ts'
+import { CryptoError } from '../../crypto/error.ts'
 import { type ComponentList, decodeComponents } from '../../domain/component.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { UnitRecord } from '../../domain/manufacture.ts'
+import { networkCurves } from '../../domain/network-definition.ts'
+import { importSpki } from '../../protocol/dpp/key.ts'
 import { installComponents } from '../../role/device/component-statement.ts'
 import { simulatedUnit } from '../../role/device/unit.ts'
+import { type BootstrappingTerms, composeUri } from '../../role/factory/bootstrapping.ts'
 import type { Model } from '../../role/factory/idevid.ts'
 import { keyStoreUnits } from '../../role/factory/key-store-port.ts'
 import { type BatchProgress, makeUnits, type UnitPort } from '../../role/factory/line.ts'
 import { defined } from '../defined.ts'
-import { type Cli, count, described, type Task } from './command.ts'
+import { type Cli, choice, collected, count, described, type Task } from './command.ts'
 import { exitCode } from './exit.ts'
 import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
 import { isDer, readInputFile, writeOutputFile } from './file.ts'
@@ -36,6 +40,11 @@ interface MakeOptions extends FactoryOptions {
   readonly linePinFile?: string
   readonly certificates?: string
   readonly components?: string
+  readonly dpp?: boolean
+  readonly dppCurve?: (typeof networkCurves)[number]
+  readonly dppVersion?: number
+  readonly dppChannel?: readonly string[]
+  readonly dppFirstMac?: string
 }
 
 export function makeCommand(cli: Cli, command: Command): void {
@@ -43,12 +52,14 @@ export function makeCommand(cli: Cli, command: Command): void {
     summary: 'make the units of a batch, each with a birth certificate of its own',
     text:
       'The key of a unit is made by the unit, never here. With --csrs a directory stands for the line: the unit puts ' +
-      '<serial>.csr there, and gets <serial>.pem (its chain) and anchors.pem. With --simulate devices are made that live in ' +
+      '<serial>.csr there, with --dpp also <serial>.dpp (its bootstrapping URI, or its public key in PEM), and gets ' +
+      '<serial>.pem (its chain) and anchors.pem. With --simulate devices are made that live in ' +
       'directories, to be onboarded with `mooring device onboard`. Interrupted at any moment and run again, it goes on ' +
       'where it stopped.',
     examples: [
       'factory make --model "Climate 2" --batch CL2 --count 12 --simulate devices',
       'factory make --model "Meter 7" --batch M7 --count 500 --csrs /srv/line',
+      'factory make --model Lamp --batch L1 --count 9 --simulate devices --dpp --dpp-channel 81/6',
     ],
   })
     .requiredOption('--model <name>', 'product, as it stands in the birth certificate')
@@ -64,6 +75,13 @@ export function makeCommand(cli: Cli, command: Command): void {
     .option('--line-module <file>', 'library of its vendor')
     .option('--line-pin-file <file>', 'its PIN; or in MOORING_PKCS11_PIN')
     .option('--certificates <directory>', 'where the certificates for --line-token go')
+    .optionsGroup('Wi-Fi Easy Connect:')
+    .option('--dpp', 'units with a bootstrapping key of their own, too: its URI goes onto labels and into manifests')
+    .option('--dpp-curve <curve>', `of the key: ${networkCurves.join(', ')}; P-256 when absent`, choice(networkCurves))
+    .option('--dpp-version <number>', 'of the protocol that the units speak; 2 when absent', count(1, 3))
+    .option('--dpp-channel <class/channel>', 'where the units announce themselves, 81/6; again for each', collected)
+    .option('--dpp-first-mac <address>', 'of the first unit; each next one has the next')
+    .optionsGroup('')
     .action(cli.run<MakeOptions, []>(make))
 }
 
@@ -79,7 +97,7 @@ async function make(task: Task<MakeOptions>): Promise<number> {
     const order = { manufacturer, store, clock, ...line, batch, model, count: units, signal: io.signal }
     const show = (step: BatchProgress) => progress.show(`${batch}: ${step.batch.made} of ${units}`)
     try {
-      return await makeUnits({ ...order, ...defined({ serialPrefix, components }) }, show)
+      return await makeUnits({ ...order, ...defined({ serialPrefix, components, dpp: dppTerms(options) }) }, show)
     } finally {
       progress.end()
       close()
@@ -102,6 +120,15 @@ async function make(task: Task<MakeOptions>): Promise<number> {
   )
   task.note('\nRun it again when the cause is gone: it makes the units that are missing.')
   return exitCode.failed
+}
+
+/** Throws OnboardingError `input-invalid` for one of its options without --dpp. */
+function dppTerms(options: MakeOptions): BootstrappingTerms | undefined {
+  const { dpp, dppCurve: curve, dppVersion: version, dppChannel: channels = [], dppFirstMac } = options
+  const given = defined({ curve, version, firstMac: dppFirstMac?.replaceAll(/[:-]/g, '').toLowerCase() })
+  if (dpp === true) return { channels, ...given, curve: curve ?? 'P-256' }
+  if (channels.length === 0 && Object.keys(given).length === 0) return undefined
+  throw new OnboardingError('input-invalid', { field: 'dpp', rule: '--dpp, where its options are given' })
 }
 
 interface LineEnd {
@@ -147,6 +174,7 @@ async function simulatedLine(
   const unit = simulatedUnit(modelNamed(model), housing)
   const port: UnitPort = {
     csr: (...asked) => unit.csr(...asked),
+    bootstrap: (...asked) => unit.bootstrap!(...asked),
     async install(serial, ...rest) {
       if (components !== undefined) await installComponents((await housing(serial)).store, components)
       await unit.install(serial, ...rest)
@@ -178,11 +206,28 @@ function csrDirectory(directory: string): UnitPort {
       })
       return isDer(bytes) ? bytes : decodePemBlock('CERTIFICATE REQUEST', bytes.toString('utf8'))
     },
+    async bootstrap(serial, _curve, fields) {
+      const path = join(directory, `${serial}.dpp`)
+      const text = (await readInputFile(path, 4096)).toString('utf8').trim()
+      return text.startsWith('DPP:') ? text : composeUri(publicKeyIn(path, text), fields)
+    },
     async install(serial, idevid, chain, anchors) {
       const pem = (ders: readonly Uint8Array[]) => ders.map(der => encodePem('CERTIFICATE', der)).join('')
       await writeAgain(join(directory, `${serial}.pem`), pem([idevid, ...chain]))
       await writeAgain(join(directory, 'anchors.pem'), pem(anchors))
     },
+  }
+}
+
+/** Throws OnboardingError `file-unreadable`. */
+function publicKeyIn(path: string, text: string): Buffer {
+  try {
+    const der = decodePemBlock('PUBLIC KEY', text)
+    importSpki(der)
+    return der
+  } catch (cause) {
+    if (!(cause instanceof CodecError) && !(cause instanceof CryptoError)) throw cause
+    throw new OnboardingError('file-unreadable', { path, reason: cause.message }, { cause })
   }
 }
 

@@ -6,7 +6,7 @@ import { sellUnits, shipmentManifest } from '../../role/factory/sale.ts'
 import { type UnitSelection, unitPages } from '../../role/factory/unit-selection.ts'
 import { defined } from '../defined.ts'
 import { readCard } from './card.ts'
-import { type Cli, collected, described } from './command.ts'
+import { type Cli, choice, collected, described } from './command.ts'
 import { type FactoryOptions, inFactory, withFactory } from './factory-site.ts'
 import { writeOutputFile } from './file.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
@@ -20,7 +20,7 @@ interface SelectionOptions extends FactoryOptions {
 
 export type SaleOptions = SelectionOptions & { readonly to: string }
 type ManifestOptions = SaleOptions & { readonly out: string }
-type LabelOptions = SelectionOptions & { readonly out: string }
+type LabelOptions = SelectionOptions & { readonly out: string; readonly code?: 'dpp' | 'birth' }
 
 export function withSelection(command: Command): Command {
   return withFactory(command)
@@ -85,17 +85,20 @@ export function labelsCommand(cli: Cli, command: Command): void {
     examples: ['factory labels --batch CL2 --out labels.html'],
   })
     .requiredOption('--out <file>', 'HTML file to be made')
+    .option(
+      '--code <dpp|birth>',
+      'what the codes hold: the DPP URI where a unit has one, or birth keys',
+      choice(['dpp', 'birth']),
+    )
     .action(
       cli.run<LabelOptions, []>(async task => {
         const { options } = task
         const { sheet, count } = await inFactory(task, async ({ site: { manufacturer, store } }) => {
           const units: UnitRecord[] = []
           for await (const page of unitPages(store, selectionOf(options))) units.push(...page)
-          const labels = units.map(({ serial, model, keyHash }) => ({
-            manufacturer: manufacturer.name,
-            serial,
-            model,
-            keyHash,
+          const labels = units.map(({ serial, model, keyHash, bootstrappingUri }) => ({
+            ...{ manufacturer: manufacturer.name, serial, model, keyHash },
+            ...(options.code === 'birth' ? {} : defined({ bootstrappingUri })),
           }))
           return {
             sheet: labelSheet(`${manufacturer.name}: ${options.batch ?? `${units.length} units`}`, labels),
@@ -136,9 +139,10 @@ export function listCommand(cli: Cli, command: Command): void {
 
 function unitView(unit: UnitRecord) {
   const { serial, model, batch, keyHash, keyOrigin, owner, declarationVersion, madeAt, withdrawnAt } = unit
+  const { bootstrappingUri } = unit
   const withdrawn = withdrawnAt === undefined ? {} : { withdrawnAt: new Date(withdrawnAt).toISOString() }
   const shown = { serial, model, batch, keyHash, keyOrigin, owner, declarationVersion }
-  return { ...shown, madeAt: new Date(madeAt).toISOString(), ...withdrawn }
+  return { ...shown, ...defined({ bootstrappingUri }), madeAt: new Date(madeAt).toISOString(), ...withdrawn }
 }
 
 function unitsText(units: readonly ReturnType<typeof unitView>[]): string {

@@ -24,7 +24,7 @@ interface Housing {
 }
 
 /** What the label says beside the key. */
-export type BootstrappingFields = Pick<BootstrappingUri, 'mac' | 'channels' | 'information'>
+export type BootstrappingFields = Pick<BootstrappingUri, 'mac' | 'channels' | 'information' | 'version'>
 
 /**
  * The URI of this device. The key is made here, in the device's own key store, when there is none yet: who asks, as the line

@@ -3,6 +3,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import { type NewEvent, streamName } from '../../domain/event.ts'
 import type { BatchRecord, UnitRecord } from '../../domain/manufacture.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
+import { type BootstrappingTerms, bootstrappingText, checkBootstrappingTerms } from './bootstrapping.ts'
 import type { Model } from './idevid.ts'
 
 /** What a batch is started with, and must be resumed with. */
@@ -16,6 +17,8 @@ export interface BatchTerms {
   readonly serialPrefix?: string
   /** What the units are made of, as the factory measured it. */
   readonly components?: ComponentList
+  /** For Wi-Fi Easy Connect, too. */
+  readonly dpp?: BootstrappingTerms
 }
 
 const maxCount = 1_000_000
@@ -81,14 +84,25 @@ export async function recordProgress(
   return finished
 }
 
-function startedEvent({ batch, model, count, keyOrigin, serialPrefix = batch, components }: BatchTerms): NewEvent {
+function startedEvent(terms: BatchTerms): NewEvent {
+  const { batch, model, count, keyOrigin, serialPrefix = batch, components, dpp } = terms
   const { name: product, mudUrl = '', hardwareType = '' } = model
   const made = components === undefined ? '' : componentSnapshot(components)
-  const body = { model: product, mudUrl, hardwareType, count, keyOrigin, serialPrefix, components: made }
+  const bootstrapping = dpp === undefined ? {} : { dpp: bootstrappingText(dpp) }
+  const body = {
+    model: product,
+    mudUrl,
+    hardwareType,
+    count,
+    keyOrigin,
+    serialPrefix,
+    components: made,
+    ...bootstrapping,
+  }
   return { kind: 'batch-started', body }
 }
 
-function checkTerms({ batch, model, count, serialPrefix = batch }: BatchTerms): void {
+function checkTerms({ batch, model, count, serialPrefix = batch, dpp }: BatchTerms): void {
   const refuse = (field: string, rule: string) => new OnboardingError('input-invalid', { field, rule })
   if (!name.test(batch)) throw refuse('batch', '1 to 40 of A-Z a-z 0-9 . -')
   if (!name.test(serialPrefix)) throw refuse('serialPrefix', '1 to 40 of A-Z a-z 0-9 . -')
@@ -101,4 +115,5 @@ function checkTerms({ batch, model, count, serialPrefix = batch }: BatchTerms): 
   if (hardwareType !== undefined && !/^[012](\.\d{1,10}){1,20}$/.test(hardwareType)) {
     throw refuse('hardwareType', 'an object identifier')
   }
+  if (dpp !== undefined) checkBootstrappingTerms(dpp, count)
 }

@@ -1,6 +1,9 @@
 import { encodeName } from '../../codec/x509/name.ts'
 import { createCsr } from '../../crypto/csr.ts'
 import { type Curve, establishKey, type KeyStore } from '../../crypto/signer.ts'
+import { OnboardingError } from '../../domain/error.ts'
+import type { DppCurve } from '../../protocol/dpp/curve.ts'
+import { composeUri } from './bootstrapping.ts'
 import type { UnitPort } from './line.ts'
 
 /**
@@ -19,6 +22,16 @@ export function keyStoreUnits(options: {
       const signer = await establishKey(keys, serial, curve)
       return createCsr({ subject: encodeName({ commonName: model, serialNumber: serial }) }, signer)
     },
+    async bootstrap(serial, curve, fields) {
+      const { spkiDer } = await establishKey(keys, `${serial}.dpp`, tokenCurve(curve), 'agree')
+      return composeUri(spkiDer, fields)
+    },
     install,
   }
+}
+
+/** Throws OnboardingError `input-invalid`: no token is known that makes keys on the others. */
+function tokenCurve(curve: DppCurve): Curve {
+  if (curve === 'P-256' || curve === 'P-384' || curve === 'P-521') return curve
+  throw new OnboardingError('input-invalid', { field: 'dpp-curve', rule: 'P-256, P-384 or P-521 in a token' })
 }

@@ -1,14 +1,20 @@
 import { encode } from 'uqr'
 import { CodecError } from '../../codec/error.ts'
 import { OnboardingError } from '../../domain/error.ts'
+import { keyHash, parseBootstrappingUri } from '../../protocol/dpp/uri.ts'
 
-/** What a label shows. All of it is public: whoever holds the label can tell the device, and not take it. */
+/**
+ * What a label shows. By the name of the birth key whoever holds the label can tell the device, and not take it. By a
+ * bootstrapping URI anybody can show the device a network (Wi-Fi Easy Connect, one-way): such a label belongs into the box.
+ */
 export interface UnitLabel {
   readonly manufacturer: string
   readonly model: string
   readonly serial: string
   /** SHA-256 of the SubjectPublicKeyInfo, hex. */
   readonly keyHash: string
+  /** `DPP:…;;`: what the QR code holds in place of the name of the birth key, where the unit can be onboarded by it. */
+  readonly bootstrappingUri?: string
 }
 
 /** Millimetres; 24 of them fill an A4 sheet of 3 columns and 8 rows. */
@@ -29,7 +35,7 @@ export function labelText({ keyHash, serial, model }: UnitLabel): string {
 }
 
 /** The reverse of `labelText`. Throws CodecError for any other text. */
-export function decodeLabelText(text: string): Omit<UnitLabel, 'manufacturer'> {
+export function decodeLabelText(text: string): Omit<UnitLabel, 'manufacturer' | 'bootstrappingUri'> {
   const [, digest, serial, model] =
     text.length > maxText
       ? []
@@ -60,8 +66,8 @@ export function labelSvg(label: UnitLabel): string {
     { text: shortened(label.model, 18), size: 2.8, weight: 700 },
     { text: 'Serial number', size: 2.2, weight: 400 },
     ...pieces(label.serial, 18).map(text => ({ text, size: 2.8, weight: 700 })),
-    { text: 'Key', size: 2.2, weight: 400 },
-    { text: fingerprint(label.keyHash), size: 2.6, weight: 400 },
+    { text: label.bootstrappingUri === undefined ? 'Key' : 'Wi-Fi Easy Connect, key', size: 2.2, weight: 400 },
+    { text: fingerprint(shownKey(label)), size: 2.6, weight: 400 },
   ]
   let y = 3
   const texts = lines.map(({ text, size, weight }) => {
@@ -71,7 +77,7 @@ export function labelSvg(label: UnitLabel): string {
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}mm" height="${height}mm" ` +
     `font-family="ui-monospace, monospace" role="img" aria-label="${escapeMarkup(`Label of unit ${label.serial}`)}">` +
-    `<rect width="${width}" height="${height}" fill="#fff"/>${qrPath(labelText(label), 2, 2.95, 28)}${texts.join('')}</svg>`
+    `<rect width="${width}" height="${height}" fill="#fff"/>${qrPath(label.bootstrappingUri ?? labelText(label), 2, 2.95, 28)}${texts.join('')}</svg>`
   )
 }
 
@@ -124,6 +130,11 @@ function qrPath(text: string, x: number, y: number, side: number): string {
   }
   const scale = (side / size).toFixed(5)
   return `<path transform="translate(${x} ${y}) scale(${scale})" shape-rendering="crispEdges" d="${path}"/>`
+}
+
+/** Of the key that the QR code carries or names. */
+function shownKey({ keyHash: birthKey, bootstrappingUri }: UnitLabel): string {
+  return bootstrappingUri === undefined ? birthKey : keyHash(parseBootstrappingUri(bootstrappingUri)).toString('hex')
 }
 
 /** The first 8 bytes: enough to tell the devices on one desk apart, and no proof. */

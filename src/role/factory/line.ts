@@ -1,6 +1,8 @@
 import { OnboardingError } from '../../domain/error.ts'
 import type { BatchRecord } from '../../domain/manufacture.ts'
+import type { DppCurve } from '../../protocol/dpp/curve.ts'
 import { type BatchTerms, openBatch, recordProgress, serialOf } from './batch.ts'
+import type { BootstrappingFields } from './bootstrapping.ts'
 import { certifyUnit, finishedUnit, type Line, recordFinished } from './unit.ts'
 
 /**
@@ -10,6 +12,11 @@ import { certifyUnit, finishedUnit, type Line, recordFinished } from './unit.ts'
 export interface UnitPort {
   /** A PKCS #10 request in DER. Asked again for the same unit, it answers with the same key. */
   csr(serial: string, model: string): Promise<Uint8Array>
+  /**
+   * The bootstrapping URI (Wi-Fi Easy Connect) of a unit, for a key that it makes itself; asked again, the same. Absent: this
+   * line has no such units.
+   */
+  bootstrap?(serial: string, curve: DppCurve, fields: BootstrappingFields): Promise<string>
   /**
    * Stores birth certificate, chain (up to but without the root) and the anchors by which the device knows vouchers of its
    * manufacturer; all DER. May come again with the same bytes.
@@ -69,7 +76,7 @@ export async function* workBatch(order: BatchOrder): AsyncGenerator<BatchProgres
     const last = Math.min(count, first + concurrency - 1)
     const serials = Array.from({ length: last - first + 1 }, (_, i) => serialOf(order, first + i))
     // All of a group come to rest before an error ends the line: no unit is left in the hands of nobody.
-    const outcomes = await Promise.allSettled(serials.map(serial => certifyUnit(order, serial)))
+    const outcomes = await Promise.allSettled(serials.map((serial, i) => certifyUnit(order, serial, first + i)))
     refused.push(...refusals(serials, outcomes))
     const certified = outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : []))
     const finished = await Promise.all(

@@ -187,7 +187,7 @@ export function batchComponents(store: Store): (batch: string) => Promise<Compon
 }
 
 export function manifestUnit(
-  { serial, model, keyHash, idevid, declaration }: UnitRecord,
+  { serial, model, keyHash, idevid, declaration, bootstrappingUri }: UnitRecord,
   components: ComponentList | undefined,
 ): ManifestUnit {
   const certificate = Buffer.from(idevid, 'base64')
@@ -202,6 +202,7 @@ export function manifestUnit(
     declaration,
     ...intent,
     ...(components === undefined ? {} : { components }),
+    ...(bootstrappingUri === undefined ? {} : { bootstrapping: bootstrappingUri }),
   }
 }
 

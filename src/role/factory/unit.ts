@@ -13,6 +13,7 @@ import type { UnitRecord } from '../../domain/manufacture.ts'
 import { declaredDomains, newDeclaration } from '../../domain/ownership.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
 import type { BatchTerms } from './batch.ts'
+import { claimBootstrappingKey, fieldsOf, requireUsable } from './bootstrapping.ts'
 import { prepareIdevid } from './idevid.ts'
 import type { UnitPort } from './line.ts'
 import type { Manufacturer } from './manufacturer-setup.ts'
@@ -33,6 +34,8 @@ export interface CertifiedUnit {
   readonly idevid: Uint8Array
   /** Version of the unit's stream. */
   readonly version: number
+  /** `DPP:…;;` */
+  readonly bootstrappingUri?: string
 }
 
 /**
@@ -40,7 +43,7 @@ export interface CertifiedUnit {
  * on record before the next can be seen by anybody. The caller records the unit as finished; until then the handing over
  * is repeated. Undefined: finished before.
  */
-export async function certifyUnit(work: Work, serial: string): Promise<CertifiedUnit | undefined> {
+export async function certifyUnit(work: Work, serial: string, index: number): Promise<CertifiedUnit | undefined> {
   const { store, port, manufacturer } = work
   const known = await store.read(async tables => {
     if ((await tables.unit.get(serial)) !== undefined) return 'finished'
@@ -51,7 +54,19 @@ export async function certifyUnit(work: Work, serial: string): Promise<Certified
   const unit = known ?? (await issueIdevid(work, serial))
   const chain = manufacturer.idevid.chain.map(({ der }) => der)
   await port.install(serial, unit.idevid, chain, [manufacturer.masaRoot.der])
-  return unit
+  const bootstrappingUri = await bootstrappingOf(work, serial, index)
+  return bootstrappingUri === undefined ? unit : { ...unit, bootstrappingUri }
+}
+
+/** Held against what its label will have to do, before anything is printed. */
+async function bootstrappingOf(work: Work, serial: string, index: number): Promise<string | undefined> {
+  const { dpp, port, store } = work
+  if (dpp === undefined) return undefined
+  if (port.bootstrap === undefined) throw new OnboardingError('internal', { serial, port: 'bootstrap' })
+  const fields = fieldsOf(dpp, serial, index)
+  const text = await port.bootstrap(serial, dpp.curve, fields)
+  await claimBootstrappingKey(store, requireUsable(text, serial, dpp, fields), serial)
+  return text
 }
 
 function issuedOf(plans: readonly CredentialRecord[]): CertifiedUnit | undefined {
@@ -178,7 +193,7 @@ async function recordIssued(tx: Tx, plan: Plan, certificate: Buffer): Promise<Ce
 /** The record of a unit that holds its certificate, with the first declaration: the manufacturer owns it. */
 export async function finishedUnit(work: Work, certified: CertifiedUnit): Promise<UnitRecord> {
   const { manufacturer, model, clock } = work
-  const { credential, idevid, version } = certified
+  const { credential, idevid, version, bootstrappingUri } = certified
   const at = clock()
   const { name, party: owner, manifest } = manufacturer
   const declared = newDeclaration({ manufacturer: name, serial: credential.device, model: model.name, owner, at })
@@ -190,6 +205,7 @@ export async function finishedUnit(work: Work, certified: CertifiedUnit): Promis
     idevid: Buffer.from(idevid).toString('base64'),
     chain: manufacturer.idevid.chain.map(({ der }) => Buffer.from(der).toString('base64')),
     keyHash: credential.keyHash,
+    ...(bootstrappingUri === undefined ? {} : { bootstrappingUri }),
     keyOrigin: work.keyOrigin,
     owner: owner.id,
     domains: declaredDomains(declared),
@@ -204,10 +220,13 @@ export async function finishedUnit(work: Work, certified: CertifiedUnit): Promis
 export async function recordFinished(tx: Tx, units: readonly UnitRecord[]): Promise<number> {
   let made = 0
   for (const unit of units) {
-    const { serial, batch, owner, declaration, declarationVersion, domains, keyHash, keyOrigin, version } = unit
+    const { serial, batch, owner, declaration, declarationVersion, domains, version } = unit
+    const { keyHash, keyOrigin, bootstrappingUri } = unit
     if ((await tx.unit.get(serial)) !== undefined) continue
     const declarationHash = hash('sha256', declaration)
-    const body = { batch, owner, declarationVersion, declarationHash, domains, keyHash, keyOrigin }
+    const bootstrapping = bootstrappingUri === undefined ? {} : { bootstrappingUri }
+    const keys = { keyHash, keyOrigin, ...bootstrapping }
+    const body = { batch, owner, declarationVersion, declarationHash, domains, ...keys }
     await tx.append(streamName('unit', serial), version - 1, [{ kind: 'unit-made', body }])
     await tx.unit.insert(unit)
     made++

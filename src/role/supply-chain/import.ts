@@ -9,6 +9,8 @@ import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
 import { rightOf } from '../../domain/right.ts'
 import type { ManifestRecord, TrustedManufacturer } from '../../domain/site.ts'
+import { keyHash, parseBootstrappingUri } from '../../protocol/dpp/uri.ts'
+import { bindBootstrappingKey } from '../onboarding/bootstrapping.ts'
 import { openManifest, type VerifiedManifest } from './manifest.ts'
 import { listManufacturers, statementTrust, takeStatementCrl } from './trust.ts'
 
@@ -57,7 +59,8 @@ export async function importManifest(
   const refused: { serial: string; code: ErrorCode }[] = []
   for (let first = 0; first < manifest.units.length; first += groupSize) {
     const group = manifest.units.slice(first, first + groupSize)
-    const outcomes = await store.transaction(tx => expectGroup(tx, manifest, group, own))
+    const said = { own, by: importedBy, at: clock() }
+    const outcomes = await store.transaction(tx => expectGroup(tx, manifest, group, said))
     outcomes.forEach((outcome, i) => {
       if (outcome === 'new' || outcome === 'updated' || outcome === 'unchanged') counts[outcome]++
       else refused.push({ serial: group[i]!.serial, code: outcome })
@@ -90,14 +93,17 @@ export async function ownDomains(store: Store): Promise<readonly string[] | unde
   return roots.flatMap(({ certificate }) => domainIds(decodeCertificate(Buffer.from(certificate, 'base64'))))
 }
 
-async function expectGroup(
-  tx: Tx,
-  manifest: VerifiedManifest,
-  group: readonly Unit[],
-  own: readonly string[] | undefined,
-): Promise<Outcome[]> {
+/** For whom and by whom a manifest is imported. */
+interface Said {
+  /** Ids that declarations know this site by. */
+  readonly own: readonly string[] | undefined
+  readonly by: string
+  readonly at: number
+}
+
+async function expectGroup(tx: Tx, manifest: VerifiedManifest, group: readonly Unit[], said: Said): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
-  for (const unit of group) outcomes.push(await expectUnit(tx, manifest, unit, own))
+  for (const unit of group) outcomes.push(await expectUnit(tx, manifest, unit, said))
   return outcomes
 }
 
@@ -105,16 +111,18 @@ async function expectUnit(
   tx: Tx,
   { trustedAs, hash }: VerifiedManifest,
   unit: Unit,
-  own: readonly string[] | undefined,
+  { own, by, at }: Said,
 ): Promise<Outcome> {
   const known = await tx.device.get(deviceId(trustedAs, unit.serial))
   const { serial, model, keyHash, mudUrl, declared, components } = unit
   const refusal = known === undefined ? undefined : refusalOf(known, unit)
   if (refusal !== undefined) return refusal
+  const taken = await bootstrappingRefusal(tx, deviceId(trustedAs, unit.serial), known, unit)
+  if (taken !== undefined) return taken
   const right = own === undefined ? undefined : rightOf(declared, own)
   if (known !== undefined && known.right === right && isCurrent(known, unit)) return 'unchanged'
   const onboarders = declared.authorizedOnboarders.map(({ id }) => id)
-  await expect(tx, known, {
+  const { id } = await expect(tx, known, {
     manufacturer: trustedAs,
     serial,
     model,
@@ -128,7 +136,38 @@ async function expectUnit(
     ...(declared.intent === undefined ? {} : { intent: intentOf(declared.intent) }),
     ...(components === undefined ? {} : { components: componentSnapshot(components) }),
   })
+  const { bootstrapping: uri, declaration } = unit
+  if (uri !== undefined) {
+    const source = `manifest/${hash}`
+    await bindBootstrappingKey(tx, {
+      device: id,
+      uri,
+      source,
+      by,
+      at,
+      ...(declaration === undefined ? {} : { declaration }),
+    })
+  }
   return known === undefined ? 'new' : 'updated'
+}
+
+/** A key that is another device's, or another one of this device: the one on record stays, and people find out which is right. */
+async function bootstrappingRefusal(
+  tx: Tx,
+  id: string,
+  known: Device | undefined,
+  { bootstrapping }: Unit,
+): Promise<ErrorCode | undefined> {
+  if (bootstrapping === undefined) return undefined
+  const key = keyOf(bootstrapping)
+  const holder = await tx.bootstrappingKey.get(key)
+  if (holder !== undefined && holder.device !== id) return 'bootstrapping-key-taken'
+  const other = known?.bootstrappingKey
+  return other === undefined || other === key ? undefined : 'device-has-bootstrapping-key'
+}
+
+function keyOf(uri: string): string {
+  return keyHash(parseBootstrappingUri(uri)).toString('hex')
 }
 
 function refusalOf(known: Device, { declared, keyHash }: Unit): ErrorCode | undefined {
@@ -140,14 +179,16 @@ function refusalOf(known: Device, { declared, keyHash }: Unit): ErrorCode | unde
   return forked ? 'declaration-invalid' : undefined
 }
 
-function isCurrent(known: Device, { declared, model, keyHash, mudUrl, components }: Unit): boolean {
+function isCurrent(known: Device, unit: Unit): boolean {
+  const { declared, model, keyHash, mudUrl, components, bootstrapping } = unit
   return (
     known.standing !== 'waiting' &&
     known.declarationVersion === declared.version &&
     known.model === model &&
     known.expectedKeyHash === keyHash &&
     (mudUrl === undefined || known.intent?.manifest === mudUrl) &&
-    (components === undefined || known.expectedComponents === componentSnapshot(components))
+    (components === undefined || known.expectedComponents === componentSnapshot(components)) &&
+    (bootstrapping === undefined || known.bootstrappingKey === keyOf(bootstrapping))
   )
 }
 

@@ -16,6 +16,7 @@ import type { DeviceInformationDeclaration, Party } from '../../domain/declarati
 import { declarationReader, openSigned, type SignerTrust, validateSigner } from '../../domain/declaration-jws.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { coded } from '../../domain/failure.ts'
+import { keyHash, parseBootstrappingUri } from '../../protocol/dpp/uri.ts'
 
 /*
  * A manifest is lines of JSON. The first is a JWS over the head: who sells what to whom, how many units follow, and the
@@ -65,6 +66,8 @@ const Line = z.strictObject({
   certificateHash: Hash,
   mudUrl: z.string().max(255).optional(),
   components: z.int().nonnegative().optional(),
+  /** Bootstrapping URI of Wi-Fi Easy Connect. */
+  bootstrapping: z.string().startsWith('DPP:').max(2048).optional(),
   /** Number of the protected header, payload and signature of the declaration's JWS. */
   declaration: z.tuple([z.int().nonnegative(), Base64Url, Base64Url]),
 })
@@ -80,6 +83,8 @@ export interface ManifestUnit {
   readonly mudUrl?: string
   /** What it is made of, as the factory measured it. */
   readonly components?: ComponentList
+  /** `DPP:…;;`, of units that can be onboarded by Wi-Fi Easy Connect. */
+  readonly bootstrapping?: string
   /** JWS in General JSON Serialization. */
   readonly declaration: string
 }
@@ -103,7 +108,11 @@ export interface VerifiedManifest extends ManifestHead {
   readonly hash: string
   /** Name of the anchor that the signer chains to: what the operator calls the manufacturer. */
   readonly trustedAs: string
-  readonly units: readonly (Omit<ManifestUnit, 'declaration'> & { readonly declared: DeviceInformationDeclaration })[]
+  readonly units: readonly (Omit<ManifestUnit, 'declaration'> & {
+    readonly declared: DeviceInformationDeclaration
+    /** As it was signed; for units with a bootstrapping key, which hold it against their manufacturer's root themselves. */
+    readonly declaration?: string
+  })[]
 }
 
 /** The signed file. Throws OnboardingError `manifest-too-large` or `input-invalid`. */
@@ -236,20 +245,26 @@ function lineReader(
   const openDeclaration = declarationReader(trust)
   const seen = new Set<string>()
   return (bytes: Uint8Array): VerifiedManifest['units'][number] => {
-    const { declaration, mudUrl, components: made, ...unit } = parse(Line, decodeJsonObject(bytes, lineLimits))
-    for (const value of [`serial ${unit.serial}`, `key ${unit.keyHash}`, `certificate ${unit.certificateHash}`]) {
+    const {
+      declaration,
+      mudUrl,
+      components: made,
+      bootstrapping,
+      ...unit
+    } = parse(Line, decodeJsonObject(bytes, lineLimits))
+    const once = [`serial ${unit.serial}`, `key ${unit.keyHash}`, `certificate ${unit.certificateHash}`]
+    for (const value of bootstrapping === undefined ? once : [...once, `bootstrapping key ${keyIn(bootstrapping)}`]) {
       if (seen.has(value)) throw new CodecError('duplicate', `${value} is there twice`)
       seen.add(value)
     }
     const [header, payloadText, signature] = declaration
     const protectedText = headers[header]
     if (protectedText === undefined) throw new CodecError('bad-value', `no declaration header ${header}`)
-    const declared = openDeclaration(
-      encodeJws({
-        payloadText,
-        signatures: [{ protectedText, protected: {}, header: {}, signature: decodeBase64Url(signature) }],
-      }),
-    )
+    const signed = encodeJws({
+      payloadText,
+      signatures: [{ protectedText, protected: {}, header: {}, signature: decodeBase64Url(signature) }],
+    })
+    const declared = openDeclaration(signed)
     const same =
       declared.manufacturer === manufacturer && declared.serial === unit.serial && declared.model === unit.model
     if (!same) throw new CryptoError('bad-signature', `the declaration of ${unit.serial} is about another device`)
@@ -259,9 +274,15 @@ function lineReader(
       ...unit,
       ...(mudUrl === undefined ? {} : { mudUrl }),
       ...(components === undefined ? {} : { components }),
+      ...(bootstrapping === undefined ? {} : { bootstrapping, declaration: signed.toString('utf8') }),
       declared,
     }
   }
+}
+
+/** Throws CodecError for what is no bootstrapping URI. */
+function keyIn(bootstrapping: string): string {
+  return keyHash(parseBootstrappingUri(bootstrapping)).toString('hex')
 }
 
 function parse<T extends z.ZodType>(schema: T, json: unknown): z.infer<T> {
