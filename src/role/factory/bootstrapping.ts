@@ -101,7 +101,7 @@ export async function claimBootstrappingKey(store: Store, uri: BootstrappingUri,
 
 async function claimed(tx: Tx, name: string, serial: string): Promise<string> {
   const known = await tx.setting.get(name)
-  if (known !== undefined) return String(known.value)
+  if (typeof known?.value === 'string') return known.value
   await tx.setting.insert({ name, value: serial })
   return serial
 }
