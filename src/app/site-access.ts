@@ -22,6 +22,8 @@ export interface RadiusPlace {
   readonly accountingPort: number
   /** Until a device authenticates again, seconds; an hour when absent. */
   readonly sessionSeconds?: number
+  /** Segment for devices that show a birth certificate, to be onboarded there; they stay out when absent. */
+  readonly onboardingSegment?: string
 }
 
 export interface SiteAccess {
@@ -47,7 +49,7 @@ export async function openSiteAccess(options: {
   readonly log: Log
   readonly sealKey: Secret
   readonly credential: TlsCredential
-  readonly endpoints: Pick<SiteEndpoints, 'credentials' | 'refusals'>
+  readonly endpoints: Pick<SiteEndpoints, 'credentials' | 'refusals' | 'identify'>
   readonly owners: readonly string[]
   readonly radius?: RadiusPlace | undefined
 }): Promise<SiteAccess> {
@@ -55,7 +57,8 @@ export async function openSiteAccess(options: {
   const box = createSecretBox(sealKey, 'mooring RADIUS clients 1')
   const clients = createRadiusClients({ store, clock, random, log, box })
   await clients.refresh()
-  const { credentials, refusals } = endpoints
+  const { credentials, refusals, identify } = endpoints
+  const segment = radius?.onboardingSegment
   const access = createNetworkAccess({
     store,
     clock,
@@ -65,6 +68,7 @@ export async function openSiteAccess(options: {
     refusals,
     owners,
     ...(radius?.sessionSeconds === undefined ? {} : { sessionSeconds: radius.sessionSeconds }),
+    ...(segment === undefined ? {} : { onboarding: { segment, identify } }),
   })
   const watch = watchAccess({ store, clock, random, log, access, clients, ask: requestRadius })
   const expiry = startWorker({ name: 'access-sessions', work: () => expire(watch, log), every: 60_000, log })

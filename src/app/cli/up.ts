@@ -61,6 +61,7 @@ interface UpOptions extends StorePlace, KeyOptions, AccessPointOptions {
   readonly statusUrl?: string
   readonly radiusPort?: number
   readonly radiusAccountingPort?: number
+  readonly onboardingSegment?: string
   readonly profile?: ProfileName
   readonly quiet?: boolean
 }
@@ -103,6 +104,10 @@ export function upCommand(cli: Cli): Command {
       count(0, 65_535),
     )
     .option('--radius-accounting-port <port>', 'UDP port where they report; the next one when absent', count(0, 65_535))
+    .option(
+      '--onboarding-segment <name>',
+      'where devices go that show a birth certificate there; they stay out when absent',
+    )
     .option(
       '--profile <name>',
       `policies that a new site begins with: ${profileNames.join(', ')}; home when absent`,
@@ -214,13 +219,14 @@ function statusPlace({ statusPort: port, statusUrl, host, listen }: UpOptions): 
 }
 
 function radiusPlace(options: UpOptions): Pick<SiteOptions, 'radius'> {
-  const { radiusPort: port, radiusAccountingPort, listen } = options
+  const { radiusPort: port, radiusAccountingPort, onboardingSegment, listen } = options
   if (port === undefined) {
-    if (radiusAccountingPort === undefined) return {}
-    throw new OnboardingError('input-invalid', { field: 'radius-accounting-port', rule: 'needs --radius-port' })
+    const field = radiusAccountingPort === undefined ? 'onboarding-segment' : 'radius-accounting-port'
+    if ((radiusAccountingPort ?? onboardingSegment) === undefined) return {}
+    throw new OnboardingError('input-invalid', { field, rule: 'needs --radius-port' })
   }
   const accountingPort = radiusAccountingPort ?? (port === 0 ? 0 : port + 1)
-  return { radius: { host: listen ?? anyAddress(), port, accountingPort } }
+  return { radius: { host: listen ?? anyAddress(), port, accountingPort, ...defined({ onboardingSegment }) } }
 }
 
 async function serve(task: Task<UpOptions>, site: Site): Promise<void> {

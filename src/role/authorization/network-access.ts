@@ -7,27 +7,18 @@ import {
   vlanAttributes,
 } from '../../codec/radius.ts'
 import type { AccessEvent, AccessSession } from '../../domain/access-session.ts'
-import type { Device } from '../../domain/device.ts'
 import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
-import type { NetworkDefinition } from '../../domain/network-definition.ts'
-import type { Clock, Log, Peer, Random, Store, Tables, Tx } from '../../domain/port.ts'
-import type { CredentialCheck, CredentialHolder } from '../onboarding/credential-holder.ts'
+import type { Log, Peer, Random, Store, Tx } from '../../domain/port.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
 import type { RefusalRecord } from '../onboarding/refusal-record.ts'
-import { checkOwner, checkStanding, checkStay } from '../onboarding/standing.ts'
-import { checkRecall } from '../supply-chain/recall-check.ts'
+import { type AccessPass, type AccessPlace, type PassOptions, passOf, placeOfSession } from './access-pass.ts'
 import type { AccessAnswer, AccessFailure, AccessRequest } from './access-server.ts'
 
-export interface NetworkAccessOptions {
+export interface NetworkAccessOptions extends PassOptions {
   readonly store: Store
-  readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly credentials: CredentialCheck
   readonly refusals: RefusalRecord
-  readonly owners: readonly string[]
-  /** Until a device has to authenticate again, seconds; an hour when absent. */
-  readonly sessionSeconds?: number
 }
 
 export interface NetworkAccess {
@@ -39,20 +30,17 @@ export interface NetworkAccess {
   failed(failure: AccessFailure): void
 }
 
-const anHour = 3600
 /** Class begins with it, so that what is not ours is seen. */
 const classMark = 'mooring-'
 
 /** The decision of network access: the same facts and the same refusals as everywhere else a credential is shown. */
 export function createNetworkAccess(options: NetworkAccessOptions): NetworkAccess {
-  const { store, clock, log, credentials, refusals } = options
+  const { store, log, refusals } = options
   return {
     async decide(request) {
       const peer = peerOf(request)
       try {
-        const holder = await credentials.holder(peer)
-        if (holder === undefined) throw new OnboardingError('access-certificate-foreign')
-        return await letIn(options, request, holder)
+        return await letIn(options, request, await passOf(options, peer, request.ssid))
       } catch (error) {
         if (!(error instanceof OnboardingError)) throw error
         const { client, station = '', port = '' } = request
@@ -63,13 +51,8 @@ export function createNetworkAccess(options: NetworkAccessOptions): NetworkAcces
     },
     review: session =>
       store.read(async tables => {
-        const device = await tables.device.get(session.device)
-        const credential = await tables.credential.get(session.credential)
-        if (device === undefined) return { code: 'device-not-found' }
-        if (credential?.status !== 'issued' || clock() > credential.notAfter) return { code: 'credential-not-in-force' }
         try {
-          await requireWelcome(tables, device, options.owners)
-          const place = await placeOf(tables, device, session.ssid)
+          const place = await placeOfSession(options, tables, session)
           return place.vlan === session.vlan && place.segment === session.segment ? undefined : { move: true }
         } catch (error) {
           if (error instanceof OnboardingError) return { code: error.code }
@@ -94,74 +77,23 @@ const failureCodes: Partial<Record<AccessFailure['reason'], ErrorCode>> = {
   'tls-failed': 'eap-tls-failed',
 }
 
-/** The one order in which a device that shows a credential is looked at. Throws OnboardingError. */
-async function requireWelcome(tables: Tables, device: Device, owners: readonly string[]): Promise<void> {
-  checkStanding(device)
-  checkOwner(device, owners)
-  await checkRecall(tables, device)
-  checkStay(device)
-}
-
-interface AccessPlace {
-  readonly segment?: string
-  readonly vlan?: number
-}
-
-/**
- * Where it belongs now: the segment of the policies, in the network that has it; without one the first segment of the
- * network that it is on. Throws OnboardingError `access-segment-undefined`: nobody is put anywhere by accident.
- */
-async function placeOf(tables: Tables, { terms }: Device, ssid: string | undefined): Promise<AccessPlace> {
-  const networks = await tables.network.find({ status: 'active' }, { limit: 1000 })
-  const wanted = terms?.segment
-  if (wanted === undefined) {
-    const here = ssid === undefined ? undefined : networks.find(network => ssidOf(network) === ssid)
-    const [first] = here?.segments ?? []
-    return first === undefined ? {} : placed(first)
-  }
-  const segment = networks.flatMap(({ segments }) => segments).find(({ name }) => name === wanted)
-  if (segment !== undefined) return placed(segment)
-  // Where there are no networks at all a segment is a name for people, and the port is open or closed.
-  if (networks.length === 0) return { segment: wanted }
-  throw new OnboardingError('access-segment-undefined', { segment: wanted })
-}
-
-function placed({ name, vlan }: NetworkDefinition['segments'][number]): AccessPlace {
-  return { segment: name, ...(vlan === undefined ? {} : { vlan }) }
-}
-
-function ssidOf({ ssid64 }: NetworkDefinition): string {
-  return Buffer.from(ssid64, 'base64url').toString('utf8')
-}
-
-async function letIn(
-  options: NetworkAccessOptions,
-  request: AccessRequest,
-  { device: id, credential }: CredentialHolder,
-): Promise<AccessAnswer> {
-  const { store, clock, random, owners } = options
+async function letIn(options: NetworkAccessOptions, request: AccessRequest, pass: AccessPass): Promise<AccessAnswer> {
+  const { store, clock, random } = options
+  const { device, credential } = pass
   const fresh = Buffer.from(random(16)).toString('hex')
   const spread = random(1)[0]! / 255
   const session = await store.transaction(async tx => {
     const at = clock()
     let granted: AccessSession | undefined
-    await recordOnDevice(tx, id, async device => {
-      await requireWelcome(tx, device, owners)
-      const place = await placeOf(tx, device, request.ssid)
-      const until = at + 1000 * lifetime(credential.notAfter - at, options.sessionSeconds ?? anHour, spread)
-      const before = await openAt(tx, id, request)
+    await recordOnDevice(tx, device, async current => {
+      const place = await pass.place(tx, current)
+      const until = at + 1000 * lifetime(pass.notAfter - at, pass.seconds, spread)
+      const before = await openAt(tx, device, request)
       const same = before !== undefined && before.segment === place.segment && before.vlan === place.vlan
+      const times = { seenAt: at, until }
       granted = same
-        ? { ...before, credential: credential.id, seenAt: at, until }
-        : {
-            ...newSession(request, place),
-            id: fresh,
-            device: id,
-            credential: credential.id,
-            grantedAt: at,
-            seenAt: at,
-            until,
-          }
+        ? { ...before, ...times, credential }
+        : { ...newSession(request, place), ...times, id: fresh, device, credential, grantedAt: at }
       return same ? [] : [grantedEvent(granted)]
     })
     await tx.accessSession.put(granted!)

@@ -1,6 +1,6 @@
 import type { KeyStore } from '../../crypto/signer.ts'
 import type { Admission } from '../../domain/admission.ts'
-import type { Clock, Endpoint, Log, MasaClient, Store } from '../../domain/port.ts'
+import type { Clock, Endpoint, Log, MasaClient, Peer, Store } from '../../domain/port.ts'
 import { createRateLimit } from '../../domain/rate-limit.ts'
 import type { AdmissionPolicy } from '../authorization/admission.ts'
 import { createComponentReport } from '../supply-chain/component-report.ts'
@@ -8,7 +8,7 @@ import type { SiteAuthority } from './authority.ts'
 import { createCloneWatch } from './clone-watch.ts'
 import { type CredentialCheck, createCredentialCheck } from './credential-holder.ts'
 import { createDeviceHolds, type DeviceHolds } from './device-hold.ts'
-import { createBirthIdentification } from './device-identity.ts'
+import { type BirthIdentity, createBirthIdentification } from './device-identity.ts'
 import { createEnrollment } from './enrollment.ts'
 import { openManufacturerDirectory } from './manufacturer-directory.ts'
 import { createMasaExchange, type RegistrarCredential } from './masa-exchange.ts'
@@ -29,6 +29,8 @@ export interface SiteEndpoints {
   /** For other ways in which a credential is shown. */
   readonly credentials: CredentialCheck
   readonly refusals: RefusalRecord
+  /** Whom a birth certificate proves; throws OnboardingError `idevid-…`. */
+  readonly identify: (peer: Peer) => Promise<BirthIdentity>
   close(): void
 }
 
@@ -144,6 +146,7 @@ export function createSiteEndpoints(options: {
     holds,
     credentials,
     refusals,
+    identify,
     close: () => directory.close(),
   }
 }

@@ -16,6 +16,7 @@ import {
   radiusCode,
   textAttribute,
 } from '../../../src/codec/radius.ts'
+import type { Certificate } from '../../../src/codec/x509/certificate.ts'
 import {
   sealRadiusRequest,
   sealRadiusResponse,
@@ -242,5 +243,94 @@ suite('A device at an access point of the site', needs('eapol_test'), () => {
     assert.ok(!JSON.stringify(events).includes(sharedSecret))
     const records = await house.site.store.read(tables => tables.radiusClient.find({}))
     assert.ok(!JSON.stringify(records).includes(sharedSecret))
+  })
+})
+
+suite('A device that has only its birth certificate yet', needs('eapol_test'), () => {
+  let data = ''
+  let house: House
+  const units: Attempt[] = []
+  let masaRoot: Certificate
+  const enter = (pem: { certificate: string; key: string }) =>
+    authenticate({
+      port: house.site.networkAccess.listening!.authentication.port,
+      secret: sharedSecret,
+      device: { pem },
+      ca: { pem: { certificate: encodePem('CERTIFICATE', house.site.authority.root.der) } },
+      serverName,
+      version: 'TLSv1.3',
+      timeout: 10,
+    })
+  const born = ({ unit: { chain, key } }: Attempt) => ({
+    certificate: chain.map(der => encodePem('CERTIFICATE', der)).join(''),
+    key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  })
+  const deviceOf = async ({ unit }: Attempt) => {
+    const [device] = await house.site.store.read(tables => tables.device.find({ serial: unit.serial }))
+    return device!
+  }
+  const segmentsOf = async (attempt: Attempt) => {
+    const { id } = await deviceOf(attempt)
+    const sessions = await house.site.store.read(tables => tables.accessSession.find({ device: id }))
+    return sessions.map(({ segment, credential, until, seenAt }) => ({
+      segment,
+      credential: credential !== '',
+      minutes: Math.round((until - seenAt) / 60_000),
+    }))
+  }
+
+  before(async () => {
+    data = await mkdtemp(join(tmpdir(), 'mooring-newcomer-'))
+    const radius = { host: '127.0.0.1', port: 0, accountingPort: 0, onboardingSegment: 'onboarding' }
+    house = await openHouse({ data }, { site: { hosts: ['127.0.0.1', serverName], radius } })
+    const furnished = await furnish(house, 'b1', 3)
+    masaRoot = furnished.masaRoot
+    for (const unit of furnished.units) units.push({ unit })
+    const terms = { name: 'gw1', address: '127.0.0.1', disconnectPort: 0, secret }
+    await house.site.networkAccess.clients.add(terms, 'test')
+  })
+  after(async () => {
+    await house?.close()
+    await rm(data, { recursive: true })
+  })
+
+  test('gets into the onboarding segment, for minutes, and with its network credential to where it belongs', async () => {
+    const device = units[0]!
+    assert.ok((await enter(born(device))).success)
+    const [first, ...others] = await segmentsOf(device)
+    assert.deepEqual([first!.segment, first!.credential, others.length], ['onboarding', false, 0])
+    assert.ok(first!.minutes >= 9 && first!.minutes <= 11)
+    await onboard(device, { port: house.site.port, masaRoot }, honest)
+    const pem = {
+      certificate: encodePem('CERTIFICATE', device.certificate!),
+      key: device.key!.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    }
+    assert.ok((await enter(pem)).success)
+    const after = await segmentsOf(device)
+    const operating = after.filter(({ credential }) => credential)
+    assert.deepEqual(
+      operating.map(({ segment }) => segment),
+      ['devices'],
+    )
+  })
+
+  test('stays out when people have turned it away, and when it is a copy', async () => {
+    const withdrawn = units[1]!
+    await house.site.approval.withdraw((await deviceOf(withdrawn)).id, 'test', 'test')
+    assert.equal((await enter(born(withdrawn))).success, false)
+    const stranger = await access()
+    const copy = await stranger.device(units[2]!.unit.serial)
+    assert.equal((await enter(copy.pem)).success, false)
+    assert.ok((await enter(born(units[2]!))).success)
+    const { events } = await house.site.store.feed({}, 1000)
+    const codes = events.flatMap(({ kind, body }) =>
+      kind === 'stranger-refused' ? [(body as { code: string }).code] : [],
+    )
+    assert.ok(codes.includes('device-withdrawn') && codes.includes('idevid-untrusted'), codes.join(' '))
+  })
+
+  test('leaves a record that verifies', async () => {
+    const verdict = await house.site.store.verify()
+    assert.equal(verdict.integrity, 'pass', JSON.stringify(verdict.firstBad))
   })
 })
