@@ -4,6 +4,7 @@ import { approvalOperations } from './contract/approval.ts'
 import { auditOperations } from './contract/audit.ts'
 import { authorityOperations } from './contract/authority.ts'
 import { callerOperations } from './contract/caller.ts'
+import { configuratorOperations } from './contract/configurator.ts'
 import { confirmationOperations } from './contract/confirmation.ts'
 import { credentialOperations } from './contract/credential.ts'
 import { deviceOperations } from './contract/device.ts'
@@ -38,6 +39,7 @@ export const api = {
   ...policyOperations,
   ...networkOperations,
   ...dppOperations,
+  ...configuratorOperations,
   ...accessOperations,
   ...voucherOperations,
   ...credentialOperations,

@@ -2,6 +2,7 @@ import type * as z from 'zod'
 import { OnboardingError, problem } from '../../domain/error.ts'
 import type { Api, OperationName } from './contract.ts'
 import { accessExamples } from './example-access.ts'
+import { configuratorExamples } from './example-configurator.ts'
 import { at, by, device, hash, id } from './example-device.ts'
 import { dppExamples } from './example-dpp.ts'
 import { networkExamples } from './example-network.ts'
@@ -356,6 +357,7 @@ export const examples: {
     recallShow: { reply: recall },
     ...networkExamples,
     ...dppExamples,
+    ...configuratorExamples,
     ...accessExamples,
     ...policyExamples,
     voucherList: {

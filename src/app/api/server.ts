@@ -14,6 +14,7 @@ import { approvalHandlers } from './handler/approval.ts'
 import { auditHandlers } from './handler/audit.ts'
 import { authorityHandlers } from './handler/authority.ts'
 import { callerHandlers } from './handler/caller.ts'
+import { configuratorHandlers } from './handler/configurator.ts'
 import { credentialHandlers } from './handler/credential.ts'
 import { deviceHandlers } from './handler/device.ts'
 import { deviceHoldHandlers } from './handler/device-hold.ts'
@@ -130,6 +131,7 @@ function createHandlers(services: ApiServices) {
     ...policyHandlers(services),
     ...networkHandlers(services),
     ...dppHandlers(services),
+    ...configuratorHandlers(services),
     ...accessHandlers(services),
     ...credentialHandlers(services),
     ...authorityHandlers(services),

@@ -139,10 +139,17 @@ export function credentialView(record: CredentialRecord): CredentialView {
     issuer,
     notBefore: instant(notBefore),
     notAfter: instant(notAfter),
-    ...(certificate === undefined ? {} : { certificate: encodePem('CERTIFICATE', Buffer.from(certificate, 'base64')) }),
+    ...(certificate === undefined ? {} : shownCredential(record.form, Buffer.from(certificate, 'base64'))),
     ...instants({ revokedAt }),
     ...(revocationReason === undefined ? {} : { revocationReason }),
   }
+}
+
+function shownCredential(
+  form: CredentialRecord['form'],
+  bytes: Buffer,
+): Pick<CredentialView, 'certificate' | 'connector'> {
+  return form === 'connector' ? { connector: bytes.toString() } : { certificate: encodePem('CERTIFICATE', bytes) }
 }
 
 export function voucherView({ id, device, assertion, nonce, contentType, obtainedAt }: VoucherRecord): VoucherView {

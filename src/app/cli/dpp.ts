@@ -6,6 +6,7 @@ import type { BootstrappingKeyView } from '../api/contract/dpp.ts'
 import { defined } from '../defined.ts'
 import { type Cli, described, type Task } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
+import { withConfigurator } from './dpp-configurator.ts'
 import { readInputFile } from './file.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { facts, moment, table } from './table.ts'
@@ -87,6 +88,7 @@ export function dppCommand(cli: Cli): Command {
       task.answer(removed, () => keyText(removed))
     }),
   )
+  withConfigurator(cli, dpp)
   return dpp
 }
 

@@ -20,6 +20,7 @@ import { createCredentialIssuer } from './network-credential.ts'
 import type { SecretBox } from './network-secret.ts'
 import { createRefusalRecord } from './refusal-record.ts'
 import type { Revocation } from './revocation.ts'
+import { createWirelessAccess, type WirelessAccess } from './wireless-access.ts'
 
 export interface SiteConfiguratorOptions {
   readonly store: Store
@@ -54,6 +55,7 @@ export interface SiteConfigurator {
   readonly service: Configurator
   readonly keys: ConfiguratorKeys
   readonly bootstrapping: Bootstrapping
+  readonly access: WirelessAccess
   /** Its key of that curve, made at first use. */
   identity(curve?: DppCurve, host?: DppHost): Promise<ConfiguratorIdentity>
   close(): void
@@ -109,6 +111,7 @@ export function createSiteConfigurator(options: SiteConfiguratorOptions): SiteCo
     service,
     keys,
     bootstrapping: createBootstrapping({ store, clock }),
+    access: createWirelessAccess({ store, revocation }),
     async identity(curve = 'P-256', host) {
       const { pair } = await keys.current('bootstrapping', curve)
       const publicKey = exportSpki(pair)

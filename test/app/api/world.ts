@@ -21,10 +21,11 @@ import { createConfirmation } from '../../../src/role/authorization/confirmation
 import { createRadiusClients } from '../../../src/role/authorization/radius-client.ts'
 import { createHandOver } from '../../../src/role/lifecycle/hand-over.ts'
 import { createLifecycle } from '../../../src/role/lifecycle/lifecycle.ts'
-import { setUpAuthority } from '../../../src/role/onboarding/authority.ts'
+import { type SiteAuthority, setUpAuthority } from '../../../src/role/onboarding/authority.ts'
 import { rollAuthority } from '../../../src/role/onboarding/authority-generation.ts'
 import { createDeviceHolds } from '../../../src/role/onboarding/device-hold.ts'
-import { createRevocation, defaultCrlValidity } from '../../../src/role/onboarding/revocation.ts'
+import { createRevocation, defaultCrlValidity, type Revocation } from '../../../src/role/onboarding/revocation.ts'
+import { createSiteConfigurator } from '../../../src/role/onboarding/site-configurator.ts'
 import { createSiteOwnership } from '../../../src/role/ownership/site-ownership.ts'
 import { testPolicyServices } from '../../policy.ts'
 import { openTestStore } from '../../store.ts'
@@ -76,6 +77,20 @@ export interface World {
     token?: string,
   ) => Promise<Reply<(typeof api)[N]>>
   readonly close: () => Promise<void>
+}
+
+/** A Configurator that nothing reaches. */
+function testConfigurator(
+  { store, clock, log, revocation }: Pick<ApiServices, 'store' | 'clock' | 'log'> & { readonly revocation: Revocation },
+  authority: () => SiteAuthority,
+): ApiServices['configurator'] {
+  return createSiteConfigurator({
+    ...{ store, clock, log, revocation, authority, random: randomBytes, keys: memoryKeyStore() },
+    schedule: () => () => {},
+    box: createSecretBox(new Secret('a key for tests'), 'test'),
+    admission: { admit: () => Promise.reject(new Error('nobody comes here')) },
+    policy: { network: 'harbour-iot', owners: ['harbour'], credentialLifetimeDays: 365, retryAfterSeconds: 10 },
+  })
 }
 
 /** Access points on record; none of them answers. */
@@ -134,6 +149,7 @@ export async function openWorld(
       }),
     },
     networkAccess: testNetworkAccess({ store, clock, log }),
+    configurator: testConfigurator({ store, clock, log, revocation }, () => authority),
     lifecycle,
     handOver: createHandOver({ store, clock, lifecycle, owners }),
     recallWork: { wake() {} },

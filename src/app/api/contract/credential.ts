@@ -11,6 +11,7 @@ export const CredentialView = z.object({
   notBefore: Instant,
   notAfter: Instant,
   certificate: z.string().optional().describe('PEM. A certificate is public; no private key is ever here'),
+  connector: z.string().optional().describe('Compact JWS, in place of a certificate (Wi-Fi Easy Connect)'),
   revokedAt: Instant.optional(),
   revocationReason: z.string().optional(),
 })
