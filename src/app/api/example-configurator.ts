@@ -21,7 +21,7 @@ const ended = {
 }
 
 export const configuratorExamples: { readonly [N in keyof typeof configuratorOperations]: Example<Api[N]> } = {
-  configuratorShow: {
+  dppController: {
     reply: {
       uri: 'DPP:V:3;K:MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgAC6Ih2zNY1VONL4lfLvzpWe2614D0Z+SHmnYLJsqVN3dA=;;',
       keyHash: hash,

@@ -30,13 +30,6 @@ const uri =
   'K:MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADM2206avxHJaHXgLMkq/24e0rsrfMP9K1Tm8gx+ovP0I=;;'
 
 export const dppExamples: { readonly [N in keyof typeof dppOperations]: Example<Api[N]> } = {
-  dppController: {
-    reply: {
-      uri: 'DPP:V:3;K:MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADM2206avxHJaHXgLMkq/24e0rsrfMP9K1Tm8gx+ovP0I=;;',
-      keyHash: key.key,
-      port: 8908,
-    },
-  },
   dppKeyAdd: { body: { uri, manufacturer: 'fjord', serial: 'CL2-000001' }, reply: key },
   dppAccessPointAdd: { body: { uri }, reply: { ...key, netRole: 'ap' } },
   dppCodeRead: { body: { picture: 'iVBORw0KGgo=' }, reply: { uri, findings: [] } },

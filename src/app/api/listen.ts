@@ -1,6 +1,5 @@
 import { type ApiListener, listenHttp } from '../../adapter/http/api-server.ts'
 import type { TlsCredential } from '../../adapter/http/tls-profile.ts'
-import { defined } from '../defined.ts'
 import type { Site } from '../site.ts'
 import { version } from '../version.ts'
 import type { Operation } from './contract/operation.ts'
@@ -50,7 +49,6 @@ export function apiServices(site: Site): ApiServices {
     handOver,
     recallWork,
     siteAuthority,
-    configurator: { ...site.configurator, ...defined({ port: site.dppPort }) },
     holds: site.holds,
     configurator: site.configurator,
     ...(site.dppPort === undefined ? {} : { dppPort: site.dppPort }),

@@ -43,10 +43,8 @@ export interface ApiServices {
     readonly clients: Pick<RadiusClients, 'add' | 'remove' | 'at'>
     readonly watch: Pick<AccessWatch, 'disconnect'>
   }
-  /** Wi-Fi Easy Connect; without a port nobody reaches it. */
-  readonly configurator: Pick<SiteConfigurator, 'identity' | 'keys' | 'access' | 'service'> & { readonly port?: number }
+  readonly configurator: Pick<SiteConfigurator, 'identity' | 'keys' | 'access' | 'service'>
   readonly holds: Pick<DeviceHolds, 'report' | 'resolveClone'>
-  readonly configurator: Pick<SiteConfigurator, 'identity'>
   /** Of Wi-Fi Easy Connect, where this process listens. */
   readonly dppPort?: number
   /** Pulls feeds that are due. */

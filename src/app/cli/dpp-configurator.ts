@@ -10,15 +10,15 @@ const curves = ['P-256', 'P-384', 'P-521', 'BP-256', 'BP-384', 'BP-512'] as cons
 
 /** The Configurator itself, and what it gave to devices. */
 export function withConfigurator(cli: Cli, dpp: Command): void {
-  described(withSite(dpp.command('configurator')), {
+  described(withSite(dpp.command('controller')), {
     summary: 'show the code of this site, what access points need of it, and who waits for a person',
     text:
       'An access point enrols with the code; one that relays devices needs `dpp_controller=ipaddr=ADDRESS pkhash=HASH` and ' +
       '`dpp_configurator_connectivity=1` in its hostapd. A device that scans the code authenticates this network, too.',
-    examples: ['dpp configurator', 'dpp configurator --json'],
+    examples: ['dpp controller', 'dpp controller --json'],
   }).action(
     cli.run<SiteOptions, []>(async task => {
-      const shown = await (await connect(task)).configuratorShow()
+      const shown = await (await connect(task)).dppController()
       task.answer(shown, () => configuratorText(shown))
     }),
   )
@@ -66,8 +66,9 @@ export function withConfigurator(cli: Cli, dpp: Command): void {
 function configuratorText({ uri, keyHash, port, sessions, waiting, keys }: ConfiguratorView): string {
   const shown = facts([
     ['code', uri],
-    ['pkhash', keyHash],
-    ['port', port === undefined ? 'none: the site runs with --no-dpp' : String(port)],
+    ['key hash', keyHash],
+    ['port', port === undefined ? 'this process does not listen' : String(port)],
+    ['hostapd.conf', `dpp_controller=ipaddr=ADDRESS pkhash=${keyHash}`],
     ['under way', String(sessions)],
     ...waiting.map(each => ['waiting', `${each.keyHash} at ${each.address}: scan its code to let it in`] as const),
   ])

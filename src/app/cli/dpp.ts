@@ -40,23 +40,6 @@ export function dppCommand(cli: Cli): Command {
     }),
   )
   scanCommand(cli, dpp.command('scan'))
-  described(withSite(dpp.command('controller')), {
-    summary: 'show the code of this site’s Controller',
-    text: 'Access points are given it when they enrol; a device that scans it knows whom it lets configure it.',
-    examples: ['dpp controller', 'dpp controller --json'],
-  }).action(
-    cli.run<SiteOptions, []>(async task => {
-      const { uri, keyHash, port } = await (await connect(task)).dppController()
-      task.answer(defined({ uri, keyHash, port }), () =>
-        facts([
-          ['code', uri],
-          ['key hash', keyHash],
-          ['port', port ?? 'this process does not listen'],
-          ['hostapd.conf', `dpp_controller=ipaddr=ADDRESS pkhash=${keyHash}`],
-        ]),
-      )
-    }),
-  )
   described(withSite(withLimit(dpp.command('list'))), {
     summary: 'list bootstrapping keys, and how far their devices have come',
     examples: ['dpp list', 'dpp list --json'],

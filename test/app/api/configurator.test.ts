@@ -11,10 +11,10 @@ describe('the Configurator by its API', () => {
   after(() => world.close())
 
   test('shows the code of the site, and what access points need of it', async () => {
-    const shown = await world.call('configuratorShow', {}, world.tokens.administrator)
+    const shown = await world.call('dppController', {}, world.tokens.administrator)
     assert.equal(keyHash(parseBootstrappingUri(shown.uri)).toString('hex'), shown.keyHash)
     assert.deepEqual([shown.port, shown.sessions, shown.waiting], [undefined, 0, []])
-    const [key] = (await world.call('configuratorShow', {}, world.tokens.administrator)).keys
+    const [key] = (await world.call('dppController', {}, world.tokens.administrator)).keys
     assert.deepEqual([key?.use, key?.state, key?.source], ['bootstrapping', 'current', 'made'])
   })
 
@@ -25,7 +25,7 @@ describe('the Configurator by its API', () => {
     const second = await rotate('c-sign')
     await rotate('pp')
     assert.notEqual(first.id, second.id)
-    const { keys } = await world.call('configuratorShow', {}, world.tokens.administrator)
+    const { keys } = await world.call('dppController', {}, world.tokens.administrator)
     const states = new Map(keys.map(({ id, state }) => [id, state]))
     assert.deepEqual([states.get(first.id), states.get(second.id)], ['former', 'current'])
   })

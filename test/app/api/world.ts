@@ -142,12 +142,6 @@ export async function openWorld(
     approval: createApproval(store),
     revocation,
     holds: createDeviceHolds({ store, clock, revocation }),
-    configurator: {
-      identity: async () => ({
-        uri: 'DPP:V:3;K:MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADM2206avxHJaHXgLMkq/24e0rsrfMP9K1Tm8gx+ovP0I=;;',
-        keyHash: 'ab'.repeat(32),
-      }),
-    },
     networkAccess: testNetworkAccess({ store, clock, log }),
     configurator: testConfigurator({ store, clock, log, revocation }, () => authority),
     lifecycle,

@@ -42,9 +42,9 @@ export type EndedAccessView = z.infer<typeof EndedAccessView>
 const device = z.strictObject({ device: DeviceId })
 
 export const configuratorOperations = {
-  configuratorShow: {
+  dppController: {
     method: 'GET',
-    path: '/v1/dpp/configurator',
+    path: '/v1/dpp/controller',
     summary: 'The Configurator: its code, its keys, and who waits for a person',
     tag: 'dpp',
     authority: ['view.device'],
@@ -52,7 +52,7 @@ export const configuratorOperations = {
   },
   configuratorKeyRotate: {
     method: 'POST',
-    path: '/v1/dpp/configurator/keys',
+    path: '/v1/dpp/controller/keys',
     summary: 'Make the next key of the Configurator; what the one before has signed stays good until it ends',
     tag: 'dpp',
     authority: ['network.own'],

@@ -28,13 +28,6 @@ export const BootstrappingKeyView = z.object({
 })
 export type BootstrappingKeyView = z.infer<typeof BootstrappingKeyView>
 
-export const ControllerView = z.object({
-  uri: z.string().describe('Its bootstrapping URI: for access points, and for devices that scan a code'),
-  keyHash: Sha256.describe('`pkhash` of `dpp_controller` in hostapd.conf'),
-  port: z.number().int().optional().describe('TCP port; absent where this process does not listen'),
-})
-export type ControllerView = z.infer<typeof ControllerView>
-
 /** Who a scanned device is, beside what its code says. */
 const who = {
   manufacturer: Name.optional().describe('One that is trusted: the device is then one of its devices'),
@@ -46,14 +39,6 @@ const uri = z.string().min(1).max(2048).describe('DPP:…;;')
 const path = z.strictObject({ key: Sha256 })
 
 export const dppOperations = {
-  dppController: {
-    method: 'GET',
-    path: '/v1/dpp/controller',
-    summary: 'The code of the Controller, which authenticates this site to access points and devices',
-    tag: 'dpp',
-    authority: ['view.device'],
-    reply: ControllerView,
-  },
   dppKeyAdd: {
     method: 'POST',
     path: '/v1/dpp/keys',

@@ -5,18 +5,18 @@ import type { ConfiguratorKeyView, EndedAccessView } from '../contract/configura
 import type { ApiServices, Handlers } from '../service.ts'
 import { instant } from '../view.ts'
 
-type Names = 'configuratorShow' | 'configuratorKeyRotate' | 'dppReconfigure' | 'dppRevoke'
+type Names = 'dppController' | 'configuratorKeyRotate' | 'dppReconfigure' | 'dppRevoke'
 
-export function configuratorHandlers({ store, configurator }: ApiServices): Pick<Handlers, Names> {
+export function configuratorHandlers({ store, configurator, dppPort }: ApiServices): Pick<Handlers, Names> {
   const { access } = configurator
   return {
-    async configuratorShow() {
+    async dppController() {
       const { uri, keyHash } = await configurator.identity()
       const keys = await store.read(tables => tables.configuratorKey.find({}, { limit: 1000 }))
       return {
         uri,
         keyHash,
-        ...defined({ port: configurator.port }),
+        ...defined({ port: dppPort }),
         sessions: configurator.service.sessions(),
         waiting: configurator.service.waiting().map(({ keyHash, address }) => ({ keyHash, address })),
         keys: keys.map(keyView),

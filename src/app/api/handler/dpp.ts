@@ -12,16 +12,9 @@ import type { BootstrappingKeyView } from '../contract/dpp.ts'
 import type { ApiServices, Handlers } from '../service.ts'
 import { instant, pageView } from '../view.ts'
 
-type Names =
-  | 'dppController'
-  | 'dppKeyAdd'
-  | 'dppCodeRead'
-  | 'dppAccessPointAdd'
-  | 'dppKeyList'
-  | 'dppKeyShow'
-  | 'dppKeyRemove'
+type Names = 'dppKeyAdd' | 'dppCodeRead' | 'dppAccessPointAdd' | 'dppKeyList' | 'dppKeyShow' | 'dppKeyRemove'
 
-export function dppHandlers({ store, clock, configurator, dppPort }: ApiServices): Pick<Handlers, Names> {
+export function dppHandlers({ store, clock }: ApiServices): Pick<Handlers, Names> {
   const bootstrapping = createBootstrapping({ store, clock })
   const reader = createQrCodeReader()
   const keyNamed = (id: string) =>
@@ -31,10 +24,6 @@ export function dppHandlers({ store, clock, configurator, dppPort }: ApiServices
       return viewOf(tables, record)
     })
   return {
-    async dppController() {
-      const { uri, keyHash } = await configurator.identity()
-      return { uri, keyHash, ...defined({ port: dppPort }) }
-    },
     async dppKeyAdd({ body }, { by }) {
       const { key } = await bootstrapping.add(scanned(body), by)
       return keyNamed(key.id)
