@@ -23,9 +23,9 @@ export function demoCommand(cli: Cli): Command {
   return described(new Command('demo'), {
     summary: 'watch virtual devices onboard, and dishonest ones fail',
     text:
-      'Two factories with a voucher service each and an owner’s site, in one process, on loopback, in a directory that goes\n' +
-      'with it. Twelve units are switched on, a clone and an evil twin beside them. Stays up with its API until Ctrl-C,\n' +
-      'unless --once or --json.',
+      'Three factories with a voucher service each and an owner’s site, in one process, on loopback, in a directory that goes\n' +
+      'with it. Twelve units with a cable and four lamps are switched on, a clone, a counterfeit and two evil twins beside\n' +
+      'them. Stays up with its API until Ctrl-C, unless --once or --json.',
     examples: ['demo', 'demo --once', 'demo --once --json'],
   })
     .option('--once', 'end after the summary; fails unless the outcome is exactly the expected one')

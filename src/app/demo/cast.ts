@@ -8,6 +8,7 @@ import { createEvilTwin } from '../../role/device/evil-twin.ts'
 import { memoryDeviceStore } from '../../role/device/store.ts'
 import { listManufacturers } from '../../role/supply-chain/trust.ts'
 import { pledgeTransport } from '../pledge-transport.ts'
+import { evilConfiguratorName, type LampRoles, openLamps } from './lamp.ts'
 import type { Part } from './run.ts'
 import { buildStage, type Maker, type Stage } from './stage.ts'
 
@@ -15,45 +16,70 @@ import { buildStage, type Maker, type Stage } from './stage.ts'
 export interface Cast {
   readonly stage: Stage
   readonly parts: readonly Part[]
-  /** The network that is not what it seems. */
-  readonly twin: {
-    readonly name: string
-    readonly origin: string
-    readonly expected: { readonly device: string; readonly code: ErrorCode }
-  }
+  /** Where the owner's network is, for devices with a cable and for lamps. */
+  readonly homes: readonly string[]
+  /** Networks that are not what they seem. */
+  readonly twins: readonly Twin[]
   close(): Promise<void>
+}
+
+export interface Twin {
+  readonly name: string
+  readonly origin: string
+  /** Who has to see through it, and why. */
+  readonly expected: readonly { readonly device: string; readonly code: ErrorCode }[]
 }
 
 const unlisted = 'F26-000006'
 const foreign = 'K26-000006'
 const cloned = 'F26-000002'
 const courted = 'F26-000001'
+const lamps: LampRoles = { declared: 'L26-000001', mutual: 'L26-000002', plain: 'L26-000004', boxed: 'L26-000005' }
 
-type StageOptions = Omit<Parameters<typeof buildStage>[0], 'units' | 'unlisted' | 'foreign'>
+type StageOptions = Omit<Parameters<typeof buildStage>[0], 'units' | 'lamps' | 'unlisted' | 'foreign'>
 
 /**
- * Twelve units of two makers: ten bought by the owner, one that nobody expects here, and one that belongs to a neighbour.
- * Beside them a clone of the second unit, and a network that looks like the owner's and waits for the first one.
+ * Twelve units of two makers that have a cable: ten bought by the owner, one that nobody expects here, and one that belongs to
+ * a neighbour. Beside them a clone of the second unit, and a network that looks like the owner's and waits for the first
+ * one. Then four lamps of a third maker, a counterfeit of a fifth one, and an evil twin with photographs of their codes.
  */
 export async function assembleCast(options: StageOptions, tell: (step: string) => void): Promise<Cast> {
-  const stage = await buildStage({ ...options, units: 6, unlisted: [unlisted], foreign: [foreign] }, tell)
+  const terms = { ...options, units: 6, lamps: 5, unlisted: [unlisted], foreign: [foreign] }
+  const stage = await buildStage(terms, tell)
+  const opened: { close(): Promise<void> }[] = [stage]
+  const close = async () => {
+    for (const each of opened.splice(0).reverse()) await each.close()
+  }
   try {
-    tell('evil twin')
+    tell('evil twins')
     const twin = await openTwin(stage, options)
-    const parts = stage.makers.flatMap(maker =>
-      [...maker.housings.keys()].map(serial => unitPart(stage, maker, serial, twin.origin)),
-    )
+    opened.push(twin)
+    const lumen = stage.makers.find(({ joins }) => joins === 'dpp')
+    if (lumen === undefined) throw new RangeError('nobody makes lamps')
+    const { home, evil, parts, ...lit } = await openLamps(stage, lumen, lamps, options.log)
+    opened.push(lit)
+    const wired = stage.makers
+      .filter(({ joins }) => joins === 'brski')
+      .flatMap(maker => [...maker.housings.keys()].map(serial => unitPart(stage, maker, serial, twin.origin)))
     return {
       stage,
-      parts: [...parts, clonePart(stage)],
-      twin: { name: 'evil twin', origin: twin.origin, expected: { device: courted, code: 'voucher-invalid' } },
-      async close() {
-        await twin.close()
-        await stage.close()
-      },
+      parts: [...wired, clonePart(stage), ...parts],
+      homes: [stage.origin, home],
+      twins: [
+        { name: 'evil twin', origin: twin.origin, expected: [{ device: courted, code: 'voucher-invalid' }] },
+        {
+          name: evilConfiguratorName,
+          origin: evil,
+          expected: [
+            { device: lamps.declared, code: 'declaration-missing' },
+            { device: lamps.mutual, code: 'configurator-not-authentic' },
+          ],
+        },
+      ],
+      close,
     }
   } catch (error) {
-    await stage.close()
+    await close()
     throw error
   }
 }
@@ -85,7 +111,7 @@ function clonePart(stage: Stage): Part {
   if (maker === undefined) throw new RangeError('a stage has makers')
   return {
     name: `clone of ${cloned}`,
-    impersonates: cloned,
+    claim: `serialNumber=${cloned}`,
     unexpected: true,
     model: maker.model.name,
     expected: { outcome: 'refused', code: 'idevid-forged' },

@@ -1,6 +1,7 @@
 import { type ErrorCode, errorCatalogue } from '../../domain/error.ts'
 import { rungs } from '../../domain/evidence.ts'
 import type { LedgerVerdict, Log } from '../../domain/port.ts'
+import { lumenLamp } from '../../role/device/model.ts'
 import { table, wrapped } from '../cli/table.ts'
 import { columnsOf, progressLine, type Stream } from '../cli/terminal.ts'
 import { defined } from '../defined.ts'
@@ -64,8 +65,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       bound,
       pace,
       ...(signal === undefined ? {} : { signal }),
-      home: cast.stage.origin,
-      nameOf: candidate => (candidate === cast.twin.origin ? cast.twin.name : candidate),
+      isHome: candidate => cast.homes.includes(candidate),
+      nameOf: candidate => cast.twins.find(({ origin }) => origin === candidate)?.name ?? candidate,
       show: rows => (quiet ? undefined : ladder.show(rows)),
       recorded: part => recordOf(cast, part),
     })
@@ -78,7 +79,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       ...brokenLedgers(ledgers),
     ]
     say(`\n${summary(played, paint, columnsOf(out))}\n`)
-    say(`${outcome.onboarded.length} onboarded, ${outcome.refused.length} refused, in ${outcome.seconds} s.`)
+    const { onboarded, refused, misled, seconds } = outcome
+    say(`${onboarded.length} onboarded, ${refused.length} refused, ${misled.length} misled, in ${seconds} s.`)
     if (pace > 0) say(paint('dim', 'Each step was slowed down to be watched: --pace 0 shows it at full speed.'))
     say(`${ledgers.length} ledgers verified, ${ledgers.reduce((sum, { verdict }) => sum + verdict.events, 0)} events.`)
     for (const difference of wrong) say(paint('red', `Not as expected: ${difference}`))
@@ -91,8 +93,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 
 function introduction(out: Stream, paint: Paint): string {
   const text =
-    "Mooring: two factories, their voucher services and an owner's site, in this process. Certificates, TLS and ledgers " +
-    `are real; the devices are simulated, with keys in memory. Each climbs: ${rungs.join(', ')}.`
+    "Mooring: three factories, their voucher services and an owner's site, in this process. Certificates, TLS, Easy Connect " +
+    `and ledgers are real; the devices are simulated, with keys in memory, and so is the radio. Each climbs: ` +
+    `${rungs.join(', ')}.`
   return `${wrapped(text, columnsOf(out)).join('\n').replace('Mooring', paint('bold', 'Mooring'))}\n`
 }
 
@@ -121,7 +124,8 @@ export async function keepWaiting(
 /** The site's own word on a part: of a device in its record, of a stranger among the refusals. */
 async function recordOf({ stage }: Cast, part: Part): Promise<Recorded> {
   const { store } = stage.site
-  if (part.impersonates === undefined) {
+  const { claim } = part
+  if (claim === undefined) {
     const device = await store.read(tables => tables.device.get(stage.device(part.name)))
     if (device === undefined) return {}
     const { rung, refusal } = device
@@ -130,31 +134,35 @@ async function recordOf({ stage }: Cast, part: Part): Promise<Recorded> {
   for (let cursor = {}; ; ) {
     const page = await store.feed(cursor, 1000)
     if (page.events.length === 0) return {}
-    const claim = `serialNumber=${part.impersonates}`
     const refusal = page.events.find(
-      ({ kind, body }) =>
-        kind === 'stranger-refused' && typeof body['claims'] === 'string' && body['claims'].includes(claim),
+      ({ kind, body }) => kind === 'stranger-refused' && JSON.stringify(body).includes(claim),
     )
     if (refusal !== undefined) return { code: refusal.body['code'] as ErrorCode }
     cursor = page.cursor
   }
 }
 
-function expectedOutcome({ parts, twin }: Cast): ExpectedOutcome {
+function expectedOutcome({ parts, twins }: Cast): ExpectedOutcome {
   return {
     onboarded: parts.filter(({ expected }) => expected.outcome === 'onboarded').map(({ name }) => name),
     refused: [
       ...parts.flatMap(({ name, expected }) =>
         expected.outcome === 'refused' ? [{ device: name, code: expected.code }] : [],
       ),
-      { device: twin.name, code: twin.expected.code },
+      ...twins.flatMap(({ name, expected }) => expected.map(({ code }) => ({ device: name, code }))),
     ],
+    misled: parts.flatMap(({ name, expected }) =>
+      expected.outcome === 'misled' ? [{ device: name, network: expected.network }] : [],
+    ),
   }
 }
 
-function wrongNetworks({ twin }: Cast, { networks }: Performance): string[] {
-  const refusers = networks.filter(({ network }) => network === twin.name).map(({ device }) => device)
-  return refusers.includes(twin.expected.device) ? [] : [`${twin.expected.device} did not refuse the ${twin.name}`]
+function wrongNetworks({ twins }: Cast, { networks }: Performance): string[] {
+  return twins.flatMap(({ name, expected }) =>
+    expected
+      .filter(({ device }) => !networks.some(each => each.network === name && each.device === device))
+      .map(({ device }) => `${device} did not refuse the ${name}`),
+  )
 }
 
 interface LedgerResult {
@@ -190,7 +198,8 @@ function summary({ rows, networks }: Performance, paint: Paint, columns: number)
     ),
     ...networks.map(({ network, device, code }) => ({ who: network, by: device, code })),
   ]
-  const connected = rows.filter(({ rung }) => rung === 'connected').length
+  const connected = (lamps: boolean) =>
+    rows.filter(({ rung, model }) => rung === 'connected' && isLamp(model) === lamps)
   const text = table<(typeof refusals)[number]>(
     refusals,
     [
@@ -201,6 +210,26 @@ function summary({ rows, networks }: Performance, paint: Paint, columns: number)
     ],
     columns,
   )
-  const proof = `${connected} devices have a credential of their own and have shown it over mutual TLS.`
-  return `${paint('green', proof)}\n\n${text}`
+  const proof =
+    `${connected(false).length} devices have a credential of their own and have shown it over mutual TLS, ` +
+    `${connected(true).length} lamps one that a (simulated) access point has taken.`
+  return [paint('green', wrapped(proof, columns).join('\n')), text, wrapped(plainWords(rows), columns).join('\n')].join(
+    '\n\n',
+  )
+}
+
+function isLamp(model: string): boolean {
+  return model === lumenLamp.name
+}
+
+/** What Easy Connect alone cannot do, and what does it. */
+function plainWords(rows: Performance['rows']): string {
+  const misled = rows.filter(row => row.misled !== undefined).map(({ name }) => name)
+  return (
+    `Why ${misled.join(', ') || 'a lamp'} could be misled: in Wi-Fi Easy Connect with one-way authentication a device believes ` +
+    'whoever knows its code, and a photograph of the label is enough. Nothing in the protocol prevents that. The other lamps ' +
+    'were not misled: one had scanned the code of its owner’s Configurator (mutual authentication), the others take only a ' +
+    'network that the declaration signed by their manufacturer names. A code is no secret that protects; treat it as a key ' +
+    'to the box all the same.'
+  )
 }

@@ -12,6 +12,8 @@ export interface LadderRow {
   readonly rung?: Rung
   readonly waiting?: boolean
   readonly refusal?: ErrorCode
+  /** The network that took it, and may not have it. */
+  readonly misled?: string
   /** What makes this one worth watching. */
   readonly note?: string
 }
@@ -47,7 +49,8 @@ function steps(row: LadderRow): Segment[] {
 
 const widestRung = Math.max(...rungs.map(rung => rung.length))
 
-function verdict({ rung, refusal, waiting, note }: LadderRow): Segment[] {
+function verdict({ rung, refusal, waiting, misled, note }: LadderRow): Segment[] {
+  if (misled !== undefined) return [['misled'.padEnd(widestRung + 2), 'red'], [`took the network of the ${misled}`]]
   if (refusal !== undefined) {
     const style = waiting === true ? 'yellow' : 'red'
     return [[(waiting === true ? 'waits' : 'refused').padEnd(widestRung + 2), style], [refusal]]
@@ -87,8 +90,9 @@ export function liveLadder(out: Stream, paint: Paint) {
     drawn = lines.length
   }
   const say = (rows: readonly LadderRow[]) => {
-    for (const { name, rung, refusal, waiting } of rows) {
-      const now = refusal === undefined ? (rung ?? '') : `${waiting ? 'waits' : 'refused'}: ${refusal}`
+    for (const { name, rung, refusal, waiting, misled } of rows) {
+      const on = misled === undefined ? (rung ?? '') : `misled: took the network of the ${misled}`
+      const now = refusal === undefined ? on : `${waiting ? 'waits' : 'refused'}: ${refusal}`
       if (now === '' || said.get(name) === now) continue
       said.set(name, now)
       out.write(`${name} ${now}\n`)

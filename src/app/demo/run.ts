@@ -9,13 +9,17 @@ import type { DemoOutcome } from './outcome.ts'
 export interface Part {
   readonly name: string
   readonly model: string
-  /** Serial number of the device that it claims to be. */
-  readonly impersonates?: string
+  /** What the site's record of strangers says of it, who claims to be somebody: a serial number, or the hash of a key. */
+  readonly claim?: string
   /** Nobody told the site that this one would come. */
   readonly unexpected?: boolean
   /** Shown behind the ladder. */
   readonly note?: string
-  readonly expected: { readonly outcome: 'onboarded' } | { readonly outcome: 'refused'; readonly code: ErrorCode }
+  readonly expected:
+    | { readonly outcome: 'onboarded' }
+    | { readonly outcome: 'refused'; readonly code: ErrorCode }
+    /** It takes a network that is not its owner's, and is shown for that. */
+    | { readonly outcome: 'misled'; readonly network: string }
   /** What it goes through once it is on, until its end or until the signal aborts. */
   play(signal: AbortSignal): AsyncIterable<Progress>
 }
@@ -47,7 +51,8 @@ export interface Direction {
   readonly pace: number
   /** Switches everything off at once. */
   readonly signal?: AbortSignal
-  readonly home: string
+  /** Whether it is the owner's network. */
+  readonly isHome: (candidate: string) => boolean
   readonly nameOf: (candidate: string) => string
   readonly show: (rows: readonly LadderRow[]) => void
   readonly recorded: (part: Part) => Promise<Recorded>
@@ -58,6 +63,8 @@ interface Act {
   rung?: Rung
   waiting?: ErrorCode
   refusal?: ErrorCode
+  /** The network that took it, and may not have it. */
+  misled?: string
 }
 
 /**
@@ -65,7 +72,7 @@ interface Act {
  * waits for a person, once nobody else is under way.
  */
 export async function perform(parts: readonly Part[], direction: Direction): Promise<Performance> {
-  const { bound, pace, home, nameOf, show } = direction
+  const { bound, pace, isHome, nameOf, show } = direction
   const started = performance.now()
   const acts: Act[] = parts.map(part => ({ part }))
   const networks: NetworkRefusal[] = []
@@ -83,7 +90,7 @@ export async function perform(parts: readonly Part[], direction: Direction): Pro
   const play = async (act: Act, index: number) => {
     if (pace > 0) await rest((index * pace) / 3)
     for await (const news of act.part.play(power.signal)) {
-      note(act, news, { home, nameOf, networks })
+      note(act, news, { isHome, nameOf, networks })
       if (act.refusal !== undefined || act.waiting !== undefined) consult(act, await direction.recorded(act.part))
       show(acts.map(row))
       settle()
@@ -116,13 +123,14 @@ function note(
   act: Act,
   news: Progress,
   context: {
-    readonly home: string
+    readonly isHome: (candidate: string) => boolean
     readonly nameOf: (candidate: string) => string
     readonly networks: NetworkRefusal[]
   },
 ): void {
   if (news.type === 'climbed') {
     act.rung = act.rung === undefined ? news.rung : higherRung(act.rung, news.rung)
+    if (news.rung === 'credentialed' && !context.isHome(news.candidate)) act.misled = context.nameOf(news.candidate)
     // Who only tries again is where it was.
     if (news.rung === 'heard') return
     delete act.refusal
@@ -131,7 +139,7 @@ function note(
   // All that "come back later" can mean to a device; the site's record says it for certain.
   if (news.type === 'waiting') act.waiting = 'device-unexpected'
   if (news.type !== 'refused') return
-  if (news.candidate === context.home) act.refusal = news.code
+  if (context.isHome(news.candidate)) act.refusal = news.code
   else {
     const network = context.nameOf(news.candidate)
     const known = context.networks.some(each => each.network === network && each.device === act.part.name)
@@ -139,26 +147,31 @@ function note(
   }
 }
 
-function row({ part, rung, waiting, refusal }: Act): LadderRow {
+function row({ part, rung, waiting, refusal, misled }: Act): LadderRow {
   const code = refusal ?? waiting
   return {
     name: part.name,
     model: part.model,
     ...(rung === undefined ? {} : { rung }),
     ...(code === undefined || rung === 'connected' ? {} : { refusal: code, waiting: refusal === undefined }),
+    ...(misled === undefined ? {} : { misled }),
     ...(part.unexpected === true ? { unexpected: true } : {}),
     ...(part.note === undefined ? {} : { note: part.note }),
   }
 }
 
 function outcomeOf(acts: readonly Act[], networks: readonly NetworkRefusal[], seconds: number): DemoOutcome {
-  const onboarded = acts.filter(({ rung }) => rung === 'connected').map(({ part }) => part.name)
+  const onboarded = acts.filter(({ rung, misled }) => rung === 'connected' && misled === undefined)
+  const misled = acts.flatMap(({ part, misled: network }) =>
+    network === undefined ? [] : [{ device: part.name, network }],
+  )
   const refused = acts.flatMap(({ part, rung, refusal, waiting }) => {
     const code = refusal ?? waiting
     return rung === 'connected' || code === undefined ? [] : [{ device: part.name, code }]
   })
   return {
-    onboarded,
+    onboarded: onboarded.map(({ part }) => part.name),
+    misled,
     refused: [...refused, ...networks.map(({ network, code }) => ({ device: network, code }))],
     seconds,
   }

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { memoryKeyStore } from '../../adapter/key/memory.ts'
 import { deviceId } from '../../domain/device.ts'
 import type { Log } from '../../domain/port.ts'
-import { type DeviceModel, fjordClimate, kestrelMeter } from '../../role/device/model.ts'
+import { type DeviceModel, fjordClimate, kestrelMeter, lumenLamp } from '../../role/device/model.ts'
 import { openPledge, type Pledge, type PledgeOptions } from '../../role/device/pledge.ts'
 import { memoryDeviceStore } from '../../role/device/store.ts'
 import { type Housing, simulatedUnit } from '../../role/device/unit.ts'
@@ -31,6 +31,8 @@ export interface Maker {
   readonly model: DeviceModel
   readonly site: ManufacturerSite
   readonly housings: ReadonlyMap<string, Housing>
+  /** How its devices find their way into a network. */
+  readonly joins: 'brski' | 'dpp'
 }
 
 /** Everything that stands before the first device is switched on. */
@@ -50,8 +52,10 @@ export interface Stage {
 export interface StageTerms {
   readonly owner: string
   readonly network: string
-  /** Units that each maker makes. */
+  /** Units that each maker of devices with a cable makes. */
   readonly units: number
+  /** Units of a third maker, which join by Easy Connect; none when absent. */
+  readonly lamps?: number
   /** Sold to this owner, but on no manifest that reached the site. */
   readonly unlisted: readonly string[]
   /** Sold to somebody else, and yet put on this site's list by hand. */
@@ -63,7 +67,7 @@ export interface StageTerms {
 
 const host = '127.0.0.1'
 
-/** Builds two factories with a MASA each and an owner's site, all on loopback, in a directory that goes with them. */
+/** Builds two or three factories with a MASA each and an owner's site, all on loopback, in a directory that goes with them. */
 export async function buildStage(terms: StageTerms, tell: (step: string) => void): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), 'mooring-demo-'))
   const opened: { close(): Promise<void> }[] = []
@@ -77,7 +81,7 @@ export async function buildStage(terms: StageTerms, tell: (step: string) => void
     opened.push(site)
     const card = buyerCard({ id: terms.owner, name: terms.owner, certificates: [site.authority.root] })
     const makers: Maker[] = []
-    for (const model of [fjordClimate, kestrelMeter]) {
+    for (const model of [fjordClimate, kestrelMeter, ...(terms.lamps === undefined ? [] : [lumenLamp])]) {
       tell(model.manufacturer)
       const maker = await openMaker(terms, directory, model)
       opened.push(maker.site)
@@ -97,13 +101,14 @@ export async function buildStage(terms: StageTerms, tell: (step: string) => void
   }
 }
 
-async function openDemoSite({ owner, network, log, storeUrl }: StageTerms, directory: string): Promise<Site> {
+async function openDemoSite({ owner, network, log, lamps, storeUrl }: StageTerms, directory: string): Promise<Site> {
   return openSite({
     owner,
     network,
     data: join(directory, 'site'),
     host,
     port: 0,
+    ...(lamps === undefined ? {} : { dpp: { host, port: 0 } }),
     retryAfterSeconds: 1,
     log,
     ...defined({ storeUrl: await storeUrl?.('site') }),
@@ -111,7 +116,9 @@ async function openDemoSite({ owner, network, log, storeUrl }: StageTerms, direc
 }
 
 async function openMaker(terms: StageTerms, directory: string, model: DeviceModel): Promise<Maker> {
-  const { log, units: count } = terms
+  const { log } = terms
+  const joins = model === lumenLamp ? 'dpp' : 'brski'
+  const count = joins === 'dpp' ? (terms.lamps ?? 0) : terms.units
   const trustedAs = model.manufacturer.toLowerCase().replaceAll(' ', '-')
   // The port stands in every birth certificate, so it has to be known before the first one is made.
   const port = await freePort(host)
@@ -133,7 +140,7 @@ async function openMaker(terms: StageTerms, directory: string, model: DeviceMode
   const batch = `${trustedAs.slice(0, 1).toUpperCase()}26`
   const port_ = simulatedUnit(model, housing)
   await makeUnits({ manufacturer, store, clock, port: port_, batch, model, count, keyOrigin: 'simulated' })
-  return { name: model.manufacturer, trustedAs, model, site, housings }
+  return { name: model.manufacturer, trustedAs, model, site, housings, joins }
 }
 
 /** Sells, ships the manifest, and lets the site import it: what a purchase is. */

@@ -69,6 +69,7 @@ export class Enrollee {
   readonly #birth: BirthCredential | undefined
   readonly #options: EnrolleeOptions
   #running = false
+  #joinedAlready = false
 
   /** @param birth undefined: a device that cannot check declarations */
   constructor(bootstrapping: Bootstrapping, birth: BirthCredential | undefined, options: EnrolleeOptions) {
@@ -92,6 +93,7 @@ export class Enrollee {
   async *onboard(meeting: Meeting, signal: AbortSignal): AsyncGenerator<EnrolleeProgress, void, void> {
     if (this.#running) throw new TypeError('the device is switched on already')
     this.#running = true
+    this.#joinedAlready = false
     try {
       const known = await this.networks()
       if (known !== undefined) {
@@ -133,12 +135,22 @@ export class Enrollee {
         exchange(this.#begin(meeting), connection, this.#tools(candidate), signal),
         candidate,
       )
-      if (end.type === 'configured') return true
+      if (end.type === 'configured') {
+        yield* this.#joined(candidate)
+        return true
+      }
       if (!signal.aborted) yield endOf(candidate, end, model.retry.firstMs)
       return false
     } finally {
       signal.removeEventListener('abort', cut)
     }
+  }
+
+  /** What every station does next. A Controller that wanted to hear of it has heard already. */
+  async *#joined(candidate: string): AsyncGenerator<EnrolleeProgress, void, void> {
+    if (this.#joinedAlready) return
+    const status = await this.#tools(candidate).tryConnection()
+    if (status?.result === dppStatus.ok) yield { type: 'climbed', rung: 'connected', candidate }
   }
 
   async *#exchanged(
@@ -153,7 +165,10 @@ export class Enrollee {
       else if (value.type === 'installed') {
         yield climbed('authorized')
         yield climbed('credentialed')
-      } else yield climbed(value.type)
+      } else {
+        this.#joinedAlready ||= value.type === 'connected'
+        yield climbed(value.type)
+      }
     }
   }
 

@@ -58,7 +58,21 @@ export const kestrelMeter: DeviceModel = {
   requestTimeoutMs: 60_000,
 }
 
-export const deviceModels: readonly DeviceModel[] = [fjordClimate, kestrelMeter]
+/** A lamp: no plug for a cable. It has a radio, a code on its base and nothing to scan with, and joins by Easy Connect. */
+export const lumenLamp: DeviceModel = {
+  name: 'Lamp 3',
+  manufacturer: 'Lumen Works',
+  curve: 'P-256',
+  curves: ['P-256'],
+  format: 'voucher-cms+json',
+  clockTrusted: true,
+  nonceless: false,
+  retry: { firstMs: 2_000, maxMs: hour },
+  connectTimeoutMs: 5_000,
+  requestTimeoutMs: 30_000,
+}
+
+export const deviceModels: readonly DeviceModel[] = [fjordClimate, kestrelMeter, lumenLamp]
 
 /** How a unit of this model behaves as a pledge. */
 export function profileOf(model: DeviceModel, birth: BirthCredential): PledgeProfile {

@@ -8,8 +8,16 @@ const refused = [
   { device: 'F26-000006', code: 'device-unexpected' },
   { device: 'K26-000006', code: 'owner-mismatch' },
   { device: 'clone of F26-000002', code: 'idevid-forged' },
+  { device: 'counterfeit of L26-000005', code: 'dpp-authentication-failed' },
   { device: 'evil twin', code: 'voucher-invalid' },
+  { device: 'evil Configurator', code: 'declaration-missing' },
+  { device: 'evil Configurator', code: 'configurator-not-authentic' },
 ]
+const misled = [{ device: 'L26-000004', network: 'evil Configurator' }]
+
+/** Networks refuse in the order in which devices meet them. */
+const inOrder = (list: readonly { readonly device: string; readonly code: string }[]) =>
+  list.map(({ device, code }) => `${device}: ${code}`).sort()
 
 function paper() {
   const lines: string[] = []
@@ -28,8 +36,9 @@ describe('the demonstration', () => {
     })
     try {
       assert.deepEqual(differences, [])
-      assert.equal(outcome.onboarded.length, 10)
-      assert.deepEqual(outcome.refused, refused)
+      assert.equal(outcome.onboarded.length, 13)
+      assert.deepEqual(inOrder(outcome.refused), inOrder(refused))
+      assert.deepEqual(outcome.misled, misled)
       assert.ok(lines.every(line => line.length <= 100))
       assert.ok(
         lines.some(line => line.includes('simulated')),
@@ -44,7 +53,13 @@ describe('the demonstration', () => {
 
       const { site } = cast.stage
       const credentials = await site.store.read(tables => tables.credential.find({ status: 'issued' }))
-      assert.equal(new Set(credentials.map(({ keyHash }) => keyHash)).size, 10, 'one key for each')
+      // Ten by cable, three lamps, and the access point that they join at.
+      assert.equal(new Set(credentials.map(({ keyHash }) => keyHash)).size, 14, 'one key for each')
+      assert.equal(credentials.length, 14)
+      assert.ok(
+        lines.some(line => line.includes('one-way authentication')),
+        'says what that cannot prevent',
+      )
 
       await site.approval.grant(cast.stage.device('F26-000006'), 'tester')
       const connected: string[] = []
@@ -74,7 +89,8 @@ describe('the demonstration', () => {
     })
     await cast.close()
     assert.deepEqual(differences, [])
-    assert.deepEqual(outcome.refused, refused)
+    assert.deepEqual(inOrder(outcome.refused), inOrder(refused))
+    assert.deepEqual(outcome.misled, misled)
     // Its first rest would last longer than the test may.
     const broken = runDemo({
       out: watched,

@@ -8,15 +8,19 @@ import { differences, type ExpectedOutcome } from '../../../src/app/demo/outcome
 const expected: ExpectedOutcome = {
   onboarded: ['a', 'b'],
   refused: [{ device: 'c', code: 'owner-mismatch' }],
+  misled: [{ device: 'm', network: 'evil twin' }],
 }
 
 describe('the outcome of the demonstration', () => {
   it('is as expected in whatever order', () => {
-    assert.deepEqual(differences({ onboarded: ['b', 'a'], refused: expected.refused }, expected), [])
+    assert.deepEqual(differences({ ...expected, onboarded: ['b', 'a'] }, expected), [])
   })
 
   it('is not, when anything differs', () => {
-    const others: ExpectedOutcome[] = [
+    const others: Partial<ExpectedOutcome>[] = [
+      { misled: [] },
+      { misled: [{ device: 'm', network: 'home' }] },
+      { misled: [...expected.misled, { device: 'a', network: 'evil twin' }] },
       { onboarded: ['a'], refused: expected.refused },
       { onboarded: ['a', 'b', 'c'], refused: expected.refused },
       { onboarded: ['a', 'b', 'c'], refused: [] },
@@ -26,7 +30,9 @@ describe('the outcome of the demonstration', () => {
       { onboarded: ['a', 'b'], refused: [...expected.refused, ...expected.refused] },
       { onboarded: [], refused: [] },
     ]
-    for (const other of others) assert.notDeepEqual(differences(other, expected), [], JSON.stringify(other))
+    for (const other of others) {
+      assert.notDeepEqual(differences({ ...expected, ...other }, expected), [], JSON.stringify(other))
+    }
   })
 })
 
