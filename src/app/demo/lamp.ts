@@ -8,7 +8,7 @@ import type { Log } from '../../domain/port.ts'
 import type { Progress } from '../../protocol/brski/pledge.ts'
 import { type BootstrappingUri, keyHash, parseBootstrappingUri } from '../../protocol/dpp/uri.ts'
 import { readBirth } from '../../role/device/birth.ts'
-import { makeBootstrapping } from '../../role/device/bootstrapping.ts'
+import { makeBootstrapping, readBootstrapping } from '../../role/device/bootstrapping.ts'
 import { counterfeit } from '../../role/device/dishonest-enrollee.ts'
 import { type Enrollee, type Meeting, openEnrollee } from '../../role/device/enrollee.ts'
 import type { OwnershipRule } from '../../role/device/enrollee-check.ts'
@@ -17,7 +17,6 @@ import { createEvilConfigurator } from '../../role/device/evil-configurator.ts'
 import { introduce } from '../../role/device/simulated-access-point.ts'
 import { memoryDeviceStore } from '../../role/device/store.ts'
 import type { Housing } from '../../role/device/unit.ts'
-import { bindBootstrappingKey } from '../../role/onboarding/bootstrapping.ts'
 import { addNetwork } from '../../role/onboarding/network-directory.ts'
 import type { Part } from './run.ts'
 import type { Maker, Stage } from './stage.ts'
@@ -83,7 +82,7 @@ interface Scene {
 export async function openLamps(stage: Stage, maker: Maker, roles: LampRoles, log: Log): Promise<Lamps> {
   const { site } = stage
   await addNetwork({ store: site.store, clock: site.clock }, 'home', terms, by)
-  const codes = await labelled(stage, maker)
+  const codes = await labelled(maker)
   const home = `${host}:${site.dppPort}`
   const configurator = parseBootstrappingUri((await site.configurator.identity()).uri)
   const accessPoint = await enrolAccessPoint(stage, home, log)
@@ -99,19 +98,10 @@ export async function openLamps(stage: Stage, maker: Maker, roles: LampRoles, lo
   }
 }
 
-/** Each lamp has a code, which its maker tells the owner together with the declaration. */
-async function labelled(stage: Stage, { housings, site, trustedAs }: Maker): Promise<Map<string, BootstrappingUri>> {
+/** As it stands on each label; the site has it from the manifest, with what the maker declares. */
+async function labelled({ housings }: Maker): Promise<Map<string, BootstrappingUri>> {
   const codes = new Map<string, BootstrappingUri>()
-  for (const [serial, housing] of housings) {
-    const uri = await makeBootstrapping(housing, { curve: 'P-256', information: `SN=${serial}` })
-    codes.set(serial, parseBootstrappingUri(uri))
-    const unit = await site.store.read(tables => tables.unit.get(serial))
-    const device = stage.device(serial)
-    const source = `manufacturer ${trustedAs}`
-    const at = stage.site.clock()
-    const declaration = unit === undefined ? {} : { declaration: unit.declaration }
-    await stage.site.store.transaction(tx => bindBootstrappingKey(tx, { device, uri, source, by, at, ...declaration }))
-  }
+  for (const [serial, housing] of housings) codes.set(serial, (await readBootstrapping(housing)).uri)
   return codes
 }
 

@@ -139,7 +139,8 @@ async function openMaker(terms: StageTerms, directory: string, model: DeviceMode
   const { manufacturer, store, clock } = site
   const batch = `${trustedAs.slice(0, 1).toUpperCase()}26`
   const port_ = simulatedUnit(model, housing)
-  await makeUnits({ manufacturer, store, clock, port: port_, batch, model, count, keyOrigin: 'simulated' })
+  const order = { manufacturer, store, clock, port: port_, batch, model, count, keyOrigin: 'simulated' } as const
+  await makeUnits(joins === 'dpp' ? { ...order, dpp: { curve: 'P-256', version: 3, channels: ['81/6'] } } : order)
   return { name: model.manufacturer, trustedAs, model, site, housings, joins }
 }
 
