@@ -31,7 +31,7 @@ export function gatewayCommand(cli: Cli): Command {
       'access point. When the site cannot be reached, who is in stays until its session ends, and nobody comes in.',
     examples: [
       'gateway gw1 --hostapd /run/hostapd --interface p1 --segment devices=10.20.0.0/16',
-      'gateway gw1 --hostapd /run/hostapd --interface p1 --onboarding 10.20.0.2:8443 --segment default=0.0.0.0/0',
+      'gateway gw1 --hostapd /run/hostapd --interface p1 --onboarding 10.20.0.2:8443',
     ],
   })
     .requiredOption('--hostapd <directory>', 'directory of its control sockets, `ctrl_interface`')
