@@ -59,7 +59,7 @@ export function makeCommand(cli: Cli, command: Command): void {
     examples: [
       'factory make --model "Climate 2" --batch CL2 --count 12 --simulate devices',
       'factory make --model "Meter 7" --batch M7 --count 500 --csrs /srv/line',
-      'factory make --model Lamp --batch L1 --count 9 --simulate devices --dpp --dpp-channel 81/6',
+      'factory make --model Lamp --batch L1 --count 9 --simulate devices --dpp',
     ],
   })
     .requiredOption('--model <name>', 'product, as it stands in the birth certificate')
