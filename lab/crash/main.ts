@@ -1,16 +1,20 @@
 /**
- * npm run crash -- [--kills 100] [--store sqlite|postgres|both] [--seed N] [--json]: a site and a manufacturer in one process
- * are killed while devices onboard, and started again. Exit 0 only when nothing acknowledged was lost, nothing was issued
- * twice, and both ledgers verified after every kill.
+ * npm run crash -- [--kills 100] [--store sqlite|postgres|both] [--phases onboarding,hand-over,rollover-root,rollover-issuing]
+ * [--seed N] [--json]: a site and a manufacturer in one process are killed while devices onboard, and started again; then a
+ * hand-over and rollovers of the authority are killed at every one of their moments. Exit 0 only when nothing acknowledged was
+ * lost, nothing was issued twice or left half done, and all ledgers verified after every kill.
  */
 import { parseArgs } from 'node:util'
 import { postgresPrograms } from '../../test/postgres.ts'
 import { type CrashReport, isSound, runCrash } from './run.ts'
+import { isWhole, runSteps, type StepReport } from './step/run.ts'
+import { stepTasks } from './step/task.ts'
 
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '100' },
     store: { type: 'string' },
+    phases: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     json: { type: 'boolean', default: false },
   },
@@ -18,13 +22,18 @@ const { values } = parseArgs({
 const kills = Number(values.kills)
 const seed = Number(values.seed)
 const stores = chosenStores(values.store)
-if (stores === undefined || !Number.isSafeInteger(kills) || kills < 1 || !Number.isSafeInteger(seed)) {
-  console.error('usage: crash [--kills N] [--store sqlite|postgres|both] [--seed N] [--json]')
+const known = ['onboarding', ...stepTasks.map(({ name }) => name)]
+const phases = values.phases?.split(',') ?? known
+const strange = phases.some(phase => !known.includes(phase))
+if (strange || stores === undefined || !Number.isSafeInteger(kills) || kills < 1 || !Number.isSafeInteger(seed)) {
+  console.error(
+    `usage: crash [--kills N] [--store sqlite|postgres|both] [--phases ${known.join(',')}] [--seed N] [--json]`,
+  )
   process.exit(2)
 }
 console.error(`seed ${seed}`)
 const reports: CrashReport[] = []
-for (const store of stores) {
+for (const store of phases.includes('onboarding') ? stores : []) {
   const onLife = (life: number, { acknowledged, lost, duplicated, verifyFailures, refused }: CrashReport) => {
     if (life % 10 === 0 || life === kills)
       console.error(
@@ -33,9 +42,16 @@ for (const store of stores) {
   }
   reports.push(await runCrash({ kills, store, seed, onLife }))
 }
-if (values.json) console.log(JSON.stringify(together(reports)))
-else for (const report of reports) console.log(report)
-process.exitCode = reports.every(isSound) ? 0 : 1
+const steps: StepReport[] = []
+for (const task of stepTasks.filter(({ name }) => phases.includes(name))) {
+  const onKill = (kills: number) => {
+    if (kills % 10 === 0) console.error(`${task.title}: killed at ${kills} moments`)
+  }
+  steps.push(await runSteps(task, { onKill }))
+}
+if (values.json) console.log(JSON.stringify({ ...together(reports), phases: steps }))
+else for (const report of [...reports, ...steps]) console.log(report)
+process.exitCode = reports.every(isSound) && steps.every(isWhole) ? 0 : 1
 
 /** Both, where PostgreSQL is there and nothing else was asked for. */
 function chosenStores(wanted: string | undefined): CrashReport['store'][] | undefined {
@@ -49,7 +65,7 @@ function chosenStores(wanted: string | undefined): CrashReport['store'][] | unde
 /** One document: the sums, and where there are several stores each by itself. */
 function together(all: readonly CrashReport[]): object {
   const [first] = all
-  if (all.length === 1) return { ...first }
+  if (all.length <= 1) return { ...first }
   const sum = (of: (report: CrashReport) => number) => all.reduce((total, report) => total + of(report), 0)
   return {
     kills: sum(report => report.kills),

@@ -17,6 +17,7 @@ import { type CallerDirectory, createCallerDirectory } from '../role/authorizati
 import { type Confirmation, createConfirmation } from '../role/authorization/confirmation.ts'
 import { createPolicyPoint } from '../role/authorization/policy-point.ts'
 import type { ProfileName } from '../role/authorization/profile/profile.ts'
+import { createRenewalRule } from '../role/authorization/renewal.ts'
 import { createHandOver, type HandOverService } from '../role/lifecycle/hand-over.ts'
 import { createLifecycle, type Lifecycle } from '../role/lifecycle/lifecycle.ts'
 import type { SiteAuthority } from '../role/onboarding/authority.ts'
@@ -196,6 +197,7 @@ async function assemble(
     },
     admission,
     mayIssue: () => succession.requireCurrent(),
+    mayRenew: createRenewalRule({ point, place: { network, owners: policy.owners }, clock, log }),
     policy,
     masa: options.masa?.(own.authority.registrar) ?? manufacturers,
     keys,

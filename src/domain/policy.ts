@@ -26,8 +26,8 @@ export const postures = ['unknown', 'good', 'suspect'] as const
 
 export type Posture = (typeof postures)[number]
 
-/** Work that follows a statement of posture: `{ device }`, to be enqueued with it. Whether the device may stay is decided then. */
-export const postureTopic = 'policy-posture'
+/** Work that follows a change of what policies rest on, as posture or state of life: `{ device }`, to be enqueued with it. */
+export const changedTopic = 'policy-changed'
 
 /** Everything that a decision rests on; kept in the record beside it. Plain JSON. */
 export type PolicyFacts = {
@@ -64,6 +64,8 @@ export interface PolicyDecision {
   readonly lifetimeDays?: number
   readonly services: readonly string[]
   readonly maintain: boolean
+  /** It may have a credential, the next one in place of its own among them. */
+  readonly issue: boolean
   /** With a refused stay: the credential ends, too. */
   readonly revoke: boolean
   /** A policy could not be evaluated: nothing else here counts, the verdict is `refuse`. */
@@ -138,12 +140,13 @@ export function composeDecision(question: PolicyQuestion, satisfied: readonly Sa
     ...(lifetimes.length === 0 ? {} : { lifetimeDays: Math.min(...lifetimes) }),
     services: services.toSorted(),
     maintain: allowed(satisfied, 'maintain'),
+    issue: allowed(satisfied, 'issueCredential'),
     revoke: question === 'stay' && verdict === 'refuse' && deciding.some(({ revoke }) => revoke === true),
   }
 }
 
 export function failedDecision(failure: NonNullable<PolicyDecision['failure']>): PolicyDecision {
-  const nothing = { policies: [], advice: [], services: [], maintain: false, revoke: false } as const
+  const nothing = { policies: [], advice: [], services: [], maintain: false, issue: false, revoke: false } as const
   return { verdict: 'refuse', ...nothing, failure }
 }
 

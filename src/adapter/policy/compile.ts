@@ -197,7 +197,7 @@ function universe(policies: readonly PolicyJson[]): Ground[] {
 
 const asked = {
   admit: ['admit', 'stay', 'wait', 'issueCredential', 'assignSegment', 'useService', 'maintain'],
-  stay: ['stay', 'assignSegment', 'useService', 'maintain'],
+  stay: ['stay', 'issueCredential', 'assignSegment', 'useService', 'maintain'],
 } as const satisfies Record<PolicyQuestion, readonly Ground['action'][]>
 
 /** One evaluation answers a question with all its terms: what Cedar is asked is only whose conditions hold. */

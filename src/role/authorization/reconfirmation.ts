@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
 import type { Device, DeviceEvent } from '../../domain/device.ts'
-import { type Posture, postureTopic, termsOf } from '../../domain/policy.ts'
+import { changedTopic, type Posture, termsOf } from '../../domain/policy.ts'
 import type { Clock, Store, Tx } from '../../domain/port.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
 import type { Revocation } from '../onboarding/revocation.ts'
@@ -100,7 +100,7 @@ export function createReconfirmations(options: ReconfirmationOptions): Reconfirm
           return news ? [{ kind: 'posture-stated', body }] : []
         })
         // Should this process die before it has decided.
-        if (news) await tx.enqueue(postureTopic, { device: id })
+        if (news) await tx.enqueue(changedTopic, { device: id })
         return device
       })
       if (!isIn(stated)) return stated
@@ -118,7 +118,7 @@ export function createReconfirmations(options: ReconfirmationOptions): Reconfirm
 async function followPostures(options: ReconfirmationOptions): Promise<void> {
   const { store } = options
   for (;;) {
-    const items = await store.claim(postureTopic, groupSize)
+    const items = await store.claim(changedTopic, groupSize)
     for (const { id, body } of items) {
       const { device } = body as { readonly device: string }
       const known = await store.read(tables => tables.device.get(device))

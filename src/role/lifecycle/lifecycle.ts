@@ -2,6 +2,7 @@ import type { Device } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { LifecycleState } from '../../domain/lifecycle.ts'
 import type { StepRequest } from '../../domain/lifecycle-step.ts'
+import { changedTopic } from '../../domain/policy.ts'
 import type { Clock, Store, Tables } from '../../domain/port.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
 import type { Revocation } from '../onboarding/revocation.ts'
@@ -84,6 +85,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
         left = isolates ? (await revocable(tx, id)).length : 0
         return left > 0 ? [] : decideStep(current, request, await ground(tx, id)).events
       })
+      // What it may use depends on where it is in its life: the policies are asked again.
+      if (left === 0 && device.credential !== undefined) await tx.enqueue(changedTopic, { device: id })
       return left > 0 ? undefined : device
     })
   }

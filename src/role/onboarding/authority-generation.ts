@@ -86,20 +86,40 @@ export async function openHierarchy(options: AuthorityOptions): Promise<Hierarch
   }
 }
 
-/** Makes the next generation now, ahead of its time; a new root brings an issuing CA with it. */
+/**
+ * Makes the next generation now, ahead of its time; a new root brings an issuing CA with it. That it has begun is on record
+ * first: asked again after a crash, it goes on with the same generation, and makes no second one.
+ */
 export async function rollAuthority(options: AuthorityOptions, kind: RolloverKind, by: string): Promise<string> {
   const roots = await openRoots(options, undefined)
-  const root = kind === 'root' ? await nextRoot(options, roots) : roots.at(-1)
+  const made = await begunGeneration(options, kind, by)
+  const isKnownRoot = roots.some(({ name }) => name === made)
+  const root = kind === 'root' && !isKnownRoot ? await nextRoot(options, roots) : roots.at(-1)
   if (root === undefined) throw new OnboardingError('internal')
   const issuers = await openIssuers(options, root, undefined)
   const newest = issuers.at(-1)
-  const fresh = kind === 'root' ? newest : await makeIssuing(options, root, issuers.length + 1)
+  const isThere = kind === 'root' || newest?.name === made
+  const fresh = isThere ? newest : await makeIssuing(options, root, issuers.length + 1)
   if (fresh === undefined) throw new OnboardingError('internal')
-  const made = kind === 'root' ? root.name : fresh.name
   await options.store.transaction(async tx => {
-    await tx.append(streamName('authority', made), 0, [
+    await tx.append(streamName('authority', made), 1, [
       { kind: 'authority-rolled', body: { made, issuing: fresh.name, by } },
     ])
+  })
+  return made
+}
+
+/** The generation whose making was broken off, or else the next one. @returns its name */
+async function begunGeneration(options: AuthorityOptions, kind: RolloverKind, by: string): Promise<string> {
+  const { store } = options
+  // The first root has no number in its name.
+  let number = kind === 'root' ? 2 : 1
+  while (number < most && (await isKnown(options, `${kind}-${number}`))) number++
+  const begun = async (name: string) => (await store.history(streamName('authority', name), 0, 2)).length === 1
+  for (const name of [`${kind}-${number - 1}`, `${kind}-${number}`]) if (await begun(name)) return name
+  const made = `${kind}-${number}`
+  await store.transaction(async tx => {
+    await tx.append(streamName('authority', made), 0, [{ kind: 'authority-roll-begun', body: { made, by } }])
   })
   return made
 }

@@ -10,7 +10,7 @@ import type { CredentialPlan } from '../../domain/credential.ts'
 import { type Device, deviceId } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
-import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log } from '../../domain/port.ts'
+import type { Clock, Endpoint, EndpointReply, EndpointRequest, Log, Tables } from '../../domain/port.ts'
 import type { SiteAuthority } from './authority.ts'
 import type { CredentialCheck } from './credential-holder.ts'
 import type { BirthIdentity } from './device-identity.ts'
@@ -36,6 +36,8 @@ export interface EnrollmentOptions {
   readonly voucherValidity: number
   /** How long after its end a credential may still be renewed in place, milliseconds. */
   readonly grace: number
+  /** Throws OnboardingError `policy-refused` for a device that may have no other credential now, though it stays. */
+  readonly mayRenew?: (device: Device, tables: Tables) => Promise<void>
 }
 
 /** RFC 7030 section 3.2.2. */
@@ -160,10 +162,11 @@ async function reenroll(options: EnrollmentOptions, request: EndpointRequest): P
     csr,
     plan: options.plan,
     renews: holder.credential.id,
-    authorize(device) {
+    async authorize(device, tables) {
       checkStanding(device)
       checkStay(device)
       checkOwner(device, options.owners)
+      await options.mayRenew?.(device, tables)
     },
   })
   return { status: 200, headers: certsOnly, body: encodeBase64(encodeCertsOnly({ certificates: [certificate] })) }

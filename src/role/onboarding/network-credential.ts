@@ -10,7 +10,7 @@ import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
 import type { NetworkAccess } from '../../domain/network-definition.ts'
-import type { Clock, Store, Tx } from '../../domain/port.ts'
+import type { Clock, Store, Tables, Tx } from '../../domain/port.ts'
 import { checkRecall } from '../supply-chain/recall-check.ts'
 import { recordOnDevice } from './device-record.ts'
 import { accessGranted } from './network-secret.ts'
@@ -33,7 +33,7 @@ export interface CredentialRequest {
   readonly csr: VerifiedCsr
   readonly plan: CredentialPlan
   /** What must hold of the device at the moment of issue; throws OnboardingError. */
-  readonly authorize: (device: Device) => void
+  readonly authorize: (device: Device, tables: Tables) => void | Promise<void>
   /** Id of the credential that the device renews: it has to be in force at the moment of issue, too. */
   readonly renews?: string
   /** The wireless network that it is for, if it is for one. */
@@ -138,7 +138,7 @@ function isSpent(
 
 /** Asked before anything is planned and again before the signature counts: rights end in between, too. */
 async function checkRight(tx: Tx, device: Device, { authorize, renews }: CredentialRequest): Promise<void> {
-  authorize(device)
+  await authorize(device, tx)
   await checkRecall(tx, device)
   if (renews === undefined) return
   const status = (await tx.credential.get(renews))?.status ?? 'unknown'

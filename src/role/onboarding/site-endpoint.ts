@@ -1,6 +1,7 @@
 import type { KeyStore } from '../../crypto/signer.ts'
 import type { Admission } from '../../domain/admission.ts'
-import type { Clock, Endpoint, Log, MasaClient, Peer, Store } from '../../domain/port.ts'
+import type { Device } from '../../domain/device.ts'
+import type { Clock, Endpoint, Log, MasaClient, Peer, Store, Tables } from '../../domain/port.ts'
 import { createRateLimit } from '../../domain/rate-limit.ts'
 import type { AdmissionPolicy } from '../authorization/admission.ts'
 import { createComponentReport } from '../supply-chain/component-report.ts'
@@ -52,6 +53,8 @@ export function createSiteEndpoints(options: {
   readonly admission: Admission
   /** Throws OnboardingError when this site issues nothing, first or again, whatever else it does. */
   readonly mayIssue?: () => void
+  /** Throws OnboardingError for a device that may have no other credential now. */
+  readonly mayRenew?: (device: Device, tables: Tables) => Promise<void>
   readonly policy: AdmissionPolicy
   readonly masa: MasaClient
   /** For the keys of OCSP responders; without it there are only revocation lists. */
@@ -136,6 +139,7 @@ export function createSiteEndpoints(options: {
         owners: policy.owners,
         voucherValidity,
         grace: (policy.renewalGraceDays ?? 0) * 86_400_000,
+        ...(options.mayRenew === undefined ? {} : { mayRenew: options.mayRenew }),
       }),
       createPresence({ store, clock, log, credentials, refusals, network }),
       createComponentReport({ store, clock, log, credentials, refusals, limit }),

@@ -8,7 +8,7 @@ import {
 import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
-import { postureTopic } from '../../domain/policy.ts'
+import { changedTopic } from '../../domain/policy.ts'
 import type { Clock, Endpoint, EndpointRequest, Log, Store, Tables } from '../../domain/port.ts'
 import type { CredentialCheck } from '../onboarding/credential-holder.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
@@ -74,7 +74,7 @@ async function hear(
       suspect = events.some(({ kind }) => kind === 'posture-stated')
       return events
     })
-    if (suspect) await tx.enqueue(postureTopic, { device: holder.device })
+    if (suspect) await tx.enqueue(changedTopic, { device: holder.device })
     return next
   })
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { OnboardingError } from '../../../src/domain/error.ts'
-import { postureTopic } from '../../../src/domain/policy.ts'
+import { changedTopic } from '../../../src/domain/policy.ts'
 import { explainDecision } from '../../../src/role/authorization/explanation.ts'
 import { failureSetting } from '../../../src/role/authorization/policy-point.ts'
 import { previewPolicies } from '../../../src/role/authorization/preview.ts'
@@ -126,7 +126,7 @@ describe('the right to stay', () => {
       await gate.store.transaction(async tx => {
         const body = { posture: 'suspect', by: 'comparison of components' } as const
         await recordOnDevice(tx, id, () => [{ kind: 'posture-stated', body }])
-        await tx.enqueue(postureTopic, { device: id })
+        await tx.enqueue(changedTopic, { device: id })
       })
       await gate.process().reconfirmations.run()
       assert.equal((await gate.device(id))?.stay?.verdict, 'refuse')

@@ -13,7 +13,9 @@ import { signVoucherArtifact } from '../../../src/protocol/brski/artifact.ts'
 import { brskiPath } from '../../../src/protocol/brski/endpoint.ts'
 import type { VoucherRequest } from '../../../src/protocol/brski/voucher.ts'
 import { createAdmission } from '../../../src/role/authorization/admission.ts'
+import type { PolicyPoint } from '../../../src/role/authorization/policy-point.ts'
 import type { ProfileName } from '../../../src/role/authorization/profile/profile.ts'
+import { createRenewalRule } from '../../../src/role/authorization/renewal.ts'
 import type { UnitPort } from '../../../src/role/factory/line.ts'
 import { makeUnits } from '../../../src/role/factory/line.ts'
 import { type Manufacturer, setUpManufacturer } from '../../../src/role/factory/manufacturer-setup.ts'
@@ -31,6 +33,7 @@ export interface Neighbourhood {
   readonly factory: Store
   readonly site: Store
   readonly authority: SiteAuthority
+  readonly point: PolicyPoint
   readonly masa: Endpoint
   /** Another process of the manufacturer, over this store. */
   readonly masaOver: (store: Store) => Endpoint
@@ -99,12 +102,14 @@ export async function openNeighbourhood(
   const masa = masaOver(factory.store)
   const masaClient = { answer: directMasa(masa), log: directMasa(masa, brskiPath.requestAuditLog) }
   const policy = { network: 'home', owners: [buyer], credentialLifetimeDays: 365, retryAfterSeconds: 5 }
+  const point = testPolicies(options.profile)
   const endpoints = createSiteEndpoints({
     store: site.store,
     clock,
     log: silentLog,
     authority,
-    admission: createAdmission(site.store, clock, policy, testPolicies(options.profile)),
+    admission: createAdmission(site.store, clock, policy, point),
+    mayRenew: createRenewalRule({ point, place: { network: 'home', owners: [buyer] }, clock, log: silentLog }),
     mayIssue: () => options.mayIssue?.(),
     policy,
     masa: {
@@ -118,6 +123,7 @@ export async function openNeighbourhood(
     factory: factory.store,
     site: site.store,
     authority,
+    point,
     masa,
     masaOver,
     masaClient,

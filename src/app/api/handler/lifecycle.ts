@@ -18,7 +18,7 @@ type Names =
   | 'deviceHandOverShow'
   | 'deviceHandOverCancel'
 
-export function lifecycleHandlers({ lifecycle, handOver }: ApiServices): Pick<Handlers, Names> {
+export function lifecycleHandlers({ lifecycle, handOver, policies }: ApiServices): Pick<Handlers, Names> {
   return {
     async deviceTimeline({ params: { id }, query: { after = '0', limit } }) {
       if (!/^\d{1,15}$/.test(after)) throw new OnboardingError('input-invalid', { field: 'after', rule: 'a version' })
@@ -34,7 +34,10 @@ export function lifecycleHandlers({ lifecycle, handOver }: ApiServices): Pick<Ha
       await lifecycle.allowed(id)
       requireStep(call, event, facts)
       const step = { event, facts: defined(facts), reason, by: call.by, ...defined(rest) }
-      return deviceView(await lifecycle.step(id, step))
+      const moved = await lifecycle.step(id, step)
+      // What it may use now, other than before.
+      policies.wake()
+      return deviceView(moved)
     },
     deviceWiped: async ({ params: { id }, body: { reason } }, { by }) =>
       deviceView(await lifecycle.wiped(id, { by, reason })),

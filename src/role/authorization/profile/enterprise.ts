@@ -61,12 +61,15 @@ permit (principal, action == Action::"assignSegment", resource == Segment::"devi
 permit (principal, action == Action::"useService", resource == Service::"time");
 
 @id("enterprise-update")
-permit (principal, action == Action::"useService", resource == Service::"update");
+@advice("While somebody maintains it, and at no other time.")
+permit (principal, action == Action::"useService", resource == Service::"update")
+when { principal.lifecycle == "US.MTC" };
 
 @id("enterprise-application")
-@advice("Application data goes to devices whose owner is known.")
+@advice("Application data goes to devices whose owner is known, and to none that is being maintained.")
 permit (principal, action == Action::"useService", resource == Service::"application")
-when { principal.ownershipDeclared && principal.posture != "suspect" };
+when { principal.ownershipDeclared && principal.posture != "suspect" }
+unless { principal.lifecycle == "US.MTC" || principal.lifecycle == "US.MTD" };
 
 @id("enterprise-maintenance")
 @advice("On working days, from 6 to 18 UTC.")

@@ -35,7 +35,9 @@ permit (principal, action == Action::"assignSegment", resource == Segment::"devi
 permit (principal, action == Action::"useService", resource == Service::"time");
 
 @id("home-update")
-permit (principal, action == Action::"useService", resource == Service::"update");
+@advice("While somebody maintains it, and at no other time.")
+permit (principal, action == Action::"useService", resource == Service::"update")
+when { principal.lifecycle == "US.MTC" };
 
 @id("home-maintenance")
 permit (principal, action == Action::"maintain", resource);
