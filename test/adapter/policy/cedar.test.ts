@@ -352,7 +352,7 @@ describe('the profiles', () => {
     // Short credentials where somebody runs the renewal.
     assert.deepEqual([decide(home).lifetimeDays, decide(enterprise).lifetimeDays], [undefined, 90])
     // Application data is more likely to be possible (WP-U7.13).
-    assert.deepEqual(decide(home).services, ['time', 'update'])
-    assert.deepEqual(decide(enterprise).services, ['application', 'time', 'update'])
+    assert.deepEqual(decide(home).services, ['time'])
+    assert.deepEqual(decide(enterprise).services, ['application', 'time'])
   })
 })

@@ -20,9 +20,9 @@ describe('docs/policy.md', () => {
     }
   })
 
-  test('has five examples, each valid, alone and with each profile', () => {
+  test('has six examples, each valid, alone and with each profile', () => {
     const examples = [...text.matchAll(/```cedar\n(.*?)```/gs)].map(([, source]) => source!)
-    assert.equal(examples.length, 5)
+    assert.equal(examples.length, 6)
     for (const source of examples) {
       for (const profile of ['', profiles.home, profiles.enterprise]) {
         assert.deepEqual(cedarEngine.check(`${profile}\n${source}`), [], source)

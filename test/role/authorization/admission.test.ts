@@ -28,7 +28,7 @@ describe('admission by policy', () => {
       assert.deepEqual(device?.terms, {
         segment: 'devices',
         lifetimeDays: 90,
-        services: ['application', 'time', 'update'],
+        services: ['application', 'time'],
         maintain: true,
       })
       const decided = (await store.history(`device/${id}`)).find(({ kind }) => kind === 'admission-decided')
