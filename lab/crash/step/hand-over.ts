@@ -183,7 +183,7 @@ async function offered({ store, ownership }: Keeper, data: string): Promise<stri
 
 async function transitions(store: Store): Promise<string[]> {
   const events = await store.history(`device/${id}`, 0, 1000)
-  return events.filter(({ kind }) => kind === 'lifecycle-moved').map(({ body }) => String(body['transition']))
+  return events.filter(({ kind }) => kind === 'lifecycle-moved').map(({ body }) => body['transition'] as string)
 }
 
 async function isOver(store: Store): Promise<boolean> {
