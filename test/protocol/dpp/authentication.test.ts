@@ -91,6 +91,9 @@ describe('the published authentications, octet for octet', () => {
       assert.deepEqual(only(answered), frame('auth_resp'))
       const confirmed = initiator.step(asked.state, received(only(answered)))
       assert.deepEqual(only(confirmed), frame('auth_conf'))
+      const { wrapped_I_auth: wrapped } = expected
+      const inConfirm = decodeAttributes(attributesOf(only(confirmed))).need('wrappedData')
+      assert.equal(Buffer.from(inConfirm).toString('hex'), wrapped)
       const done = responder.step(answered.state, received(only(confirmed)))
       for (const session of [sessionOf(confirmed), sessionOf(done)]) {
         assert.equal(session.ke.reveal().toString('hex'), expected['ke'])
