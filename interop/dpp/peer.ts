@@ -69,6 +69,10 @@ export class HostapPeer {
     return await peer.#ready()
   }
 
+  get pid(): number {
+    return this.#process.pid!
+  }
+
   /** Its answer; throws `PeerError` when that is FAIL or there is none. */
   async command(...words: readonly string[]): Promise<string> {
     const [program, ...options] = this.#control
