@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { cmsSuite } from './cms.ts'
+import { dppSuite } from './dpp.ts'
 import { dppMachineSuite } from './dpp-machine.ts'
 import { eapSuite } from './eap.ts'
 import { issueSuite } from './issue.ts'
@@ -16,7 +17,7 @@ import { tlsSuite } from './tls.ts'
 
 const suites: Readonly<Record<string, readonly Suite[]>> = {
   codec: [issueSuite, cmsSuite],
-  'dpp-machine': [dppMachineSuite],
+  dpp: [dppMachineSuite, () => dppSuite()],
   eap: [eapSuite],
   onboarding: [() => onboardingSuite()],
   policy: [policySuite],

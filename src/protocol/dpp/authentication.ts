@@ -29,9 +29,15 @@ export interface PeerBootstrapping {
   readonly hash: Uint8Array
 }
 
+/** Ours are few, and asked for in each exchange. */
+const ours = new WeakMap<DppKeyPair, OwnBootstrapping>()
+
 /** @param publicKey as in the URI that is shown, when it was not us who made it */
-export function ownBootstrapping(pair: DppKeyPair, publicKey: Uint8Array = exportSpki(pair)): OwnBootstrapping {
-  return { pair, hash: keyHash({ publicKey }) }
+export function ownBootstrapping(pair: DppKeyPair, publicKey?: Uint8Array): OwnBootstrapping {
+  if (publicKey !== undefined) return { pair, hash: keyHash({ publicKey }) }
+  const known = ours.get(pair) ?? { pair, hash: keyHash({ publicKey: exportSpki(pair) }) }
+  ours.set(pair, known)
+  return known
 }
 
 export function peerBootstrapping(uri: Pick<BootstrappingUri, 'publicKey'>): PeerBootstrapping {

@@ -14,6 +14,7 @@ import { isJsonObject, type Json } from '../../codec/json.ts'
 import { ecdsaDerToRaw, ecdsaRawToDer } from '../../crypto/ecdsa.ts'
 import { CryptoError } from '../../crypto/error.ts'
 import { withoutStackTraces } from '../../crypto/key.ts'
+import { Recent } from '../../crypto/recent.ts'
 import { Secret } from '../../crypto/secret.ts'
 import { type CurveProfile, curveNamed, curveOfKey, curveProfile, curves, type DppCurve } from './curve.ts'
 import { addPoints, addScalars, isScalar } from './point.ts'
@@ -121,11 +122,23 @@ const spkiHeads = {
   uncompressed: curves.map(profile => spkiHead(profile, 1 + 2 * profile.coordinateSize)),
 } as const
 
+/** One device is looked up several times in one exchange; strangers choose what is in it, so it is bounded. */
+const bySpki = new Recent<DppPublicKey>(512)
+
 /**
  * The key of a SubjectPublicKeyInfo in DER, point compressed or not. Throws CryptoError `unsupported-key` for anything but
  * an EC key on one of the six curves by name, and `malformed-key` for no point of it.
  */
 export function importSpki(der: Uint8Array): DppPublicKey {
+  const name = Buffer.from(der.buffer, der.byteOffset, der.length).toString('latin1')
+  const known = bySpki.get(name)
+  if (known !== undefined) return known
+  const imported = readSpki(der)
+  bySpki.set(name, imported)
+  return imported
+}
+
+function readSpki(der: Uint8Array): DppPublicKey {
   const fits = ({ head, pointSize }: SpkiHead) =>
     der.length === head.length + pointSize && head.equals(der.subarray(0, head.length))
   const found = spkiHeads.compressed.find(fits) ?? spkiHeads.uncompressed.find(fits)
@@ -143,6 +156,12 @@ export function importSpki(der: Uint8Array): DppPublicKey {
 export function exportSpki({ curve, point }: Pick<DppPublicKey, 'curve' | 'point'>): Buffer {
   const { head, profile } = spkiHeads.compressed.find(({ profile }) => profile.curve === curve)!
   return Buffer.concat([head, Buffer.of(0x02 | (point.at(-1)! & 1)), point.subarray(0, profile.coordinateSize)])
+}
+
+/** The same with an uncompressed point: as certificates and requests have it. */
+export function exportUncompressedSpki({ curve, point }: Pick<DppPublicKey, 'curve' | 'point'>): Buffer {
+  const { head } = spkiHeads.uncompressed.find(({ profile }) => profile.curve === curve)!
+  return Buffer.concat([head, uncompressed, point])
 }
 
 export function exportJwk({ curve, point }: Pick<DppPublicKey, 'curve' | 'point'>): DppJwk {

@@ -39,9 +39,11 @@ export function createConfiguratorKeys(options: Options): ConfiguratorKeys {
   // A private key is read once; what it is used for says the record.
   const pairs = new Map<string, DppKeyPair>()
   let current = new Map<string, ConfiguratorKey>()
+  let finding = new Map<string, Promise<ConfiguratorKey>>()
   const stopListening = store.onCommit(() => {
     // Another map: what was looked up before the change goes into the one that nobody asks any more.
     current = new Map()
+    finding = new Map()
   }, ['configurator'])
 
   async function held(record: ConfiguratorKeyRecord): Promise<ConfiguratorKey> {
@@ -55,6 +57,12 @@ export function createConfiguratorKeys(options: Options): ConfiguratorKeys {
     return { record, pair }
   }
 
+  async function find(use: ConfiguratorKeyUse, curve: DppCurve): Promise<ConfiguratorKey> {
+    const records = await store.read(tables => tables.configuratorKey.find({ use, state: 'current' }))
+    const known = records.find(record => record.curve === curve)
+    return held(known ?? (await establish(options, use, generateDppKey(curve), { source: 'made', by: 'first use' })))
+  }
+
   async function replace(use: ConfiguratorKeyUse, pair: DppKeyPair, how: Establishment): Promise<ConfiguratorKey> {
     return held(await establish(options, use, pair, { ...how, replaces: true }))
   }
@@ -65,11 +73,10 @@ export function createConfiguratorKeys(options: Options): ConfiguratorKeys {
       const cache = current
       const cached = cache.get(place)
       if (cached !== undefined) return cached
-      const records = await store.read(tables => tables.configuratorKey.find({ use, state: 'current' }))
-      const known = records.find(record => record.curve === curve)
-      const record =
-        known ?? (await establish(options, use, generateDppKey(curve), { source: 'made', by: 'first use' }))
-      const key = await held(record)
+      // Of many devices that come at once to a new site, the first one has the key made.
+      const found = finding.get(place) ?? find(use, curve).finally(() => finding.delete(place))
+      finding.set(place, found)
+      const key = await found
       cache.set(place, key)
       return key
     },

@@ -5,7 +5,7 @@ import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Random, Store, Tx } from '../../domain/port.ts'
 import { type ConnectorFields, connectorSigningInput, encodeConnector } from '../../protocol/dpp/connector.ts'
-import { type DppPublicKey, signRaw } from '../../protocol/dpp/key.ts'
+import { type DppPublicKey, exportUncompressedSpki, signRaw } from '../../protocol/dpp/key.ts'
 import { checkRecall } from '../supply-chain/recall-check.ts'
 import type { ConfiguratorKey } from './configurator-key.ts'
 import { recordOnDevice } from './device-record.ts'
@@ -80,7 +80,7 @@ async function plan(
 ): Promise<{ readonly planned: CredentialRecord; readonly granted: GrantedAccess }> {
   const { device: id, configuration, netAccessKey } = request
   const granted = grantAccess({ box, random }, id, configuration)
-  const keyHash = hash('sha256', spkiOf(netAccessKey))
+  const keyHash = hash('sha256', exportUncompressedSpki(netAccessKey))
   const planned = recordOf(request, granted, { keyHash, at: clock() })
   await store.transaction(async tx => {
     await recordOnDevice(tx, id, async device => {
@@ -178,9 +178,4 @@ function issued({ id, notAfter }: CredentialRecord, connector: string, attempt: 
       },
     },
   ]
-}
-
-/** With an uncompressed point, as a certificate for the same key would have it. */
-function spkiOf({ key }: DppPublicKey): Buffer {
-  return key.export({ type: 'spki', format: 'der' })
 }

@@ -7,7 +7,7 @@ import { protocolVersion } from '../../protocol/dpp/authentication.ts'
 import { type Connector, signConnector } from '../../protocol/dpp/connector.ts'
 import { curveProfile, type DppCurve } from '../../protocol/dpp/curve.ts'
 import type { DppFrame } from '../../protocol/dpp/frame.ts'
-import { type DppKeyPair, generateDppKey, keyId } from '../../protocol/dpp/key.ts'
+import { type DppKeyPair, exportUncompressedSpki, generateDppKey, keyId } from '../../protocol/dpp/key.ts'
 import type { ConfiguratorOptions } from '../../protocol/dpp/reconfiguration-configurator.ts'
 import { revealIdentity } from '../../protocol/dpp/reconfiguration-identity.ts'
 import { decodeReconfigurationAnnouncement } from '../../protocol/dpp/reconfiguration-message.ts'
@@ -83,7 +83,7 @@ async function holderOf(
   tables: Pick<Tables, 'credential' | 'device' | 'bootstrappingKey'>,
   { netAccessKey, text }: Connector,
 ): Promise<BootstrappingKeyRecord> {
-  const keyHash = hash('sha256', netAccessKey.key.export({ type: 'spki', format: 'der' }))
+  const keyHash = hash('sha256', exportUncompressedSpki(netAccessKey))
   const ofKey = await tables.credential.find({ keyHash }, { limit: 1000 })
   const shown = Buffer.from(text).toString('base64')
   const record = ofKey.find(({ form, certificate }) => form === 'connector' && certificate === shown)

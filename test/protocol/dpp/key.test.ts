@@ -15,6 +15,7 @@ import {
   exportDppKey,
   exportJwk,
   exportSpki,
+  exportUncompressedSpki,
   generateDppKey,
   importDppKey,
   importJwk,
@@ -54,6 +55,7 @@ for (const profile of curves) {
     test('goes through SubjectPublicKeyInfo, point, JWK, scalar and SEC1 and stays the same', () => {
       const spki = exportSpki(own)
       assert.equal(createPublicKey({ key: spki, format: 'der', type: 'spki' }).equals(own.key), true)
+      assert.deepEqual(exportUncompressedSpki(own), own.key.export({ format: 'der', type: 'spki' }))
       const uncompressed = own.key.export({ format: 'der', type: 'spki' })
       const readers = {
         spki: importSpki(spki),

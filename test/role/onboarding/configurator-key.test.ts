@@ -32,10 +32,15 @@ test('each key is made once, on every curve, and is there again after a restart'
 
 test('two that ask at once get one key', () =>
   withGate(async ({ store, clock }) => {
-    const keys = createConfiguratorKeys({ store, clock, keys: memoryKeyStore() })
-    const found = await Promise.all(['a', 'b', 'c'].map(() => keys.current('bootstrapping', 'P-256')))
-    assert.equal(new Set(found.map(({ record }) => record.spki)).size, 1)
-    assert.equal((await keys.all('bootstrapping')).length, 1)
+    const directory = await mkdtemp(join(tmpdir(), 'mooring-dpp-key-'))
+    try {
+      const keys = createConfiguratorKeys({ store, clock, keys: await openFileKeyStore({ directory }) })
+      const found = await Promise.all(['a', 'b', 'c'].map(() => keys.current('bootstrapping', 'P-256')))
+      assert.equal(new Set(found.map(({ record }) => record.spki)).size, 1)
+      assert.equal((await keys.all('bootstrapping')).length, 1)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
   }))
 
 test('a rotated or brought key takes the place of the one before, which is kept', () =>
