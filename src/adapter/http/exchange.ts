@@ -16,36 +16,57 @@ export interface Exchange {
   readonly door: Door
   readonly endpoints: readonly Endpoint[]
   /** Called at the first whole request of a connection and kept by the callee. */
-  readonly peerOf: (request: IncomingMessage, connection: Connection) => Peer
+  readonly peerOf: (request: Pick<Message, 'socket'>, connection: Connection) => Peer
+}
+
+/** What is asked of a request but its body. */
+type Message = Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'socket'>
+
+/**
+ * Asks the endpoints, and calls back with the answer: undefined when nobody is there to hear it. False, and nothing is
+ * asked, when too much is under way.
+ */
+export type Answering = (
+  message: Message,
+  connection: Connection,
+  body: Uint8Array,
+  done: (answer: EndpointReply | undefined) => void,
+) => boolean
+
+/** One for all ways into a listener, so that its bounds count for them together. */
+export function createAnswering(exchange: Exchange): Answering {
+  const { limits } = exchange.door
+  let inFlight = 0
+  return (message, connection, body, done) => {
+    if (inFlight >= limits.inFlight || connection.answering >= limits.inFlightPerConnection) return false
+    inFlight++
+    connection.answering++
+    void reply(exchange, message, connection, body).then(answer => {
+      inFlight--
+      connection.answering--
+      done(answer)
+    })
+    return true
+  }
 }
 
 /** Answers the requests of a server by asking each endpoint in turn. */
-export function serveExchanges(server: Server | HttpsServer, exchange: Exchange): void {
-  const { door } = exchange
-  let inFlight = 0
+export function serveExchanges(server: Server | HttpsServer, door: Door, answering: Answering): void {
   onArrival(server, door, (arrival, connection) => {
-    const { response } = arrival
+    const { request, response } = arrival
     readBody(door, arrival, body => {
-      const busy = inFlight >= door.limits.inFlight || connection.answering >= door.limits.inFlightPerConnection
-      if (busy) {
-        postpone(door, response)
-        return
-      }
-      inFlight++
-      connection.answering++
-      void reply(exchange, arrival.request, connection, body).then(answer => {
-        inFlight--
-        connection.answering--
+      const taken = answering(request, connection, body, answer => {
         if (answer === undefined) response.destroy()
         else send(door, response, answer)
       })
+      if (!taken) postpone(door, response)
     })
   })
 }
 
 async function reply(
   { door, endpoints, peerOf }: Exchange,
-  message: IncomingMessage,
+  message: Message,
   connection: Connection,
   body: Uint8Array,
 ): Promise<EndpointReply | undefined> {
@@ -83,7 +104,7 @@ function unknownPath(endpoints: readonly Endpoint[], path: string): EndpointRepl
   return refusal('method-not-allowed', { headers: { Allow: [...methods].join(', ') } })
 }
 
-function failure(door: Door, connection: Connection, request: IncomingMessage, error: unknown): EndpointReply {
+function failure(door: Door, connection: Connection, request: Message, error: unknown): EndpointReply {
   const facts = { connection: connection.id, address: connection.address, method: request.method, target: request.url }
   if (error instanceof OnboardingError && error.code !== 'internal') {
     door.log.info({ ...facts, code: error.code, ...error.detail }, 'request refused')

@@ -76,11 +76,13 @@ export function serverOptions(limits: HttpLimits): ServerOptions & { handshakeTi
   }
 }
 
-/** Bounds `server`, whose requests `serve` attaches, and opens it. Throws OnboardingError `port-in-use`, `input-invalid`. */
+/**
+ * Bounds `server`, whose requests `serve` attaches, and opens it. What `serve` returns closes connections that wait for a
+ * request, other than those that node:http knows. Throws OnboardingError `port-in-use`, `input-invalid`. */
 export async function openListener(
   server: AnyServer,
   options: ListenOptions,
-  serve: (door: Door) => void,
+  serve: (door: Door) => (() => void) | undefined,
 ): Promise<HttpListener> {
   const { limits, log } = options
   const counters = { connections: 0, dropped: 0, handshakesFailed: 0, requests: 0, malformed: 0, postponed: 0 }
@@ -106,13 +108,13 @@ export async function openListener(
     counters.dropped++
   })
   watchFailures(server, door)
-  serve(door)
+  const closeIdle = serve(door) ?? (() => {})
   const port = await bind(server, options)
   server.on('error', error => log.error({ port, err: error }, 'listener failed'))
   let closed: Promise<void> | undefined
   const close = () => {
     draining = true
-    closed ??= drain(server, sockets, limits.drainTime)
+    closed ??= drain(server, sockets, limits.drainTime, closeIdle)
     return closed
   }
   log.info({ host: options.host, port }, 'listening')
@@ -205,10 +207,18 @@ function bindError(error: NodeJS.ErrnoException, host: string, port: number): Er
   return new OnboardingError('input-invalid', { field, host, port, reason: error.code ?? 'unknown' }, { cause: error })
 }
 
-async function drain(server: AnyServer, sockets: ReadonlySet<Socket>, drainTime: number): Promise<void> {
+async function drain(
+  server: AnyServer,
+  sockets: ReadonlySet<Socket>,
+  drainTime: number,
+  closeIdle: () => void,
+): Promise<void> {
   await new Promise<void>(resolve => {
     // A connection whose last answer promised to keep it open.
-    const idle = setInterval(() => server.closeIdleConnections(), 20)
+    const idle = setInterval(() => {
+      server.closeIdleConnections()
+      closeIdle()
+    }, 20)
     const deadline = setTimeout(() => {
       server.closeAllConnections()
       // Those that are still in the handshake.

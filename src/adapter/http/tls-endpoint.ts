@@ -3,7 +3,8 @@ import { createServer as createPlainServer } from 'node:http'
 import { createServer } from 'node:https'
 import { TLSSocket } from 'node:tls'
 import type { Endpoint, Peer } from '../../domain/port.ts'
-import { ConnectionGone, serveExchanges } from './exchange.ts'
+import { serveDirectly } from './direct-connection.ts'
+import { ConnectionGone, createAnswering, serveExchanges } from './exchange.ts'
 import { type HttpLimits, protocolLimits } from './limit.ts'
 import { type Connection, type HttpListener, type ListenOptions, openListener, serverOptions } from './listener.ts'
 import {
@@ -45,7 +46,7 @@ export async function listenTls(options: TlsEndpointOptions): Promise<TlsListene
   const local = localCertificates(options.certificateChain[0]!, limits)
   const listener = await openListener(server, { ...options, limits }, door => {
     const peers = new WeakMap<TLSSocket, Peer>()
-    const peerOf = ({ socket }: IncomingMessage, connection: Connection): Peer => {
+    const peerOf = ({ socket }: Pick<IncomingMessage, 'socket'>, connection: Connection): Peer => {
       if (!(socket instanceof TLSSocket)) throw new TypeError('not a TLS connection')
       let peer = peers.get(socket)
       if (peer === undefined) {
@@ -54,7 +55,9 @@ export async function listenTls(options: TlsEndpointOptions): Promise<TlsListene
       }
       return peer
     }
-    serveExchanges(server, { door, endpoints: options.endpoints, peerOf })
+    const answering = createAnswering({ door, endpoints: options.endpoints, peerOf })
+    serveExchanges(server, door, answering)
+    return serveDirectly(server, door, answering)
   })
   return {
     ...listener,
@@ -70,7 +73,9 @@ export async function listenPlain(options: EndpointOptions): Promise<HttpListene
   const limits = { ...protocolLimits, ...options.limits }
   const server = createPlainServer(serverOptions(limits))
   return openListener(server, { ...options, limits }, door => {
-    serveExchanges(server, { door, endpoints: options.endpoints, peerOf: (_, connection) => plainPeer(connection) })
+    const peerOf = (_: unknown, connection: Connection) => plainPeer(connection)
+    serveExchanges(server, door, createAnswering({ door, endpoints: options.endpoints, peerOf }))
+    return undefined
   })
 }
 
