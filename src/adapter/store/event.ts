@@ -22,8 +22,7 @@ export const appendSql =
   'on conflict do nothing returning origin'
 
 /** For the first event of a stream, or one that follows an event known to be there. Touches no row when the version is taken. */
-export const followSql =
-  `insert into event(${columns}, origin) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`
+export const followSql = `insert into event(${columns}, origin) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`
 
 const lanesSql =
   'with recursive known(lane) as (select min(lane) from event union all ' +
