@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import { createSecretBox } from '../../src/adapter/key/secret-box.ts'
 import { writeAccessPoints } from '../../src/app/access-point.ts'
 import { Secret } from '../../src/crypto/secret.ts'
 import { type NetworkAkm, type NetworkTerms, networkAkms } from '../../src/domain/network-definition.ts'
+import { recordOnDevice } from '../../src/role/onboarding/device-record.ts'
 import { addNetwork } from '../../src/role/onboarding/network-directory.ts'
 import { needs } from '../peer.ts'
 import { configured } from '../role/onboarding/configured.ts'
@@ -92,6 +93,49 @@ describe('files for access points, read by hostapd', () => {
       assert.doesNotMatch(said, /^Line \d+:|Unrecognized|Invalid/m)
     })
   }
+
+  test('who is kept out and comes back, without a restart', needs('hostapd', 'hostapd_cli'), async () => {
+    const { store } = opened
+    const open = { ...terms('psk'), segments: [{ name: 'again', group: 'again' }] }
+    await addNetwork({ store, clock: () => now }, 'again', open, 'test')
+    const plan = { segment: 'again', lifetimeDays: 30 }
+    const need = { plan, mac: '020000000199' }
+    const { device } = await configured({ store, box, now }, 'again', need)
+    const control = join(directory, 'control')
+    const base = `interface=lo\ndriver=none\nhw_mode=g\nchannel=6\nctrl_interface=${control}\n`
+    await writeFile(join(directory, 'again.base'), base, { mode: 0o600 })
+    const write = () =>
+      writeAccessPoints({ store, clock: () => now, log: silentLog, box, place: { directory } }, 'again')
+    await write()
+    const child = spawn('hostapd', [join(directory, 'again.conf')], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const closed = once(child, 'close')
+    try {
+      for await (const line of createInterface({ input: child.stdout })) if (line.includes('AP-ENABLED')) break
+      const ask = (...command: string[]) =>
+        execFileSync('hostapd_cli', ['-p', control, '-i', 'lo', ...command], { encoding: 'utf8' }).trim()
+      const reload = () => {
+        assert.equal(ask('set', 'deny_mac_file', join(directory, 'again.deny')), 'OK')
+        assert.equal(ask('reload_wpa_psk'), 'OK')
+        return ask('deny_acl', 'SHOW')
+      }
+      assert.equal(reload(), '')
+      await store.transaction(async tx => {
+        const events = [{ kind: 'device-withdrawn', body: { by: 'test' } }] as const
+        await recordOnDevice(tx, device, () => events)
+      })
+      await write()
+      assert.match(reload(), /^02:00:00:00:01:99/)
+      await store.transaction(async tx => {
+        const record = (await tx.device.get(device))!
+        await tx.device.put({ ...record, standing: 'approved' })
+      })
+      await write()
+      assert.equal(reload(), '')
+    } finally {
+      child.kill()
+      await closed
+    }
+  })
 
   test('and it does not take what is wrong with them', needs('hostapd'), async () => {
     const bad = join(directory, 'bad.conf')

@@ -150,7 +150,7 @@ export async function accessPointFiles(list: AccessList, options: AccessPointOpt
   ]
   return {
     [`${name}.conf`]: textOf(lines),
-    [`${name}.deny`]: textOf(denied),
+    [`${name}.deny`]: textOf(denyLines(denied, devices)),
     ...(usesAkm(network.akm, 'psk')
       ? { [`${name}.psk`]: textOf(await pskLines(network, devices, options.pskOf ?? derivePsk)) }
       : {}),
@@ -189,6 +189,11 @@ function controllerLines({ controller }: AccessPointOptions): string[] {
   if (controller === undefined) return []
   const { address, keyHash } = controller
   return [`dpp_controller=ipaddr=${address} pkhash=${keyHash}`, 'dpp_configurator_connectivity=1']
+}
+
+/** An address behind a minus is taken back: hostapd adds what it reads to what it has read before. */
+function denyLines(denied: readonly string[], devices: readonly AccessEntry[]): string[] {
+  return [...devices.flatMap(({ mac }) => (mac === undefined ? [] : [`-${mac}`])), ...denied]
 }
 
 /** `sae_password=<password>|mac=<address>|vlanid=<id>|id=<name>`; the name last, as hostapd reads it. */
