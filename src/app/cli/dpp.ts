@@ -7,6 +7,7 @@ import { defined } from '../defined.ts'
 import { type Cli, described, type Task } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
 import { withConfigurator } from './dpp-configurator.ts'
+import { withConfiguratorTransfer } from './dpp-key.ts'
 import { readInputFile } from './file.ts'
 import { type ListOptions, listed, listText, withLimit } from './listing.ts'
 import { facts, moment, table } from './table.ts'
@@ -40,6 +41,7 @@ export function dppCommand(cli: Cli): Command {
     }),
   )
   scanCommand(cli, dpp.command('scan'))
+  withConfiguratorTransfer(cli, dpp)
   described(withSite(withLimit(dpp.command('list'))), {
     summary: 'list bootstrapping keys, and how far their devices have come',
     examples: ['dpp list', 'dpp list --json'],

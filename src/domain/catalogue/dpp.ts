@@ -2,6 +2,13 @@ import type { ErrorEntry } from './entry.ts'
 
 /** Wi-Fi Easy Connect. */
 export const dppErrors = {
+  'configurator-keys-unreadable': {
+    title: 'Keys of a Configurator not readable',
+    cause: 'The file is no such file, was altered, or was sealed under another passphrase.',
+    action:
+      'Check passphrase and file; `mooring dpp export-keys` makes such a file, --hostap says that it came from hostap.',
+    status: 400,
+  },
   'bootstrapping-uri-invalid': {
     title: 'Bootstrapping URI not valid',
     cause: 'The text is no DPP URI, or its key is none that Wi-Fi Easy Connect allows.',

@@ -105,16 +105,20 @@ describe('PKEX', () => {
     }
   })
 
-  const eachCurve: readonly { curve: DppCurve; dpp: string | readonly string[] }[] = [
-    { curve: 'P-256', dpp: ['pkex_p256', 'pkex', 'pkex_v2', 'pkex_v2_hostapd_responder', 'pkex_v2_hostapd_initiator'] },
-    { curve: 'P-384', dpp: 'pkex_p384' },
-    { curve: 'P-521', dpp: 'pkex_p521' },
-    { curve: 'BP-256', dpp: 'pkex_bp256' },
-    { curve: 'BP-384', dpp: 'pkex_bp384' },
-    { curve: 'BP-512', dpp: 'pkex_bp512' },
+  const eachCurve: readonly { dpp: string | readonly string[]; what: string; curve: DppCurve }[] = [
+    {
+      dpp: ['pkex', 'pkex_p256', 'pkex_v2', 'pkex_v2_hostapd_responder', 'pkex_v2_hostapd_initiator'],
+      what: 'two parties learn each other’s keys on P-256, in both versions',
+      curve: 'P-256',
+    },
+    { dpp: 'pkex_p384', what: 'and on P-384', curve: 'P-384' },
+    { dpp: 'pkex_p521', what: 'and on P-521', curve: 'P-521' },
+    { dpp: 'pkex_bp256', what: 'and on brainpoolP256r1', curve: 'BP-256' },
+    { dpp: 'pkex_bp384', what: 'and on brainpoolP384r1', curve: 'BP-384' },
+    { dpp: 'pkex_bp512', what: 'and on brainpoolP512r1', curve: 'BP-512' },
   ]
   for (const each of eachCurve) {
-    test(tagged(`two parties learn each other's keys on ${each.curve}, in both versions`, each.dpp), () => {
+    test(tagged(each.what, each.dpp), () => {
       assertBootstrapped(party(each.curve, 'secret', 'key'), party(each.curve, 'secret', 'key'))
       assertBootstrapped(
         party(each.curve, 'secret', 'key', macs.initiator),
