@@ -140,9 +140,12 @@ async function openMaker(terms: StageTerms, directory: string, model: DeviceMode
   const batch = `${trustedAs.slice(0, 1).toUpperCase()}26`
   const port_ = simulatedUnit(model, housing)
   const order = { manufacturer, store, clock, port: port_, batch, model, count, keyOrigin: 'simulated' } as const
-  await makeUnits(joins === 'dpp' ? { ...order, dpp: { curve: 'P-256', version: 3, channels: ['81/6'] } } : order)
+  await makeUnits(joins === 'dpp' ? { ...order, dpp: bootstrapping } : order)
   return { name: model.manufacturer, trustedAs, model, site, housings, joins }
 }
+
+/** What the labels of lamps say beside the key. */
+const bootstrapping = { curve: 'P-256', version: 3, channels: ['81/6'], firstMac: '020000a10001' } as const
 
 /** Sells, ships the manifest, and lets the site import it: what a purchase is. */
 async function deliver(terms: StageTerms, site: Site, maker: Maker, card: BuyerCard): Promise<void> {
