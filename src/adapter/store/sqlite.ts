@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, mkdirSync, openSync, statfsSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { OnboardingError } from '../../domain/error.ts'
@@ -164,10 +164,35 @@ function lockFile(path: string): DatabaseSync {
   const lock = new DatabaseSync(path, { timeout: 0 })
   try {
     lock.exec('begin exclusive')
-    return lock
   } catch (cause) {
     lock.close()
-    throw new OnboardingError('store-locked', { path }, { cause })
+    throw new OnboardingError('store-locked', { path, ...holderOf(path) }, { cause })
+  }
+  // For whoever finds it locked; the lock itself says nothing, and what it says is true only while that is held.
+  writeFileSync(holderFile(path), JSON.stringify({ pid: process.pid, command: commandOf(process.argv) }), {
+    mode: 0o600,
+  })
+  return lock
+}
+
+const holderFile = (path: string) => `${path}-holder`
+
+/** The nouns and verbs of a command line; options may name what is nobody's business. */
+function commandOf(argv: readonly string[]): string {
+  const words = argv.slice(2)
+  const end = words.findIndex(word => !/^[a-z][a-z-]*$/.test(word))
+  return (end < 0 ? words : words.slice(0, end)).slice(0, 3).join(' ')
+}
+
+function holderOf(path: string): { readonly pid?: number; readonly command?: string } {
+  try {
+    const { pid, command } = JSON.parse(readFileSync(holderFile(path), 'utf8')) as Record<string, unknown>
+    return {
+      ...(typeof pid === 'number' ? { pid } : {}),
+      ...(typeof command === 'string' && command !== '' ? { command: command.slice(0, 80) } : {}),
+    }
+  } catch {
+    return {}
   }
 }
 

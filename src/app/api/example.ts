@@ -279,6 +279,14 @@ export const examples: {
       body: { anchors: [pem], masaUrl: 'https://masa.fjord.example', masaAnchors: [pem] },
       reply: { ...manufacturer, warnings: [] },
     },
+    manufacturerPreview: {
+      body: { anchors: [pem] },
+      reply: {
+        ...{ known: true, devices: 40, onboarded: 37, mayBeShutOut: 3, warnings: [] },
+        anchors: { added: ['CN=Fjord device root 2'], removed: ['CN=Fjord device root'], kept: [] },
+        masaAnchors: { added: [], removed: [], kept: ['CN=Fjord MASA root'] },
+      },
+    },
     manufacturerDistrust: { reply: { removed: 'fjord' } },
     manifestImport: {
       body: { manifest: 'eyJ0eXAiOiJkZXZpY2UtbWFuaWZlc3Qrandz' },

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { ManufacturerView } from '../api/contract/trust.ts'
+import type { api, Reply } from '../api/contract.ts'
 import { defined } from '../defined.ts'
 import { type Cli, collected, described } from './command.ts'
 import { connect, type SiteOptions, withSite } from './connection.ts'
@@ -15,6 +16,7 @@ interface AddOptions extends SiteOptions {
   readonly masaPrivate?: boolean
   readonly ignoreLifetime?: boolean
   readonly quirk?: readonly string[]
+  readonly dryRun?: boolean
 }
 
 export function trustCommand(cli: Cli): Command {
@@ -53,6 +55,7 @@ function addCommand(cli: Cli, command: Command): void {
       text: 'Compare the fingerprints that it prints with those that the manufacturer gives you by another way.',
       examples: [
         'trust add fjord --anchor device-root.pem --masa-anchor masa-root.pem',
+        'trust add fjord --anchor device-root.pem --anchor device-root-2.pem --dry-run',
         'trust add lab --anchor device-root.pem --masa-url https://10.0.0.5:9443 --masa-private',
       ],
     },
@@ -62,6 +65,7 @@ function addCommand(cli: Cli, command: Command): void {
     .option('--masa-anchor <file>', 'root of vouchers and of the MASA itself; again for each', collected)
     .option('--masa-private', 'the MASA may be at a private or local address')
     .option('--ignore-lifetime', 'take devices whose birth certificate has ended')
+    .option('--dry-run', 'say what would change, and change nothing')
     .option('--quirk <name>', 'tolerate what devices of this manufacturer do wrong; again for each', collected)
     .action(
       cli.run<AddOptions, [string]>(async (task, name) => {
@@ -72,11 +76,36 @@ function addCommand(cli: Cli, command: Command): void {
           ...defined({ masaUrl, masaPrivateAddress: masaPrivate, ignoreIdevidLifetime: ignoreLifetime }),
           ...(quirk === undefined ? {} : { quirks: [...quirk] }),
         }
-        const answer = await (await connect(task)).manufacturerTrust({ params: { name }, body })
+        const client = await connect(task)
+        if (task.options.dryRun === true) {
+          const preview = await client.manufacturerPreview({ params: { name }, body })
+          task.answer(preview, () => previewText(name, preview))
+          for (const { subject, message } of preview.warnings) task.note(harmless(`Note on ${subject}: ${message}.`))
+          return
+        }
+        const answer = await client.manufacturerTrust({ params: { name }, body })
         task.answer(answer, () => manufacturerText(answer))
         for (const { subject, message } of answer.warnings) task.note(harmless(`Note on ${subject}: ${message}.`))
       }),
     )
+}
+
+function previewText(name: string, preview: Reply<(typeof api)['manufacturerPreview']>): string {
+  const { known, anchors, masaAnchors, devices, onboarded, mayBeShutOut } = preview
+  const change = (title: string, { added, removed, kept }: typeof anchors): [string, string][] => [
+    ...added.map((subject): [string, string] => [`${title}, new`, subject]),
+    ...removed.map((subject): [string, string] => [`${title}, gone`, subject]),
+    ...kept.map((subject): [string, string] => [`${title}, as before`, subject]),
+  ]
+  return facts([
+    ['manufacturer', known ? name : `${name}, trusted for the first time`],
+    ...change('device root', anchors),
+    ...change('MASA root', masaAnchors),
+    ['devices on record', devices],
+    ['onboarded', `${onboarded}: nothing changes for them`],
+    ['may be shut out', mayBeShutOut === 0 ? 'none' : `${mayBeShutOut} that have yet to come in`],
+    ['', 'Nothing was changed.'],
+  ])
 }
 
 export function manufacturerText(manufacturer: ManufacturerView): string {

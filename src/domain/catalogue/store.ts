@@ -34,8 +34,9 @@ export const storeErrors = {
   },
   'store-locked': {
     title: 'Data directory in use',
-    cause: 'Another Mooring process uses this data directory.',
-    action: 'Stop it, or choose another directory with --data.',
+    cause: 'Another Mooring process uses this data directory, and an embedded record belongs to one process at a time.',
+    action:
+      'Stop that process meanwhile; or let both use one PostgreSQL record, `mooring up` and `mooring masa up` take --store.',
     status: 500,
   },
   'ledger-altered': {

@@ -2,8 +2,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { type CredentialRecord, revokeCredential } from '../../domain/credential.ts'
 import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { changedTopic, type Posture, termsOf } from '../../domain/policy.ts'
-import type { Clock, Store, Tx } from '../../domain/port.ts'
+import type { Clock, Store, Tables, Tx } from '../../domain/port.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
+import { type DeviceSweep, sweepGroup } from '../onboarding/device-sweep.ts'
 import type { Revocation } from '../onboarding/revocation.ts'
 import { type Assessment, assess, isIn, type Place, recallsOn } from './assessment.ts'
 import type { LoadedPolicies, PolicyFailure, PolicyPoint } from './policy-point.ts'
@@ -56,12 +57,13 @@ export interface ReconfirmationOptions {
   readonly onProgress?: (progress: Reconfirmation) => void
 }
 
-/** Devices in one transaction: bounded, so that onboarding goes on meanwhile. */
-const groupSize = 100
+/** Statements followed at once. */
+const claimed = 100
 
 /** SP 1800-36 scenario 4, periodic device reauthorization: the right to stay is confirmed again, or it ends. */
 export function createReconfirmations(options: ReconfirmationOptions): Reconfirmations {
   const { store, clock, period, onProgress } = options
+  const sweep = staySweep(options)
 
   async function begin(tx: Tx, cause: ReconfirmationCause): Promise<Reconfirmation> {
     const none = { after: '', checked: 0, changed: 0, refused: 0, revoked: 0, failed: 0 }
@@ -82,9 +84,9 @@ export function createReconfirmations(options: ReconfirmationOptions): Reconfirm
       // A clock that was years ahead must not put it off for years.
       if (last?.state !== 'under-way' && (age >= period || age < 0)) await reconfirmations.start('period')
       for (;;) {
-        const next = await group(options)
-        if (next === undefined) return
-        onProgress?.(next)
+        const next = await sweepGroup(options, sweep)
+        if (next.step !== 'taken') return
+        onProgress?.(next.subject)
       }
     },
     async progress() {
@@ -118,7 +120,7 @@ export function createReconfirmations(options: ReconfirmationOptions): Reconfirm
 async function followPostures(options: ReconfirmationOptions): Promise<void> {
   const { store } = options
   for (;;) {
-    const items = await store.claim(changedTopic, groupSize)
+    const items = await store.claim(changedTopic, claimed)
     for (const { id, body } of items) {
       const { device } = body as { readonly device: string }
       const known = await store.read(tables => tables.device.get(device))
@@ -129,7 +131,7 @@ async function followPostures(options: ReconfirmationOptions): Promise<void> {
       }
       await store.settle(id, 'done')
     }
-    if (items.length < groupSize) return
+    if (items.length < claimed) return
   }
 }
 
@@ -142,40 +144,42 @@ interface Count {
   failure?: PolicyFailure
 }
 
-/** One group and the new place in one unit of work; undefined when nothing is due, or another process was faster. */
-async function group(options: ReconfirmationOptions): Promise<Reconfirmation | undefined> {
-  const { store, clock } = options
-  const found = await store.read(async tables => {
-    const state = (await tables.setting.get(reconfirmationSetting))?.value as Reconfirmation | undefined
-    if (state?.state !== 'under-way') return undefined
-    return { state, devices: await tables.device.find({}, { after: state.after, limit: groupSize }) }
-  })
-  if (found === undefined) return undefined
-  const { state, devices } = found
-  let next: Reconfirmation | undefined
-  await publishing(options, devices.filter(isIn), async (tx, policies, record) => {
-    next = undefined
-    const current = (await tx.setting.get(reconfirmationSetting))?.value as Reconfirmation | undefined
-    if (current?.startedAt !== state.startedAt || current.after !== state.after || current.state === 'done') return
-    for (const device of devices.filter(isIn)) await reconfirm(tx, device.id, { ...options, policies }, record)
-    const last = devices.at(-1)
-    const checked = current.checked + devices.length
-    const ended = devices.length < groupSize
-    next = {
-      ...current,
-      state: ended ? 'done' : 'under-way',
-      after: last?.id ?? current.after,
-      checked,
-      of: Math.max(current.of, checked),
-      changed: current.changed + record.changed,
-      refused: current.refused + record.refused,
-      revoked: current.revoked + record.revoked,
-      failed: current.failed + record.failed,
-      ...(ended ? { finishedAt: clock() } : {}),
-    }
-    await tx.setting.put({ name: reconfirmationSetting, value: next })
-  })
-  return next
+/** Of all devices those that are in. */
+function staySweep(options: ReconfirmationOptions): DeviceSweep<Reconfirmation, Reconfirmation> {
+  const { point } = options
+  return {
+    find: async tables => (await tables.setting.get(reconfirmationSetting))?.value as Reconfirmation | undefined,
+    place: state => state,
+    isSame: (before, now) => before.startedAt === now.startedAt,
+    devices: () => ({}),
+    async look(tables, _, devices) {
+      const concerned = devices.filter(isIn)
+      return { concerned, revokes: await willRevoke(tables, options, concerned) }
+    },
+    async settle(tx, { changed, refused, revoked, failed, cause, startedAt }, concerned) {
+      const count: Count = { changed, refused, revoked, failed }
+      await asking(tx, point, count, async policies => {
+        for (const { id } of concerned) await reconfirm(tx, id, { ...options, policies }, count)
+      })
+      const { failure: _, ...counts } = count
+      return { ...counts, cause, startedAt }
+    },
+    async keep(tx, _, next) {
+      await tx.setting.put({ name: reconfirmationSetting, value: next })
+      return next
+    },
+  }
+}
+
+/** By the version that counts in this unit of work; that a policy failed is written down with it. */
+async function asking(
+  tx: Tx,
+  point: ReconfirmationOptions['point'],
+  count: Count,
+  work: (policies: LoadedPolicies) => Promise<void>,
+): Promise<void> {
+  await work(await point.active(tx))
+  if (count.failure !== undefined) await point.failed(tx, count.failure)
 }
 
 /** With a new list of what is revoked only where something will be: a number of it would be wasted. */
@@ -185,27 +189,27 @@ async function publishing(
   work: (tx: Tx, policies: LoadedPolicies, record: Count) => Promise<void>,
 ): Promise<void> {
   const { store, point, revocation } = options
-  const occasion = async (tx: Tx) => {
+  const occasion = (tx: Tx) => {
     const count: Count = { changed: 0, refused: 0, revoked: 0, failed: 0 }
-    await work(tx, await point.active(tx), count)
-    if (count.failure !== undefined) await point.failed(tx, count.failure)
+    return asking(tx, point, count, policies => work(tx, policies, count))
   }
-  const revokes = await store.read(async tables => {
-    const policies = await point.active(tables)
-    if (policies.set?.policies.some(({ revoke }) => revoke === true) !== true) return false
-    for (const device of devices) {
-      const { decision } = assess(device, 'stay', {
-        ...options,
-        policies,
-        recalls: await recallsOn(tables, device),
-        at: options.clock(),
-      })
-      if (decision?.revoke === true) return true
-    }
-    return false
-  })
-  if (revokes) await revocation.publishWith(occasion)
+  if (await store.read(tables => willRevoke(tables, options, devices))) await revocation.publishWith(occasion)
   else await store.transaction(occasion)
+}
+
+async function willRevoke(
+  tables: Tables,
+  options: ReconfirmationOptions,
+  devices: readonly Device[],
+): Promise<boolean> {
+  const policies = await options.point.active(tables)
+  if (policies.set?.policies.some(({ revoke }) => revoke === true) !== true) return false
+  for (const device of devices) {
+    const recalls = await recallsOn(tables, device)
+    const { decision } = assess(device, 'stay', { ...options, policies, recalls, at: options.clock() })
+    if (decision?.revoke === true) return true
+  }
+  return false
 }
 
 async function reconfirm(

@@ -15,9 +15,9 @@ import type { Party } from '../../domain/declaration.ts'
 import { documentSigning } from '../../domain/declaration-jws.ts'
 import { domainIds } from '../../domain/ownership.ts'
 import type { Clock, Random, Store } from '../../domain/port.ts'
-import { type EstablishedIssuer, establishIssuer } from './issuer-record.ts'
+import { type EstablishedIssuer, establishIssuer } from '../certification/issuer-record.ts'
+import { plausibleTime } from '../certification/plausible-clock.ts'
 import { type MasaLocation, masaLocation } from './masa-location.ts'
-import { plausibleTime } from './plausible-clock.ts'
 
 export interface ManufacturerOptions {
   /** As it stands in certificates and declarations; at most 40 characters. */

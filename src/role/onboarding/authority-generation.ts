@@ -5,8 +5,8 @@ import type { Curve, KeyStore } from '../../crypto/signer.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import type { Clock, Store } from '../../domain/port.ts'
-import { type EstablishedIssuer, establishIssuer, openIfHere } from '../factory/issuer-record.ts'
-import { plausibleTime } from '../factory/plausible-clock.ts'
+import { type EstablishedIssuer, establishIssuer, openIfHere } from '../certification/issuer-record.ts'
+import { plausibleTime } from '../certification/plausible-clock.ts'
 
 /*
  * Generations of a site's authority. `root` and `issuing-1` are the first; a later root is `root-<n>` and stands beside

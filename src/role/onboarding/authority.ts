@@ -10,7 +10,7 @@ import { hostName } from '../../codec/x509/host-name.ts'
 import { encodeName, sameName } from '../../codec/x509/name.ts'
 import type { Issuer } from '../../crypto/issue.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import { establishIssuer, openIfHere } from '../factory/issuer-record.ts'
+import { establishIssuer, openIfHere } from '../certification/issuer-record.ts'
 import { type AuthorityOptions, type Generation, type NamedIssuer, openHierarchy } from './authority-generation.ts'
 import type { RegistrarCredential } from './masa-exchange.ts'
 

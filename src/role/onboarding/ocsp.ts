@@ -22,7 +22,7 @@ import type { CredentialRecord } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Endpoint, EndpointReply, EndpointRequest, Store } from '../../domain/port.ts'
 import { createRateLimit } from '../../domain/rate-limit.ts'
-import { establishIssuer, openIfHere } from '../factory/issuer-record.ts'
+import { establishIssuer, openIfHere } from '../certification/issuer-record.ts'
 import type { Generation, NamedIssuer, SiteAuthority } from './authority.ts'
 
 const day = 86_400_000

@@ -5,6 +5,7 @@ import type { Json } from '../../domain/event.ts'
 import type { Clock, Log, Store, Tx } from '../../domain/port.ts'
 import { type RecallRecord, type RecallWork, revocationReasonOf } from '../../domain/recall.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
+import { type DeviceSweep, sweepGroup } from '../onboarding/device-sweep.ts'
 import type { Revocation } from '../onboarding/revocation.ts'
 import { isRecalledBy } from './recall-check.ts'
 import { recallTopic } from './recall-import.ts'
@@ -18,8 +19,6 @@ export interface RecallWorkOptions {
   readonly onProgress?: (recall: RecallRecord) => void
 }
 
-/** Devices in one transaction: bounded, so that onboarding goes on meanwhile. */
-const groupSize = 100
 /** What fails is tried again after so long, milliseconds. */
 const pause = 30_000
 
@@ -47,55 +46,45 @@ export async function runRecallWork(options: RecallWorkOptions): Promise<void> {
 
 async function goThrough(options: RecallWorkOptions, body: Json): Promise<void> {
   const { recall: id, version } = body as { readonly recall: string; readonly version: number }
-  const { store, onProgress } = options
+  const sweep = recallSweep(id, version, options.clock)
   for (;;) {
-    const recall = await store.read(tables => tables.recall.get(id))
-    // A newer notice brought work of its own.
-    if (recall === undefined || recall.version !== version || recall.work.state === 'done') return
-    const page = await store.read(tables => devicesAfter(tables, recall))
-    const next = await group(options, recall, page)
-    if (next !== undefined) onProgress?.(next)
+    const next = await sweepGroup(options, sweep)
+    if (next.step === 'nothing-due') return
+    if (next.step === 'taken') options.onProgress?.(next.subject)
   }
 }
 
-interface Page {
-  readonly devices: readonly Device[]
-  /** Those that the recall may concern; looked at again within the unit of work. */
-  readonly concerned: readonly string[]
-}
-
-async function devicesAfter(tables: Parameters<Parameters<Store['read']>[0]>[0], recall: RecallRecord): Promise<Page> {
-  const { manufacturer, work, id } = recall
-  const devices = await tables.device.find({ manufacturer }, { after: work.after, limit: groupSize })
-  const concerned: string[] = []
-  for (const device of devices) {
-    const marked = device.recalls?.includes(id) === true
-    if (marked || (await isRecalledBy(tables, device, recall))) concerned.push(device.id)
+/** Of the devices of its manufacturer those that it names, and those that it has named before. */
+function recallSweep(id: string, version: number, clock: Clock): DeviceSweep<RecallRecord, RecallWork> {
+  return {
+    async find(tables) {
+      const recall = await tables.recall.get(id)
+      // A newer notice brought work of its own.
+      return recall?.version === version ? recall : undefined
+    },
+    place: ({ work }) => work,
+    isSame: () => true,
+    devices: ({ manufacturer }) => ({ manufacturer }),
+    async look(tables, recall, devices) {
+      const concerned: Device[] = []
+      for (const device of devices) {
+        const marked = device.recalls?.includes(id) === true
+        if (marked || (await isRecalledBy(tables, device, recall))) concerned.push(device)
+      }
+      return { concerned, revokes: concerned.length > 0 }
+    },
+    async settle(tx, recall, concerned) {
+      const { affected, revoked, held, released } = recall.work
+      const done: Counts = { affected, revoked, held, released }
+      for (const device of concerned) await settleDevice(tx, { id: device.id, recall, at: clock() }, done)
+      return done
+    },
+    async keep(tx, recall, work) {
+      const next = { ...recall, work }
+      await tx.recall.put(next)
+      return next
+    },
   }
-  return { devices, concerned }
-}
-
-/** One group and the new place in one unit of work; undefined when another process was faster. */
-async function group(
-  { store, clock, revocation }: RecallWorkOptions,
-  recall: RecallRecord,
-  { devices, concerned }: Page,
-): Promise<RecallRecord | undefined> {
-  let next: RecallRecord | undefined
-  const occasion = async (tx: Tx) => {
-    next = undefined
-    const current = await tx.recall.get(recall.id)
-    if (current?.version !== recall.version || current.work.after !== recall.work.after) return
-    if (current.work.state === 'done') return
-    const done: Counts = { affected: 0, revoked: 0, held: 0, released: 0 }
-    for (const id of concerned) await settleDevice(tx, { id, recall: current, at: clock() }, done)
-    next = { ...current, work: progressed(current.work, devices, done, clock()) }
-    await tx.recall.put(next)
-  }
-  // A CRL for a group that has nothing to tell would be a number wasted.
-  if (concerned.length > 0) await revocation.publishWith(occasion)
-  else await store.transaction(occasion)
-  return next
 }
 
 interface Counts {
@@ -103,23 +92,6 @@ interface Counts {
   revoked: number
   held: number
   released: number
-}
-
-function progressed(work: RecallWork, devices: readonly Device[], done: Counts, at: number): RecallWork {
-  const last = devices.at(-1)
-  const ended = last === undefined || devices.length < groupSize
-  const checked = work.checked + devices.length
-  return {
-    state: ended ? 'done' : 'under-way',
-    after: last?.id ?? work.after,
-    checked,
-    of: Math.max(work.of, checked),
-    affected: work.affected + done.affected,
-    revoked: work.revoked + done.revoked,
-    held: work.held + done.held,
-    released: work.released + done.released,
-    ...(ended ? { finishedAt: at } : {}),
-  }
 }
 
 interface Case {

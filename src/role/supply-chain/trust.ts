@@ -50,9 +50,7 @@ export async function trustManufacturer(
   by: string,
 ): Promise<TrustResult> {
   const at = clock()
-  checkTerms(decision)
-  const anchors = decision.anchors.map(der => readAnchor(der, at, false))
-  const masaAnchors = (decision.masaAnchors ?? []).map(der => readAnchor(der, at, true))
+  const { anchors, masaAnchors, warnings } = readDecision(decision, at)
   const terms = {
     name: decision.name,
     anchors: anchors.map(({ der }) => der),
@@ -77,8 +75,87 @@ export async function trustManufacturer(
     const lists = statementCrls === undefined ? {} : { crlHashes: crlHashes(statementCrls) }
     return { result: next, event: { kind: 'manufacturer-trusted', body: { ...terms, ...lists, by } } }
   })
+  return { manufacturer, warnings }
+}
+
+function readDecision(decision: TrustDecision, at: number) {
+  checkTerms(decision)
+  const anchors = decision.anchors.map(der => readAnchor(der, at, false))
+  const masaAnchors = (decision.masaAnchors ?? []).map(der => readAnchor(der, at, true))
   const warnings = [...anchors, ...masaAnchors].flatMap(each => each.warnings)
-  return { manufacturer, warnings: masaAnchors.length > 0 ? warnings : [...warnings, ...oneRoot(anchors)] }
+  return {
+    anchors,
+    masaAnchors,
+    warnings: masaAnchors.length > 0 ? warnings : [...warnings, ...oneRoot(anchors)],
+  }
+}
+
+/** What trusting a manufacturer so would change; names of certificates are RFC 4514 text. */
+export interface TrustPreview {
+  readonly known: boolean
+  readonly anchors: AnchorChange
+  readonly masaAnchors: AnchorChange
+  /** Of its devices: on record, with a credential, and without one, who need a path to come in. */
+  readonly devices: number
+  readonly onboarded: number
+  /** Anchors of before go, and devices that have yet to come in may hang below one of them. */
+  readonly mayBeShutOut: number
+  readonly warnings: readonly TrustWarning[]
+}
+
+export interface AnchorChange {
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly kept: readonly string[]
+}
+
+/** The same decision, and nothing is written. Throws as `trustManufacturer` does. */
+export async function previewTrust(
+  { store, clock }: { readonly store: Store; readonly clock: Clock },
+  decision: TrustDecision,
+): Promise<TrustPreview> {
+  const { anchors, masaAnchors, warnings } = readDecision(decision, clock())
+  const { name: manufacturer } = decision
+  return store.read(async tables => {
+    await refuseShared(tables, manufacturer, anchors)
+    const known = await tables.manufacturer.get(manufacturer)
+    const change = anchorChange(known?.anchors ?? [], anchors)
+    const counts = await countDevices(tables, manufacturer)
+    return {
+      known: known !== undefined,
+      anchors: change,
+      masaAnchors: anchorChange(known?.masaAnchors ?? [], masaAnchors),
+      ...counts,
+      mayBeShutOut: change.removed.length === 0 ? 0 : counts.devices - counts.onboarded,
+      warnings,
+    }
+  })
+}
+
+/** By key: a root that was certified anew is the same root. */
+function anchorChange(before: readonly string[], wanted: readonly ReadAnchor[]): AnchorChange {
+  const old = before.map(text => decodeCertificate(Buffer.from(text, 'base64')))
+  const now = wanted.map(({ certificate }) => certificate)
+  const isIn = (list: readonly Certificate[]) => (one: Certificate) =>
+    list.some(({ spkiDer }) => Buffer.compare(spkiDer, one.spkiDer) === 0)
+  const names = (list: readonly Certificate[]) => list.map(({ subject }) => formatName(subject))
+  return {
+    added: names(now.filter(one => !isIn(old)(one))),
+    removed: names(old.filter(one => !isIn(now)(one))),
+    kept: names(now.filter(isIn(old))),
+  }
+}
+
+async function countDevices(tables: Tables, manufacturer: string) {
+  let [devices, onboarded] = [0, 0]
+  for (let after = ''; ; ) {
+    const page = await tables.device.find({ manufacturer }, { after, limit: 1000 })
+    devices += page.length
+    onboarded += page.filter(({ credential }) => credential !== undefined).length
+    const last = page.at(-1)
+    if (last === undefined || page.length < 1000) return { devices, onboarded }
+    after = last.id
+  }
 }
 
 /** RFC 8995 allows one root for devices and vouchers; then the key out of any one device could sign a voucher for all. */
@@ -201,7 +278,7 @@ function judgeAnchor(certificate: Certificate, at: number, pinnable: boolean): T
 }
 
 /** By key: two names for one root would leave open whose devices are below it. */
-async function refuseShared(tx: Tx, name: string, anchors: readonly ReadAnchor[]): Promise<void> {
+async function refuseShared(tx: Tables, name: string, anchors: readonly ReadAnchor[]): Promise<void> {
   for (const other of await allManufacturers(tx)) {
     if (other.name === name) continue
     const held = other.anchors.map(text => decodeCertificate(Buffer.from(text, 'base64')))

@@ -6,6 +6,7 @@ import { openSqlite } from '../../../src/adapter/store/sqlite.ts'
 import { createStore } from '../../../src/adapter/store/store.ts'
 import { generateKey } from '../../../src/crypto/key.ts'
 import { keySigner } from '../../../src/crypto/signer.ts'
+import { OnboardingError } from '../../../src/domain/error.ts'
 import type { Store } from '../../../src/domain/port.ts'
 import { openTestStoreAt, silentLog, sqlitePlace } from '../../store.ts'
 import { happened } from './sample.ts'
@@ -33,7 +34,12 @@ test('files are closed to others, also when they were open before', async () => 
 test('a second process is refused, and served when the first has gone', async () => {
   const opened = await openTestStoreAt(await sqlitePlace())
   try {
-    await assert.rejects(opened.also(), { code: 'store-locked' })
+    await assert.rejects(opened.also(), (error: unknown) => {
+      assert.ok(error instanceof OnboardingError)
+      // Who it is that has to be stopped.
+      assert.deepEqual([error.code, error.detail['pid']], ['store-locked', process.pid])
+      return true
+    })
     await opened.store.transaction(tx => tx.setting.put({ name: 'a', value: 1 }))
     const again = await opened.reopen()
     assert.deepEqual(await again.read(tables => tables.setting.get('a')), { name: 'a', value: 1 })

@@ -8,10 +8,14 @@ import { encodeName } from '../../../src/codec/x509/name.ts'
 import { caExtensions, issueCertificate } from '../../../src/crypto/issue.ts'
 import { generateKey } from '../../../src/crypto/key.ts'
 import { keySigner } from '../../../src/crypto/signer.ts'
+import { deviceId } from '../../../src/domain/device.ts'
 import { OnboardingError } from '../../../src/domain/error.ts'
+import { recordOnDevice } from '../../../src/role/onboarding/device-record.ts'
+import { expectDevice } from '../../../src/role/supply-chain/import.ts'
 import {
   distrustManufacturer,
   listManufacturers,
+  previewTrust,
   statementAnchors,
   type TrustDecision,
   trustManufacturer,
@@ -246,4 +250,30 @@ describe('what a decision must say', () => {
         )
       }))
   }
+
+  test('is tried before it is changed: which roots come and go, and whom that concerns', () =>
+    withStore(async ({ store }) => {
+      const [first, second, masa] = [await root('Acme root'), await root('Acme root 2'), await root('Acme MASA root')]
+      const before = { name: 'acme', anchors: [first], masaAnchors: [masa] }
+      const unknown = await previewTrust({ store, clock }, before)
+      assert.deepEqual([unknown.known, unknown.anchors.added, unknown.devices], [false, ['CN=Acme root'], 0])
+      assert.deepEqual(await listManufacturers(store), [], 'nothing is written')
+      await trustManufacturer({ store, clock }, before, 'root')
+      for (const serial of ['A1', 'A2']) await expectDevice(store, { manufacturer: 'acme', serial }, 'anna')
+      const id = deviceId('acme', 'A1')
+      await store.transaction(tx =>
+        recordOnDevice(tx, id, () => [{ kind: 'credential-issued', body: { credential: 'c', certificateHash: 'h' } }]),
+      )
+      const rolled = await previewTrust({ store, clock }, { ...before, anchors: [first, second] })
+      assert.deepEqual(rolled.anchors, { added: ['CN=Acme root 2'], removed: [], kept: ['CN=Acme root'] })
+      assert.deepEqual([rolled.devices, rolled.onboarded, rolled.mayBeShutOut], [2, 1, 0])
+      const alone = await previewTrust({ store, clock }, { name: 'acme', anchors: [second] })
+      assert.deepEqual([alone.anchors.removed, alone.masaAnchors.removed], [['CN=Acme root'], ['CN=Acme MASA root']])
+      assert.equal(alone.mayBeShutOut, 1, 'one has yet to come in')
+      assert.ok(alone.warnings.some(({ rule }) => rule === 'devices-can-vouch'))
+      assert.equal((await listManufacturers(store))[0]?.anchors.length, 1)
+      await assert.rejects(previewTrust({ store, clock }, { name: 'bolt', anchors: [first] }), {
+        code: 'anchor-invalid',
+      })
+    }))
 })

@@ -1,35 +1,55 @@
 import { decodePemBlock } from '../../../codec/pem.ts'
 import { withCodes } from '../../../domain/failure.ts'
-import { distrustManufacturer, trustManufacturer } from '../../../role/supply-chain/trust.ts'
+import {
+  type AnchorChange,
+  distrustManufacturer,
+  previewTrust,
+  type TrustDecision,
+  trustManufacturer,
+} from '../../../role/supply-chain/trust.ts'
+import type { TrustTerms } from '../contract/trust.ts'
 import type { ApiServices, Handlers } from '../service.ts'
 import { manufacturerView, pageView } from '../view.ts'
 
 export function trustHandlers({
   store,
   clock,
-}: ApiServices): Pick<Handlers, 'manufacturerList' | 'manufacturerTrust' | 'manufacturerDistrust'> {
+}: ApiServices): Pick<
+  Handlers,
+  'manufacturerList' | 'manufacturerTrust' | 'manufacturerPreview' | 'manufacturerDistrust'
+> {
   return {
     async manufacturerList({ query: { after = '', limit } }) {
       const trusted = await store.read(tables => tables.manufacturer.find({}, { after, limit }))
       return pageView(trusted, { view: manufacturerView, key: ({ name }) => name, limit })
     },
     async manufacturerTrust({ params: { name }, body }, { by }) {
-      const { masaUrl, ...terms } = body
-      const decision = {
-        ...terms,
-        name,
-        anchors: body.anchors.map(certificateOf),
-        masaAnchors: body.masaAnchors.map(certificateOf),
-        ...(masaUrl === undefined ? {} : { masaUrl }),
-      }
-      const { manufacturer, warnings } = await trustManufacturer({ store, clock }, decision, by)
+      const { manufacturer, warnings } = await trustManufacturer({ store, clock }, decisionOf(name, body), by)
       return { ...manufacturerView(manufacturer), warnings: [...warnings] }
+    },
+    async manufacturerPreview({ params: { name }, body }) {
+      const { anchors, masaAnchors, warnings, ...counts } = await previewTrust({ store, clock }, decisionOf(name, body))
+      return { ...counts, anchors: listed(anchors), masaAnchors: listed(masaAnchors), warnings: [...warnings] }
     },
     async manufacturerDistrust({ params: { name } }, { by }) {
       await distrustManufacturer(store, name, by)
       return { removed: name }
     },
   }
+}
+
+function decisionOf(name: string, { masaUrl, ...terms }: TrustTerms): TrustDecision {
+  return {
+    ...terms,
+    name,
+    anchors: terms.anchors.map(certificateOf),
+    masaAnchors: terms.masaAnchors.map(certificateOf),
+    ...(masaUrl === undefined ? {} : { masaUrl }),
+  }
+}
+
+function listed({ added, removed, kept }: AnchorChange) {
+  return { added: [...added], removed: [...removed], kept: [...kept] }
 }
 
 const unreadable = { malformed: 'anchor-invalid', signature: 'anchor-invalid', path: 'anchor-invalid' } as const
