@@ -7,10 +7,13 @@ import { capability, ownBootstrapping, peerBootstrapping } from '../../src/proto
 import * as initiator from '../../src/protocol/dpp/authentication-initiator.ts'
 import { dppFrame, encodeFrame } from '../../src/protocol/dpp/frame.ts'
 import { generateDppKey } from '../../src/protocol/dpp/key.ts'
+import { begin } from '../../src/protocol/dpp/reconfiguration-enrollee.ts'
 import { encodeRecord } from '../../src/protocol/dpp/record.ts'
 import { chirpHash, parseBootstrappingUri } from '../../src/protocol/dpp/uri.ts'
 import { type Controller, dial, gone, onboard, withController } from '../adapter/network/dpp-peer.ts'
 import { initiatorOptions } from '../protocol/dpp/party.ts'
+import * as pkex from '../protocol/dpp/pkex-party.ts'
+import * as reconfiguration from '../protocol/dpp/reconfiguration-party.ts'
 import { defineNetwork, newLamp } from '../role/onboarding/dpp-site.ts'
 
 /*
@@ -73,6 +76,38 @@ test('chirps in the name of an expected device, and nothing after them', () =>
     const { state } = await onboard(home.listener, { lamp })
     assert.equal(state.type, 'configured', 'the device itself comes in')
     for (const socket of sockets) socket.destroy()
+  }))
+
+test('announcements of devices that come back, forged by who has heard the hash of our C-sign key', () =>
+  withController(async home => {
+    await defineNetwork(home.gate)
+    await assertServes(home)
+    const { pair: csign } = await home.site.keys.current('c-sign', 'P-256')
+    const forged = () => {
+      const device = reconfiguration.device({ csign, ppKey: generateDppKey('P-256') })
+      return begin(device).effects[0]?.message ?? assert.fail()
+    }
+    const sockets = await Promise.all(Array.from({ length: 30 }, () => dial(home.listener)))
+    for (const socket of sockets) {
+      socket.on('error', () => {})
+      socket.resume()
+      socket.write(encodeRecord(forged()))
+    }
+    await assertServes(home)
+    // The hash of another Configurator, and points that are none.
+    for (const bad of [
+      begin(reconfiguration.device(reconfiguration.home())).effects[0]!.message,
+      pkex.rewritten(forged(), pkex.replacing('ePrimeId', pkex.flipped)),
+      pkex.rewritten(forged(), pkex.replacing('aNonce', Buffer.alloc(64))),
+    ]) {
+      const socket = await dial(home.listener)
+      socket.write(encodeRecord(bad))
+      await gone(socket)
+    }
+    for (const socket of sockets) socket.destroy()
+    while (home.site.service.sessions() > 0) await new Promise(resolve => setImmediate(resolve))
+    const { events } = await home.gate.store.feed({}, 1000)
+    assert.equal(events.filter(({ kind }) => kind === 'credential-issued').length, 2, 'only who is known got something')
   }))
 
 test('authentications that are begun and left, by strangers who know our code', () =>

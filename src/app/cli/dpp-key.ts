@@ -48,7 +48,7 @@ export function withConfiguratorTransfer(cli: Cli, dpp: Command): void {
     summary: 'become the Configurator whose keys are in a file, without configuring its devices again',
     text:
       'The keys take the place of the current ones, which are kept. Devices and access points that the other Configurator ' +
-      'has configured go on, and come back here for their next configuration.',
+      'has configured meet those of this site. It knows none of them: for another configuration a device needs its code here.',
     examples: [
       'dpp import-keys configurator.pem --offline --passphrase-file passphrase.txt',
       'dpp import-keys configurator.txt --offline --hostap',

@@ -55,10 +55,11 @@ export async function dial({ port }: Pick<DppListener, 'port'>): Promise<Socket>
   return socket
 }
 
-export async function gone(socket: Socket): Promise<void> {
+/** However it ends. */
+export function gone(socket: Socket): Promise<void> {
   socket.on('error', () => {})
   socket.resume()
-  if (!socket.closed) await once(socket, 'close')
+  return socket.closed ? Promise.resolve() : new Promise(resolve => socket.once('close', () => resolve()))
 }
 
 export interface TcpTerms {
