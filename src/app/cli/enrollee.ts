@@ -38,6 +38,7 @@ export function enrolleeCommand(cli: Cli): Command {
     )
   uriCommand(cli, enrollee.command('uri'))
   onboardCommand(cli, enrollee.command('onboard'))
+  reconfigureCommand(cli, enrollee.command('reconfigure'))
   forgetCommand(cli, enrollee.command('forget'))
   return enrollee
 }
@@ -128,12 +129,31 @@ function onboardCommand(cli: Cli, command: Command): void {
     .requiredOption('--device <directory>', 'directory of the device')
     .option('--configurator <uri>', 'code of the Configurator, quoted for the shell: the device is then certain of it')
     .option('--announce', 'announce itself even so, and be asked: authentication is mutual')
+  withTries(command).action(
+    cli.run<OnboardOptions, [string]>((task, controller) => onboard(task, controller, 'onboard')),
+  )
+}
+
+function reconfigureCommand(cli: Cli, command: Command): void {
+  described(command.argument('<controller>', 'host[:port] of a Controller; port 8908 when there is none'), {
+    summary: 'be an Enrollee: ask the Configurator that it had before for something new',
+    text:
+      'As a device does whose network lets it in no more: it shows its Connector, and answers only who has one by the same ' +
+      'C-sign key. What it had stays until it has something new.',
+    examples: ['device enrollee reconfigure gateway --device lamp --wpa-supplicant /etc/lamp'],
+  }).requiredOption('--device <directory>', 'directory of the device')
+  withTries(command).action(
+    cli.run<OnboardOptions, [string]>((task, controller) => onboard(task, controller, 'reconfigure')),
+  )
+}
+
+function withTries(command: Command): Command {
+  return command
     .option('--ownership <rule>', `what a network has to prove: ${ownershipRules.join(', ')}`, choice(ownershipRules))
     .option('--wpa-supplicant <directory>', 'write configuration, certificates and keys there, readable by us only')
     .option('--timeout <seconds>', 'how long to try', count(1, 86_400), 60)
     .option('--keep-trying', 'do not end when it was refused')
     .option('--verbose', 'log what the device does')
-    .action(cli.run<OnboardOptions, [string]>(onboard))
 }
 
 function forgetCommand(cli: Cli, command: Command): void {
@@ -183,7 +203,11 @@ async function open(options: OnboardOptions): Promise<Enrollee> {
   })
 }
 
-async function onboard(task: Task<OnboardOptions>, controller: string): Promise<number> {
+async function onboard(
+  task: Task<OnboardOptions>,
+  controller: string,
+  way: 'onboard' | 'reconfigure',
+): Promise<number> {
   const { io, options, note } = task
   const configurator = options.configurator === undefined ? undefined : uriOf(options.configurator)
   const enrollee = await open(options)
@@ -194,9 +218,9 @@ async function onboard(task: Task<OnboardOptions>, controller: string): Promise<
     ...defined({ configurator }),
     ...(options.announce === true && { way: 'announce' as const }),
   }
-  const end = await climb(enrollee.onboard(meeting, signal), task)
+  const { refusal: end, credentialed } = await climb(enrollee[way](meeting, signal), task)
   const stored = await enrollee.networks()
-  if (stored !== undefined) {
+  if (stored !== undefined && credentialed) {
     const networks = stored.networks.map(({ ssid, cred }) => ({ ssid: ssidText(ssid), akm: cred.akm }))
     const file = options.wpaSupplicant && join(resolve(options.wpaSupplicant), supplicantConfiguration)
     const answer = { device: enrollee.name, controller: stored.origin, networks, ...defined({ wpaSupplicant: file }) }
@@ -213,11 +237,15 @@ interface Refusal {
   readonly detail: ErrorDetail
 }
 
-/** The device's way, told as it goes, to its end or until it was refused. @returns what stopped it last */
-async function climb(
-  way: AsyncIterable<EnrolleeProgress>,
-  { note, options }: Task<OnboardOptions>,
-): Promise<Refusal | undefined> {
+interface Climb {
+  /** What stopped it last. */
+  readonly refusal?: Refusal
+  readonly credentialed: boolean
+}
+
+/** The device's way, told as it goes, to its end or until it was refused. */
+async function climb(way: AsyncIterable<EnrolleeProgress>, { note, options }: Task<OnboardOptions>): Promise<Climb> {
+  let credentialed = false
   let refusal: Refusal | undefined
   let last = ''
   const tell = (text: string) => {
@@ -226,6 +254,7 @@ async function climb(
   }
   for await (const news of way) {
     if (news.type === 'climbed') tell(news.rung)
+    credentialed ||= news.type === 'climbed' && news.rung === 'credentialed'
     if (news.type === 'waiting') {
       tell('waiting for a person at the Configurator')
       refusal = { code: 'configurator-refused', detail: { rule: 'not yet' } }
@@ -235,7 +264,7 @@ async function climb(
     tell(`refused: ${news.code}`)
     if (options.keepTrying !== true) break
   }
-  return refusal
+  return { credentialed, ...(refusal !== undefined && { refusal }) }
 }
 
 function ssidText(ssid: Uint8Array): string {

@@ -34,6 +34,12 @@ export const enrolleeErrors = {
     action: 'See what the Configurator recorded about it; the detail names the status.',
     status: 403,
   },
+  'reconfiguration-impossible': {
+    title: 'Device cannot ask for reconfiguration',
+    cause: 'It was given no Connector and no key to ask with: it was never configured, or as devices of version 1 are.',
+    action: 'Onboard it by its code: `mooring device enrollee onboard`.',
+    status: 409,
+  },
   'declaration-missing': {
     title: 'Network does not prove whose it is',
     cause:

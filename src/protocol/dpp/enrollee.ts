@@ -20,6 +20,7 @@ import {
 } from './enrollee-configuration.ts'
 import { dppFrame, encodeFrame, type Frame } from './frame.ts'
 import type { DppKeyPair } from './key.ts'
+import * as reconfiguration from './reconfiguration-enrollee.ts'
 import { chirpHash } from './uri.ts'
 
 /*
@@ -27,7 +28,16 @@ import { chirpHash } from './uri.ts'
  * code; otherwise it announces its presence and waits to be asked by somebody who has scanned its own.
  */
 
-export interface EnrolleeOptions {
+/** What it asks for once it is authenticated. */
+export interface Wish {
+  readonly request: Omit<ConfigurationRequest, 'pkcs10'>
+  /** Absent: 0, as over TCP. */
+  readonly dialogToken?: number
+  /** False: a device without a clock. */
+  readonly clockTrusted: boolean
+}
+
+export interface EnrolleeOptions extends Wish {
   /** The bootstrapping key; a throw-away one on the Configurator's curve when nobody could have scanned it. */
   readonly bootstrapping: DppKeyPair
   /** As in the URI on the label: SubjectPublicKeyInfo in DER. */
@@ -38,13 +48,8 @@ export interface EnrolleeOptions {
   readonly configurator?: PeerBootstrapping
   /** Announcing: whoever asks is told to wait until its code was scanned. */
   readonly awaitConfigurator?: boolean
-  readonly request: Omit<ConfigurationRequest, 'pkcs10'>
   /** What we speak: 1 to 3. */
   readonly version: number
-  /** Absent: 0, as over TCP. */
-  readonly dialogToken?: number
-  /** False: a device without a clock. */
-  readonly clockTrusted: boolean
 }
 
 export interface Announced {
@@ -61,6 +66,12 @@ export interface Responding {
   readonly options: EnrolleeOptions
   readonly authentication: responder.State
 }
+/** It was configured before, and asks the same Configurator again. */
+export interface Returning {
+  readonly type: 'returning'
+  readonly options: Wish
+  readonly authentication: reconfiguration.State
+}
 export interface Configuring {
   readonly type: 'configuring'
   readonly session: AuthenticatedSession
@@ -76,7 +87,7 @@ export interface EnrolleeFailed {
   readonly failure: Omit<AuthenticationFailed, 'type'> | Omit<ConfigurationFailed, 'type'>
 }
 
-export type State = Announced | Initiating | Responding | Configuring | Configured | EnrolleeFailed
+export type State = Announced | Initiating | Responding | Returning | Configuring | Configured | EnrolleeFailed
 
 /** `at`: milliseconds since 1970; `random`: 32 octets, new each time. */
 export type Input = Event & Moment
@@ -139,6 +150,15 @@ export function listen(options: EnrolleeOptions): Transition {
   return { state: { type: 'announced', options }, effects: [] }
 }
 
+/**
+ * Reconfig Announcement (Easy Connect section 6.5): for a device whose network does not let it in any more. Only a Configurator
+ * with a Connector by the same C-sign key is answered. Throws CryptoError `key-mismatch` for keys that do not fit together.
+ */
+export function reannounce(again: reconfiguration.EnrolleeOptions, options: Wish): Transition {
+  const { state, effects } = reconfiguration.begin(again)
+  return { state: { type: 'returning', options, authentication: state }, effects }
+}
+
 export function step(state: State, input: Input): Transition {
   switch (state.type) {
     case 'announced':
@@ -147,6 +167,8 @@ export function step(state: State, input: Input): Transition {
       return initiating(state, input)
     case 'responding':
       return responding(state, input)
+    case 'returning':
+      return returning(state, input)
     case 'configuring':
       return configuring(state, input)
     case 'configured':
@@ -201,8 +223,16 @@ function responding({ options, authentication }: Responding, input: Input): Tran
   return settled({ type: 'responding', options, authentication: state }, effects, input)
 }
 
+function returning({ options, authentication }: Returning, input: Input): Transition {
+  const told = input.type === 'announcement-lost' ? ({ type: 'announcement-due' } as const) : input
+  if (told.type !== 'received' && told.type !== 'announcement-due' && told.type !== 'timed-out')
+    return { state: { type: 'returning', options, authentication }, effects: [] }
+  const { state, effects } = reconfiguration.step(authentication, told)
+  return settled({ type: 'returning', options, authentication: state }, effects, input)
+}
+
 /** Goes on to configuration when authentication is over. */
-function settled(state: Initiating | Responding, effects: readonly Effect[], moment: Moment): Transition {
+function settled(state: Initiating | Responding | Returning, effects: readonly Effect[], moment: Moment): Transition {
   const { authentication, options } = state
   if (authentication.type === 'failed') {
     const { type: _, ...failure } = authentication

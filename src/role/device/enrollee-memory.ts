@@ -5,7 +5,14 @@ import { decodeJson, encodeCanonicalJson } from '../../codec/json.ts'
 import { CryptoError } from '../../crypto/error.ts'
 import type { Log } from '../../domain/port.ts'
 import { type ConfigurationObject, decodeConfigurationObject } from '../../protocol/dpp/configuration-object.ts'
-import { type DppKeyPair, exportDppKey, importDppKey } from '../../protocol/dpp/key.ts'
+import {
+  type DppKeyPair,
+  type DppPublicKey,
+  exportDppKey,
+  exportSpki,
+  importDppKey,
+  importSpki,
+} from '../../protocol/dpp/key.ts'
 import type { DeviceStore } from './port.ts'
 
 /** Name in the device store of what a Configurator gave; a factory reset forgets it. */
@@ -19,6 +26,8 @@ export interface StoredNetworks {
   readonly netAccessKey: DppKeyPair
   /** `host:port` of the Controller. */
   readonly origin: string
+  /** E-id: by what the Configurator, and nobody else, recognises it when it asks for reconfiguration. */
+  readonly identity?: DppPublicKey
 }
 
 /** As they came, so that nothing is lost in between. */
@@ -33,13 +42,14 @@ const Record = z.strictObject({
   origin: z.string().max(300),
   objects: z.array(bytes).min(1).max(10),
   netAccessKey: bytes,
+  identity: bytes.optional(),
 })
 
 const LIMITS = { size: 0x10_0000, depth: 3, count: 30 }
 
 /** Whole or not at all, and durable when this resolves. */
 export async function writeNetworks(store: DeviceStore, grant: Grant): Promise<void> {
-  const { name, origin, objects, netAccessKey } = grant
+  const { name, origin, objects, netAccessKey, identity } = grant
   using key = exportDppKey(netAccessKey)
   const record = {
     version: 1,
@@ -47,6 +57,7 @@ export async function writeNetworks(store: DeviceStore, grant: Grant): Promise<v
     origin,
     objects: objects.map(encodeBase64),
     netAccessKey: encodeBase64(key.reveal()),
+    ...(identity !== undefined && { identity: encodeBase64(exportSpki(identity)) }),
   }
   const text = Buffer.from(encodeCanonicalJson(record))
   await store.write(enrolleeName, text)
@@ -58,9 +69,14 @@ export async function readNetworks(store: DeviceStore, log: Log): Promise<Stored
   const stored = await store.read(enrolleeName)
   if (stored === undefined) return undefined
   try {
-    const { name, origin, objects, netAccessKey } = Record.parse(decodeJson(stored, LIMITS))
-    const networks = objects.map(decodeConfigurationObject)
-    return { name, origin, networks, netAccessKey: importDppKey(netAccessKey) }
+    const { objects, netAccessKey, identity, ...record } = Record.parse(decodeJson(stored, LIMITS))
+    return {
+      name: record.name,
+      origin: record.origin,
+      networks: objects.map(decodeConfigurationObject),
+      netAccessKey: importDppKey(netAccessKey),
+      ...(identity !== undefined && { identity: importSpki(identity) }),
+    }
   } catch (error) {
     const damaged = error instanceof CodecError || error instanceof CryptoError || error instanceof z.ZodError
     if (!damaged) throw error

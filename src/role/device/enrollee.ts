@@ -6,16 +6,19 @@ import type { Progress } from '../../protocol/brski/pledge.ts'
 import { backoff } from '../../protocol/brski/pledge-schedule.ts'
 import { dppStatus } from '../../protocol/dpp/attribute.ts'
 import { peerBootstrapping } from '../../protocol/dpp/authentication.ts'
+import type { ConfigurationObject } from '../../protocol/dpp/configuration-object.ts'
 import type { NetRole } from '../../protocol/dpp/configuration-request.ts'
+import { curveProfile } from '../../protocol/dpp/curve.ts'
 import {
   announce,
   type Effect,
   type EnrolleeFailed,
   initiate,
   type EnrolleeOptions as MachineOptions,
+  reannounce,
   type Transition,
 } from '../../protocol/dpp/enrollee.ts'
-import { exportSpki, generateDppKey } from '../../protocol/dpp/key.ts'
+import { type DppPublicKey, exportSpki, generateDppKey } from '../../protocol/dpp/key.ts'
 import type { BootstrappingUri } from '../../protocol/dpp/uri.ts'
 import type { BirthCredential } from './birth.ts'
 import { type Bootstrapping, readBootstrapping } from './bootstrapping.ts'
@@ -91,18 +94,25 @@ export class Enrollee {
    * before puts them in place again, which a power loss may have prevented. Throws TypeError when it is on already.
    */
   async *onboard(meeting: Meeting, signal: AbortSignal): AsyncGenerator<EnrolleeProgress, void, void> {
+    const known = await this.networks()
+    if (known === undefined) {
+      yield* this.#powered(signal, () => this.#try(meeting, () => this.#begin(meeting), signal))
+      return
+    }
+    await this.#options.installer?.install(known)
+    yield { type: 'climbed', rung: 'credentialed', candidate: known.origin }
+  }
+
+  async *#powered(
+    signal: AbortSignal,
+    attempt: () => AsyncGenerator<EnrolleeProgress, boolean, void>,
+  ): AsyncGenerator<EnrolleeProgress, void, void> {
     if (this.#running) throw new TypeError('the device is switched on already')
     this.#running = true
     this.#joinedAlready = false
     try {
-      const known = await this.networks()
-      if (known !== undefined) {
-        await this.#options.installer?.install(known)
-        yield { type: 'climbed', rung: 'credentialed', candidate: known.origin }
-        return
-      }
       for (let failures = 1; !signal.aborted; failures++) {
-        if (yield* this.#try(meeting, signal)) return
+        if (yield* attempt()) return
         const milliseconds = backoff(this.#options.model.retry, failures, this.#options.random(4))
         yield { type: 'resting', milliseconds }
         await this.#options.sleep(milliseconds, signal)
@@ -112,6 +122,19 @@ export class Enrollee {
     }
   }
 
+  /**
+   * Asks the Configurator that it had before for something new, as a device does whose network lets it in no more: yields as
+   * `onboard` until it has it. What it had stays until then. Throws OnboardingError `reconfiguration-impossible` for a device
+   * that was given nothing to ask with, and TypeError when it is on already.
+   */
+  async *reconfigure(
+    meeting: Pick<Meeting, 'address'>,
+    signal: AbortSignal,
+  ): AsyncGenerator<EnrolleeProgress, void, void> {
+    const again = await this.#again()
+    yield* this.#powered(signal, () => this.#try(meeting, () => again(), signal))
+  }
+
   /** Forgets its networks; the bootstrapping key and how new a declaration has to be are for good. */
   async forget(): Promise<void> {
     if (this.#running) throw new TypeError('switch the device off before it forgets its networks')
@@ -119,8 +142,11 @@ export class Enrollee {
   }
 
   /** One connection. @returns whether the device has networks now */
-  async *#try(meeting: Meeting, signal: AbortSignal): AsyncGenerator<EnrolleeProgress, boolean, void> {
-    const { address: candidate } = meeting
+  async *#try(
+    { address: candidate }: Pick<Meeting, 'address'>,
+    begin: () => Transition,
+    signal: AbortSignal,
+  ): AsyncGenerator<EnrolleeProgress, boolean, void> {
     const { transport, model } = this.#options
     yield { type: 'trying', candidate }
     const connection = await transport.connect(candidate, model.connectTimeoutMs).catch(() => undefined)
@@ -131,10 +157,7 @@ export class Enrollee {
     const cut = () => connection.close()
     signal.addEventListener('abort', cut, { once: true })
     try {
-      const end = yield* this.#exchanged(
-        exchange(this.#begin(meeting), connection, this.#tools(candidate), signal),
-        candidate,
-      )
+      const end = yield* this.#exchanged(exchange(begin(), connection, this.#tools(candidate), signal), candidate)
       if (end.type === 'configured') {
         yield* this.#joined(candidate)
         return true
@@ -194,6 +217,35 @@ export class Enrollee {
     return announce(options)
   }
 
+  /** Each announcement with keys of its own. */
+  async #again(): Promise<() => Transition> {
+    const { clock, random, version = 3, model } = this.#options
+    const stored = await this.networks()
+    const network = stored?.networks.find(({ cred }) => cred.connector?.ppKey !== undefined)
+    const { csign: key, kid, ppKey, signedConnector } = network?.cred.connector ?? {}
+    if (stored?.identity === undefined || ppKey === undefined || key === undefined || kid === undefined)
+      throw new OnboardingError('reconfiguration-impossible', { device: this.name })
+    const { netAccessKey, identity } = stored
+    const { curve } = netAccessKey
+    return () =>
+      reannounce(
+        {
+          csign: { key, kid },
+          ppKey,
+          connector: signedConnector ?? '',
+          netAccessKey,
+          identity,
+          a: generateDppKey(ppKey.curve),
+          protocolKey: generateDppKey(curve),
+          nonce: Uint8Array.from(random(curveProfile(curve).nonceSize)),
+          version,
+          connectionStatus: { result: dppStatus.noAccessPoint, ...(network !== undefined && { ssid: network.ssid }) },
+          ...(model.clockTrusted && { at: new Date(clock()) }),
+        },
+        { request: this.#request(version), clockTrusted: model.clockTrusted },
+      )
+  }
+
   #request(version: number): MachineOptions['request'] {
     const { netRole = 'sta', bandSupport, model } = this.#options
     return {
@@ -244,15 +296,31 @@ export class Enrollee {
     })
     // Before anything rests on it, so that no older right counts again after a power loss.
     for (const version of versions) if (version !== undefined) await writeMark(store, version)
-    await writeNetworks(store, { name: this.name, origin, objects, netAccessKey })
+    const before = await store.read(enrolleeName)
+    const identity = identityFor(configurations, await this.networks())
+    const grant = { name: this.name, origin, netAccessKey, ...(identity !== undefined && { identity }) }
+    await writeNetworks(store, { ...grant, objects })
     if (installer === undefined) return
     try {
-      await installer.install({ name: this.name, origin, networks: configurations, netAccessKey })
+      await installer.install({ ...grant, networks: configurations })
     } catch (error) {
-      await store.remove(enrolleeName)
+      await (before === undefined ? store.remove(enrolleeName) : store.write(enrolleeName, before))
       throw error
     }
   }
+}
+
+/** The same for as long as the ppKey is: the Configurator knows the device by it. */
+function identityFor(
+  configurations: readonly ConfigurationObject[],
+  before: StoredNetworks | undefined,
+): DppPublicKey | undefined {
+  const [ppKey, known] = [configurations, before?.networks ?? []].map(
+    networks => networks.find(({ cred }) => cred.connector?.ppKey !== undefined)?.cred.connector?.ppKey,
+  )
+  if (ppKey === undefined) return undefined
+  const same = known?.curve === ppKey.curve && known.point.equals(ppKey.point)
+  return (same ? before?.identity : undefined) ?? generateDppKey(ppKey.curve)
 }
 
 function thrownAway(curve: Bootstrapping['pair']['curve']) {

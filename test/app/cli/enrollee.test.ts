@@ -66,7 +66,7 @@ describe('a device on the command line', () => {
   }
 
   test('nothing is made where no device is', async () => {
-    for (const args of [['uri'], ['onboard', controller], ['forget']]) {
+    for (const args of [['uri'], ['onboard', controller], ['reconfigure', controller], ['forget']]) {
       assert.equal((await fails([...args, ...at]))['code'], 'data-missing')
     }
   })
@@ -131,6 +131,7 @@ describe('a device on the command line', () => {
 
   test('a code that is none, a Controller that does not know it, and nobody', async () => {
     const wrong = await fails(['onboard', controller, ...at, '--configurator', 'DPP:K:AAAA;;'])
+    assert.equal((await fails(['reconfigure', controller, ...at]))['code'], 'reconfiguration-impossible')
     assert.equal(wrong['code'], 'bootstrapping-uri-invalid')
     assert.equal((await fails(['onboard', controller, ...at]))['code'], 'configurator-unreachable')
     const gone = await listen(configurator)

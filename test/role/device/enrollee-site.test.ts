@@ -102,6 +102,50 @@ suite('An Enrollee that wants its manufacturer’s word, at a site', () => {
     })
   })
 
+  /** One try of a device that its network lets in no more. */
+  async function comeBack(serial: string): Promise<readonly EnrolleeProgress[]> {
+    const news: EnrolleeProgress[] = []
+    const off = new AbortController()
+    const meeting = { address: `127.0.0.1:${stage.site.dppPort}` }
+    for await (const each of (await open(serial)).reconfigure(meeting, off.signal)) {
+      if (each.type === 'resting') off.abort()
+      else if (each.type !== 'trying') news.push(each)
+    }
+    return news
+  }
+
+  test('comes back by its Connector, gets what holds now, and keeps its identity', async () => {
+    const { store, clock, configurator } = stage.site
+    for (const akm of ['dpp', 'sae'] as const) {
+      await changeNetwork({ store, clock }, 'harbour', () => terms(akm), 'test')
+      const serial = 'L26-000001'
+      const before = (await (await open(serial)).networks()) ?? assert.fail()
+      await configurator.access.reconfigure(stage.device(serial), 'test')
+      assert.deepEqual(rungs(await comeBack(serial)), ladder)
+      const now = (await (await open(serial)).networks()) ?? assert.fail()
+      assert.equal(now.networks[0]?.cred.akm, akm)
+      assert.notDeepEqual(
+        now.networks[0]?.cred.connector?.signedConnector,
+        before.networks[0]?.cred.connector?.signedConnector,
+      )
+      assert.deepEqual(now.identity?.point, before.identity?.point)
+    }
+  })
+
+  test('does not come back when its access was taken away, and keeps what it had', async () => {
+    const serial = 'L26-000002'
+    const before = (await (await open(serial)).networks()) ?? assert.fail()
+    await stage.site.configurator.access.revoke(stage.device(serial), 'test')
+    const news = await comeBack(serial)
+    assert.ok(news.some(({ type }) => type === 'refused'))
+    const now = (await (await open(serial)).networks()) ?? assert.fail()
+    assert.deepEqual(now.netAccessKey.point, before.netAccessKey.point)
+  })
+
+  test('cannot come back when it was never there', async () => {
+    await assert.rejects(comeBack('L26-000010'), { code: 'reconfiguration-impossible' })
+  })
+
   test('one on no manifest is answered by nobody, and once a person has scanned its code still wants its maker’s word', async () => {
     const serial = 'L26-000009'
     const silent = await join(serial)
