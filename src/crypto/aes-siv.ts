@@ -1,5 +1,6 @@
-import { createCipheriv, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { type Cipheriv, createCipheriv, createSecretKey, timingSafeEqual } from 'node:crypto'
 import { CryptoError } from './error.ts'
+import { Secret } from './secret.ts'
 
 /*
  * AES-SIV (RFC 5297), which OpenSSL has and node:crypto does not hand out. S2V is a chain of CMACs (RFC 4493), and each CMAC is
@@ -8,52 +9,88 @@ import { CryptoError } from './error.ts'
  * data is a list: none, one that is empty, and two of which one is empty give three different results.
  */
 
+/**
+ * 32, 48 or 64 bytes: the first half authenticates, the second encrypts. What has to be made of a key before its first use is kept
+ * for as long as the Secret is: a session key serves several times.
+ */
+export type AesSivKey = Uint8Array | Secret
+
 const block = 16
 const zeros = Buffer.alloc(block)
 /** RFC 5297 section 7: 127 components, the plaintext being one. */
 const maxComponents = 126
 
 /**
- * @param key 32, 48 or 64 bytes: the first half authenticates, the second encrypts
  * @returns V | C: 16 bytes more than the plaintext
  * Throws CryptoError `unsupported-key`, or `unsupported-algorithm` for more than 126 components.
  */
-export function sealAesSiv(key: Uint8Array, plaintext: Uint8Array, ...associatedData: readonly Uint8Array[]): Buffer {
-  const siv = s2v(key, plaintext, associatedData)
-  const sealed = Buffer.allocUnsafe(block + plaintext.length)
-  siv.copy(sealed)
-  counted(key, siv, plaintext).copy(sealed, block)
-  return sealed
+export function sealAesSiv(key: AesSivKey, plaintext: Uint8Array, ...associatedData: readonly Uint8Array[]): Buffer {
+  const prepared = prepare(key)
+  const siv = s2v(prepared, plaintext, associatedData)
+  return Buffer.concat([siv, counted(prepared, siv, plaintext)])
 }
 
 /** What was sealed. Throws as `sealAesSiv`, and CryptoError `bad-signature` when a bit of key, data or text is another. */
-export function openAesSiv(key: Uint8Array, sealed: Uint8Array, ...associatedData: readonly Uint8Array[]): Buffer {
+export function openAesSiv(key: AesSivKey, sealed: Uint8Array, ...associatedData: readonly Uint8Array[]): Buffer {
   if (sealed.length < block) throw new CryptoError('bad-signature', 'shorter than an AES-SIV tag')
+  const prepared = prepare(key)
   const tag = sealed.subarray(0, block)
-  const plaintext = counted(key, tag, sealed.subarray(block))
-  if (timingSafeEqual(s2v(key, plaintext, associatedData), tag)) return plaintext
+  const plaintext = counted(prepared, tag, sealed.subarray(block))
+  if (timingSafeEqual(s2v(prepared, plaintext, associatedData), tag)) return plaintext
   plaintext.fill(0)
   throw new CryptoError('bad-signature', 'the wrapped data was altered, or made with another key')
 }
 
-/** CTR, which is its own reverse. RFC 5297 section 2.6: two bits are cleared so that no counter of 32 or 64 bits carries. */
-function counted(key: Uint8Array, siv: Uint8Array, text: Uint8Array): Buffer {
-  const start = Buffer.from(siv)
-  start[8]! &= 0x7f
-  start[12]! &= 0x7f
-  return createCipheriv(`aes-${keyBits(key)}-ctr`, createSecretKey(key.subarray(key.length / 2)), start).update(text)
+interface Prepared {
+  /** CMAC under the first half. Writes into the buffer that it is given. */
+  readonly mac: (message: Buffer) => Buffer
+  /** CMAC of a block of zeros, where each S2V begins. */
+  readonly first: Buffer
+  /** ECB under the second half, which encrypts counters. */
+  readonly counter: Cipheriv
 }
 
-function keyBits(key: Uint8Array): number {
-  if (key.length === 32 || key.length === 48 || key.length === 64) return key.length * 4
-  throw new CryptoError('unsupported-key', `an AES-SIV key of ${key.length} bytes`)
+const known = new WeakMap<Secret, Prepared>()
+
+function prepare(key: AesSivKey): Prepared {
+  if (!(key instanceof Secret)) return fresh(key)
+  // Throws when it was disposed of, whatever is known.
+  const bytes = key.reveal()
+  const prepared = known.get(key) ?? fresh(bytes)
+  known.set(key, prepared)
+  return prepared
+}
+
+function fresh(key: Uint8Array): Prepared {
+  const half = key.length / 2
+  const bits = half * 8
+  if (half !== 16 && half !== 24 && half !== 32) {
+    throw new CryptoError('unsupported-key', `an AES-SIV key of ${key.length} bytes`)
+  }
+  const mac = cmac(createCipheriv(`aes-${bits}-cbc`, createSecretKey(key.subarray(0, half)), zeros))
+  const counter = createCipheriv(`aes-${bits}-ecb`, createSecretKey(key.subarray(half)), null)
+  return { mac, first: mac(Buffer.alloc(block)), counter }
+}
+
+/** CTR, which is its own reverse. RFC 5297 section 2.6: two bits are cleared so that no counter of 32 or 64 bits carries. */
+function counted({ counter }: Prepared, siv: Uint8Array, text: Uint8Array): Buffer {
+  const blocks = Math.ceil(text.length / block)
+  const stream = Buffer.allocUnsafe(blocks * block)
+  for (let n = 0; n < blocks; n++) stream.set(siv, n * block)
+  for (let at = 0; at < stream.length; at += block) {
+    stream[at + 8]! &= 0x7f
+    stream[at + 12]! &= 0x7f
+    stream.writeUInt32BE(stream.readUInt32BE(at + 12) + at / block, at + 12)
+  }
+  const result = counter.update(stream).subarray(0, text.length)
+  for (let at = 0; at < text.length; at++) result[at]! ^= text[at]!
+  return result
 }
 
 /** RFC 5297 section 2.4. */
-function s2v(key: Uint8Array, plaintext: Uint8Array, associatedData: readonly Uint8Array[]): Buffer {
+function s2v({ mac, first }: Prepared, plaintext: Uint8Array, associatedData: readonly Uint8Array[]): Buffer {
   if (associatedData.length > maxComponents) throw new CryptoError('unsupported-algorithm', 'too many components')
-  const mac = cmac(key)
-  let d = mac(Buffer.alloc(block))
+  let d = first
   for (const component of associatedData) d = xor(double(d), mac(Buffer.from(component)))
   const last = Buffer.alloc(Math.max(block, plaintext.length))
   last.set(plaintext)
@@ -67,10 +104,7 @@ function s2v(key: Uint8Array, plaintext: Uint8Array, associatedData: readonly Ui
   return siv
 }
 
-/** CMAC under the first half of the key, again and again. The function it gives writes into the buffer that it is given. */
-function cmac(key: Uint8Array): (message: Buffer) => Buffer {
-  const half = createSecretKey(key.subarray(0, key.length / 2))
-  const cipher = createCipheriv(`aes-${keyBits(key)}-cbc`, half, zeros)
+function cmac(cipher: Cipheriv): Prepared['mac'] {
   cipher.setAutoPadding(false)
   let chained = cipher.update(zeros)
   const whole = double(chained)

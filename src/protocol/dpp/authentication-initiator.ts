@@ -1,3 +1,4 @@
+import type { AesSivKey } from '../../crypto/aes-siv.ts'
 import { CryptoError } from '../../crypto/error.ts'
 import type { Secret } from '../../crypto/secret.ts'
 import { type AttributeList, decodeAttributes, dppStatus } from './attribute.ts'
@@ -141,7 +142,7 @@ function responded(state: Requested, list: AttributeList): Transition {
 /** Only who has the Responder's key can say no: the answer is under k1, with our nonce in it. */
 function declined(state: Requested, { status }: AuthenticationResponse, list: AttributeList): Transition {
   const { responder, nonce } = state.options
-  const { initiatorNonce } = openAuthenticationRefusal(state.k1.reveal(), responder.key.curve, list)
+  const { initiatorNonce } = openAuthenticationRefusal(state.k1, responder.key.curve, list)
   if (!sameOctets(initiatorNonce, nonce)) return stay(failed('mismatched', 'the I-nonce is another'))
   if (status === dppStatus.responsePending) {
     return { state: { ...state, pending: true }, effects: [{ type: 'peer-pending' }] }
@@ -185,16 +186,17 @@ function accepted(state: Requested, response: AuthenticationResponse, list: Attr
     initiatorProtocolKey: protocolKey.point,
     responderProtocolKey: peerKey.point,
   })
-  if (!isAuthentic(keys, state.options, secrets.wrappedTag)) {
+  const ke = kept(keys.ke)
+  if (!isAuthentic(ke, keys, state.options, secrets.wrappedTag)) {
     return refuse('not-authentic', dppStatus.authenticationFailure)
   }
-  const message = sealConfirm(keys.ke, { ...confirm, status: dppStatus.ok, value: keys.initiatorTag })
+  const message = sealConfirm(ke, { ...confirm, status: dppStatus.ok, value: keys.initiatorTag })
   const session: AuthenticatedSession = {
     curve,
     role,
     mutual,
     peerVersion: response.version,
-    ke: kept(keys.ke),
+    ke,
     bk: kept(keys.bk),
     ownProtocolKey: protocolKey,
     peerProtocolKey: peerKey,
@@ -202,7 +204,12 @@ function accepted(state: Requested, response: AuthenticationResponse, list: Attr
   return { state: { type: 'authenticated', session }, effects: [{ type: 'send', message }] }
 }
 
-function isAuthentic({ ke, responderTag }: SessionKeys, { responder }: InitiatorOptions, wrapped: Uint8Array): boolean {
+function isAuthentic(
+  ke: Secret,
+  { responderTag }: SessionKeys,
+  { responder }: InitiatorOptions,
+  wrapped: Uint8Array,
+): boolean {
   try {
     return sameOctets(openResponderTag(ke, responder.key.curve, wrapped), responderTag)
   } catch (error) {
@@ -218,6 +225,6 @@ interface Confirm {
   readonly value: Uint8Array
 }
 
-function sealConfirm(key: Uint8Array, { initiatorHash, ...confirm }: Confirm): Buffer {
+function sealConfirm(key: AesSivKey, { initiatorHash, ...confirm }: Confirm): Buffer {
   return sealAuthenticationConfirm(key, { ...confirm, ...(initiatorHash === undefined ? {} : { initiatorHash }) })
 }

@@ -1,5 +1,5 @@
 import { CodecError } from '../../codec/error.ts'
-import { openAesSiv, sealAesSiv } from '../../crypto/aes-siv.ts'
+import { type AesSivKey, openAesSiv, sealAesSiv } from '../../crypto/aes-siv.ts'
 import {
   type AttributeList,
   type AttributeName,
@@ -37,7 +37,7 @@ export interface RequestSecrets {
 }
 
 /** A whole frame. */
-export function sealAuthenticationRequest(k1: Uint8Array, request: AuthenticationRequest & RequestSecrets): Buffer {
+export function sealAuthenticationRequest(k1: AesSivKey, request: AuthenticationRequest & RequestSecrets): Buffer {
   const { channel, version } = request
   const before: AttributeValue[] = [
     ['responderBootstrappingKeyHash', request.responderHash],
@@ -66,7 +66,7 @@ export function readAuthenticationRequest(list: AttributeList): AuthenticationRe
 }
 
 /** Throws CodecError, or CryptoError `bad-signature` when k1 is not that of the sender. */
-export function openAuthenticationRequest(k1: Uint8Array, curve: DppCurve, list: AttributeList): RequestSecrets {
+export function openAuthenticationRequest(k1: AesSivKey, curve: DppCurve, list: AttributeList): RequestSecrets {
   const inner = openWrapped(dppFrame.authenticationRequest, k1, list)
   return {
     initiatorNonce: inner.need('initiatorNonce', curveProfile(curve).nonceSize),
@@ -94,7 +94,7 @@ export interface ResponseSecrets {
 
 /** A whole frame, status OK. @param responderProtocolKey x|y */
 export function sealAuthenticationResponse(
-  k2: Uint8Array,
+  k2: AesSivKey,
   response: Omit<AuthenticationResponse, 'status'> & ResponseSecrets & { readonly responderProtocolKey: Uint8Array },
 ): Buffer {
   const before: AttributeValue[] = [
@@ -113,7 +113,7 @@ export function sealAuthenticationResponse(
 /** Any other status: no protocol key, no nonce of the Responder, and k1. */
 export type RefusalSecrets = Pick<ResponseSecrets, 'initiatorNonce' | 'capabilities'>
 
-export function sealAuthenticationRefusal(k1: Uint8Array, response: AuthenticationResponse & RefusalSecrets): Buffer {
+export function sealAuthenticationRefusal(k1: AesSivKey, response: AuthenticationResponse & RefusalSecrets): Buffer {
   const before = [...responseHead(response), ...versionAttribute(response.version)]
   return sealFrame(dppFrame.authenticationResponse, k1, before, [
     ['initiatorNonce', response.initiatorNonce],
@@ -142,7 +142,7 @@ export function readAuthenticationResponse(list: AttributeList): AuthenticationR
 }
 
 /** Throws CodecError, or CryptoError `bad-signature`. */
-export function openAuthenticationResponse(k2: Uint8Array, curve: DppCurve, list: AttributeList): ResponseSecrets {
+export function openAuthenticationResponse(k2: AesSivKey, curve: DppCurve, list: AttributeList): ResponseSecrets {
   const inner = openWrapped(dppFrame.authenticationResponse, k2, list)
   const { nonceSize } = curveProfile(curve)
   return {
@@ -154,7 +154,7 @@ export function openAuthenticationResponse(k2: Uint8Array, curve: DppCurve, list
 }
 
 /** Throws CodecError, or CryptoError `bad-signature`. */
-export function openAuthenticationRefusal(k1: Uint8Array, curve: DppCurve, list: AttributeList): RefusalSecrets {
+export function openAuthenticationRefusal(k1: AesSivKey, curve: DppCurve, list: AttributeList): RefusalSecrets {
   const inner = openWrapped(dppFrame.authenticationResponse, k1, list)
   return {
     initiatorNonce: inner.need('initiatorNonce', curveProfile(curve).nonceSize),
@@ -163,12 +163,12 @@ export function openAuthenticationRefusal(k1: Uint8Array, curve: DppCurve, list:
 }
 
 /** R-auth as it goes into a Response. */
-export function sealResponderTag(ke: Uint8Array, tag: Uint8Array): Buffer {
+export function sealResponderTag(ke: AesSivKey, tag: Uint8Array): Buffer {
   return sealAesSiv(ke, encodeAttributes([['responderAuthenticatingTag', tag]]))
 }
 
 /** Throws CodecError, or CryptoError `bad-signature`. */
-export function openResponderTag(ke: Uint8Array, curve: DppCurve, wrapped: Uint8Array): Uint8Array {
+export function openResponderTag(ke: AesSivKey, curve: DppCurve, wrapped: Uint8Array): Uint8Array {
   return tagOf(decodeAttributes(openAesSiv(ke, wrapped)), 'responderAuthenticatingTag', curve)
 }
 
@@ -176,7 +176,7 @@ export type AuthenticationConfirm = Omit<AuthenticationResponse, 'version'>
 
 /** A whole frame. `tag` is I-auth, the key ke; with a status that is not OK it is R-nonce, the key k2. */
 export function sealAuthenticationConfirm(
-  key: Uint8Array,
+  key: AesSivKey,
   confirm: AuthenticationConfirm & { readonly value: Uint8Array },
 ): Buffer {
   const name = confirm.status === dppStatus.ok ? 'initiatorAuthenticatingTag' : 'responderNonce'
@@ -194,12 +194,12 @@ export function readAuthenticationConfirm(list: AttributeList): AuthenticationCo
 }
 
 /** I-auth of a Confirm with status OK. Throws CodecError, or CryptoError `bad-signature`. */
-export function openInitiatorTag(ke: Uint8Array, curve: DppCurve, list: AttributeList): Uint8Array {
+export function openInitiatorTag(ke: AesSivKey, curve: DppCurve, list: AttributeList): Uint8Array {
   return tagOf(openWrapped(dppFrame.authenticationConfirm, ke, list), 'initiatorAuthenticatingTag', curve)
 }
 
 /** R-nonce of a Confirm with another status. Throws CodecError, or CryptoError `bad-signature`. */
-export function openFailureNonce(k2: Uint8Array, curve: DppCurve, list: AttributeList): Uint8Array {
+export function openFailureNonce(k2: AesSivKey, curve: DppCurve, list: AttributeList): Uint8Array {
   const inner = openWrapped(dppFrame.authenticationConfirm, k2, list)
   return inner.need('responderNonce', curveProfile(curve).nonceSize)
 }
@@ -230,13 +230,13 @@ function readChannel(value: Uint8Array): DppChannel {
   return { operatingClass: value[0]!, channel: value[1]! }
 }
 
-function sealFrame(type: number, key: Uint8Array, before: readonly AttributeValue[], inner: AttributeValue[]): Buffer {
+function sealFrame(type: number, key: AesSivKey, before: readonly AttributeValue[], inner: AttributeValue[]): Buffer {
   const head = encodeAttributes(before)
   const wrapped = sealAesSiv(key, encodeAttributes(inner), frameHeader(type), head)
   const attributes = Buffer.concat([head, encodeAttributes([['wrappedData', wrapped]])])
   return encodeFrame({ kind: 'dpp', type, attributes })
 }
 
-function openWrapped(type: number, key: Uint8Array, list: AttributeList): AttributeList {
+function openWrapped(type: number, key: AesSivKey, list: AttributeList): AttributeList {
   return decodeAttributes(openAesSiv(key, list.need('wrappedData'), frameHeader(type), list.beforeWrapped))
 }

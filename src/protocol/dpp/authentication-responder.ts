@@ -215,6 +215,7 @@ function respond(asked: Asked, initiator: PeerBootstrapping | undefined): Transi
     initiatorProtocolKey: initiatorProtocolKey.point,
     responderProtocolKey: protocolKey.point,
   })
+  const ke = kept(keys.ke)
   const hashes = { responderHash: own.hash, ...(initiator && { initiatorHash: initiator.hash }) }
   const response = sealAuthenticationResponse(k2, {
     ...hashes,
@@ -223,14 +224,14 @@ function respond(asked: Asked, initiator: PeerBootstrapping | undefined): Transi
     responderNonce: nonce,
     initiatorNonce,
     capabilities: capability[role],
-    wrappedTag: sealResponderTag(keys.ke, keys.responderTag),
+    wrappedTag: sealResponderTag(ke, keys.responderTag),
   })
   const session: AuthenticatedSession = {
     curve,
     role,
     mutual: initiator !== undefined,
     peerVersion: request.version,
-    ke: kept(keys.ke),
+    ke,
     bk: kept(keys.bk),
     ownProtocolKey: protocolKey,
     peerProtocolKey: initiatorProtocolKey,
@@ -252,10 +253,10 @@ function confirmed(state: Responded, list: AttributeList): State {
   if (!sameOctets(named, expected)) return failed('mismatched', 'the I-hash is another')
   const { status } = confirm
   if (status !== dppStatus.ok) {
-    const theirs = openFailureNonce(k2.reveal(), curve, list)
+    const theirs = openFailureNonce(k2, curve, list)
     if (!sameOctets(theirs, nonce)) return failed('mismatched', 'the R-nonce is another')
     return { type: 'failed', reason: status === dppStatus.notCompatible ? 'not-compatible' : 'refused', status }
   }
-  const tag = openInitiatorTag(session.ke.reveal(), curve, list)
+  const tag = openInitiatorTag(session.ke, curve, list)
   return sameOctets(tag, initiatorTag) ? { type: 'authenticated', session } : failed('not-authentic')
 }

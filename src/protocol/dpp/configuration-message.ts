@@ -49,12 +49,12 @@ export function sealConfigurationRequest({ ke }: Session, message: Configuration
         ] as const)),
     ['configurationRequestObject', request],
   ])
-  return encodeAttributes([['wrappedData', sealAesSiv(ke.reveal(), clear)]])
+  return encodeAttributes([['wrappedData', sealAesSiv(ke, clear)]])
 }
 
 /** Throws CodecError, or CryptoError `bad-signature` when ke does not open it. */
 export function openConfigurationRequest({ curve, ke }: Session, attributes: Uint8Array): ConfigurationRequestMessage {
-  const inner = decodeAttributes(openAesSiv(ke.reveal(), decodeAttributes(attributes).need('wrappedData')))
+  const inner = decodeAttributes(openAesSiv(ke, decodeAttributes(attributes).need('wrappedData')))
   const point = inner.get('initiatorProtocolKey')
   return {
     enrolleeNonce: nonceOf(inner, curve),
@@ -91,7 +91,7 @@ export function sealConfigurationResponse({ ke }: Session, message: Configuratio
   if (envelopedData !== undefined) list.push(['envelopedData', envelopedData])
   if (message.sendConnectionStatus === true) list.push(['sendConnectionStatus', present])
   if (csrAttributes !== undefined) list.push(['csrAttributesRequest', csrAttributes])
-  const wrapped = sealAesSiv(ke.reveal(), encodeAttributes(list), outer)
+  const wrapped = sealAesSiv(ke, encodeAttributes(list), outer)
   return Buffer.concat([outer, encodeAttributes([['wrappedData', wrapped]])])
 }
 
@@ -104,7 +104,7 @@ export function openConfigurationResponse(
   const status = outer.octet('status')
   // The Status attribute alone counts, whatever else stands before Wrapped Data.
   const head = encodeAttributes([['status', octet(status)]])
-  const inner = decodeAttributes(openAesSiv(ke.reveal(), outer.need('wrappedData'), head))
+  const inner = decodeAttributes(openAesSiv(ke, outer.need('wrappedData'), head))
   const objects = inner.all('configurationObject')
   const envelopedData = inner.get('envelopedData')
   const csrAttributes = inner.get('csrAttributesRequest')
@@ -208,14 +208,14 @@ function ssidOf(ssid64: Json): Buffer {
 
 function sealResult({ ke }: Session, type: number, list: readonly AttributeValue[]): Buffer {
   // The second component is empty, which is not the same as none.
-  const wrapped = sealAesSiv(ke.reveal(), encodeAttributes(list), frameHeader(type), present)
+  const wrapped = sealAesSiv(ke, encodeAttributes(list), frameHeader(type), present)
   return encodeAttributes([['wrappedData', wrapped]])
 }
 
 function openResult({ ke }: Session, type: number, attributes: Uint8Array): AttributeList {
   const outer = decodeAttributes(attributes)
   const wrapped = outer.need('wrappedData')
-  return decodeAttributes(openAesSiv(ke.reveal(), wrapped, frameHeader(type), outer.beforeWrapped))
+  return decodeAttributes(openAesSiv(ke, wrapped, frameHeader(type), outer.beforeWrapped))
 }
 
 function nonceOf(inner: AttributeList, curve: DppCurve): Uint8Array {

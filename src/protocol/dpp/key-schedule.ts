@@ -1,9 +1,10 @@
-import { createHmac, createSecretKey, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { type CurveProfile, curveProfile, type DppCurve } from './curve.ts'
 
 /*
- * Hash, HMAC and HKDF as a curve has them, and what authentication derives with them. A key given as a KeyObject costs a fifth
- * of one given as bytes. Every output has the length of one hash unless it says otherwise.
+ * Hash, HMAC and HKDF as a curve has them, and what authentication derives with them. HMAC (RFC 2104) is spelled out with hashes
+ * in one call: an Hmac object and its key are four times the price, and garbage of the kind that is dear to collect. Every
+ * output has the length of one hash unless it says otherwise.
  */
 
 export function dppHash(curve: DppCurve, ...parts: readonly Uint8Array[]): Buffer {
@@ -11,9 +12,20 @@ export function dppHash(curve: DppCurve, ...parts: readonly Uint8Array[]): Buffe
 }
 
 export function dppHmac(curve: DppCurve, key: Uint8Array, ...parts: readonly Uint8Array[]): Buffer {
-  const hmac = createHmac(curveProfile(curve).hash, createSecretKey(key))
-  for (const part of parts) hmac.update(part)
-  return hmac.digest()
+  const { hash: algorithm } = curveProfile(curve)
+  const size = algorithm === 'sha256' ? 64 : 128
+  const short = key.length > size ? hash(algorithm, key, 'buffer') : key
+  const inner = Buffer.concat([Buffer.alloc(size, 0x36), ...parts])
+  const outer = Buffer.alloc(size, 0x5c)
+  for (let at = 0; at < short.length; at++) {
+    inner[at]! ^= short[at]!
+    outer[at]! ^= short[at]!
+  }
+  const digest = hash(algorithm, inner, 'buffer')
+  const mac = hash(algorithm, Buffer.concat([outer, digest]), 'buffer')
+  inner.fill(0)
+  outer.fill(0)
+  return mac
 }
 
 /** HKDF (RFC 5869), one hash long. @param salt undefined: as many zeros as a hash is long */
