@@ -21,7 +21,7 @@ export interface Build {
 export const builds = [
   { id: 'brski-wired', title: 'BRSKI and EST over a wired network', status: 'runs' },
   { id: 'brski-wifi', title: 'BRSKI and EST over Wi-Fi', status: 'planned' },
-  { id: 'dpp-wifi', title: 'Wi-Fi Easy Connect', status: 'planned' },
+  { id: 'dpp-wifi', title: 'Wi-Fi Easy Connect', status: 'runs' },
   { id: 'thread', title: 'Thread commissioning', status: 'planned' },
   { id: 'fdo', title: 'FIDO Device Onboard', status: 'planned' },
   { id: 'matter', title: 'Matter commissioning', status: 'planned' },
@@ -58,7 +58,6 @@ const factoryProvisioning = [
     title: 'Birth Credential Signing',
     statement: 'A trusted CA signs the birth credential.',
     notApplicable: {
-      'dpp-wifi': 'The bootstrapping key of Wi-Fi Easy Connect is a bare key pair; nothing about it is signed.',
       thread: 'A Thread joiner starts from a device password; there is no certificate to sign.',
     },
   },

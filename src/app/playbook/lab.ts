@@ -33,6 +33,12 @@ export interface NetworkTerms {
   readonly masa?: (registrar: RegistrarCredential) => MasaClient
 }
 
+/** What a device has beside its birth credential. */
+export interface DeviceParts {
+  /** A radio, and a bootstrapping key for Wi-Fi Easy Connect. */
+  readonly radio?: true
+}
+
 /** Two makers, the network that devices are bought for, and what it takes to bring in more parties. */
 export interface Lab {
   readonly home: Network
@@ -45,9 +51,9 @@ export interface Lab {
   /** Opens one more network, which lives as long as the lab. It trusts both makers unless told not to. */
   openNetwork(terms: NetworkTerms, trusts?: readonly Maker[]): Promise<Network>
   /** Makes a device. Nobody owns it but its maker. */
-  make(maker: Maker): Promise<VirtualDevice>
+  make(maker: Maker, parts?: DeviceParts): Promise<VirtualDevice>
   /** As `make`, and sells it to the owner of the network, whose list it is then on. */
-  buy(maker: Maker, network: Network): Promise<VirtualDevice>
+  buy(maker: Maker, network: Network, parts?: DeviceParts): Promise<VirtualDevice>
   /** Sells devices; the manifest is for the buyer to import. */
   sell(maker: Maker, devices: readonly VirtualDevice[], buyer: Party, onboarders?: readonly Party[]): Promise<Buffer>
   /** Something to be closed with the lab. */
@@ -82,10 +88,10 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     for (const maker of trusts ?? makers) await trust(network.site, maker)
     return network
   }
-  async function make(maker: Maker): Promise<VirtualDevice> {
+  async function make(maker: Maker, parts?: DeviceParts): Promise<VirtualDevice> {
     const number = (batches.get(maker.name) ?? 0) + 1
     batches.set(maker.name, number)
-    return makeDevice(maker, { batch: `${maker.name.slice(0, 1).toUpperCase()}${number}`, ...place })
+    return makeDevice(maker, { batch: `${maker.name.slice(0, 1).toUpperCase()}${number}`, number, ...parts, ...place })
   }
   const close = async (): Promise<void> => {
     for (const closing of closings.splice(0).reverse()) await closing()
@@ -112,8 +118,8 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       },
       openNetwork,
       make,
-      async buy(maker, network) {
-        const device = await make(maker)
+      async buy(maker, network, parts) {
+        const device = await make(maker, parts)
         const bytes = await sell(maker, [device], cardOf(network))
         const { store, clock } = network.site
         await importManifest({ bytes, store, clock, importedBy: 'playbook' })
@@ -149,6 +155,7 @@ async function openOneNetwork(terms: NetworkTerms, place: Place): Promise<Networ
     data,
     host,
     port: 0,
+    dpp: { host, port: 0 },
     retryAfterSeconds: 1,
     log,
     clock,
@@ -193,14 +200,16 @@ export async function trustAs(site: Site, { name, site: maker }: Maker, masaRoot
 
 async function makeDevice(
   maker: Maker,
-  { batch, data, log, clock }: Place & { readonly batch: string },
+  { batch, number, radio, data, log, clock }: Place & DeviceParts & { readonly batch: string; readonly number: number },
 ): Promise<VirtualDevice> {
   const { manufacturer, store } = maker.site
   const { model } = maker
   const serial = `${batch}-000001`
   const housing = await openHousing(model, join(data, 'device', serial))
   const order = { manufacturer, store, clock, port: housing.unit, batch, model, count: 1 } as const
-  const { refused } = await makeUnits({ ...order, keyOrigin: 'simulated' })
+  const firstMac = `02000000${number.toString(16).padStart(4, '0')}`
+  const dpp = radio === undefined ? {} : { dpp: { curve: 'P-256', version: 3, channels: ['81/6'], firstMac } as const }
+  const { refused } = await makeUnits({ ...order, ...dpp, keyOrigin: 'simulated' })
   if (refused[0] !== undefined) throw refused[0].error
   return virtualDevice(maker, serial, housing, { log, clock })
 }

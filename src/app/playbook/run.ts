@@ -1,21 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  type Build,
-  type BuildId,
-  builds,
-  type Capability,
-  type CapabilityId,
-  capabilities,
-} from '../../domain/playbook.ts'
+import { type Build, type BuildId, builds, type CapabilityId, capabilities } from '../../domain/playbook.ts'
 import type { Log } from '../../domain/port.ts'
 import { defined } from '../defined.ts'
-import { wiredClaims } from './claim.ts'
+import { wifiClaims, wiredClaims } from './claim.ts'
 import { type Demonstration, type DemonstrationResult, demonstrate, reasonOf, skipped } from './demonstration.ts'
 import { type CapabilityVerdict, type Claim, judge, settleImplicit } from './judge.ts'
 import { type Lab, type LabOptions, openLab } from './lab.ts'
 import { confirmEvidence, type LedgerStatement, stateLedgers } from './ledger.ts'
+import { wifiScenes } from './scene/wifi.ts'
 import { wiredScenes } from './scene/wired.ts'
 
 /** What `--json` prints. */
@@ -33,7 +27,7 @@ export interface PlaybookOptions {
   readonly data?: string
   /** Where the ledger of a party is kept; in `data` when absent. */
   readonly storeUrl?: LabOptions['storeUrl']
-  /** In place of the scenes of the wired build. */
+  /** In place of the scenes of the wired build; then no other build runs. */
   readonly demonstrations?: readonly Demonstration<Lab>[]
   /** In place of a lab of real parties. */
   readonly open?: (options: LabOptions) => Promise<Lab>
@@ -47,7 +41,7 @@ const silence: (result: DemonstrationResult) => void = () => {}
 export async function runPlaybook(options: PlaybookOptions): Promise<PlaybookReport> {
   const data = options.data ?? (await mkdtemp(join(tmpdir(), 'mooring-playbook-')))
   try {
-    const { results, ledgers } = await runWired(options, data)
+    const { results, ledgers } = await runBuilds(options, data)
     return { builds, capabilities: judgeAll(results), ledgers }
   } finally {
     if (options.data === undefined) await rm(data, { recursive: true, force: true })
@@ -61,52 +55,75 @@ export function isSound({ capabilities: verdicts }: PlaybookReport): boolean {
   )
 }
 
-interface WiredRun {
-  readonly results: readonly DemonstrationResult[]
+type Results = Readonly<Partial<Record<BuildId, readonly DemonstrationResult[]>>>
+
+interface BuildsRun {
+  readonly results: Results
   readonly ledgers: readonly LedgerStatement[]
 }
 
-async function runWired(options: PlaybookOptions, data: string): Promise<WiredRun> {
-  const { log, storeUrl, demonstrations = wiredScenes, open = openLab, limitMs = 60_000, onResult = silence } = options
+const claims: Readonly<Partial<Record<BuildId, Readonly<Record<CapabilityId, Claim>>>>> = {
+  'brski-wired': wiredClaims,
+  'dpp-wifi': wifiClaims,
+}
+
+type Scenes = readonly (readonly [BuildId, readonly Demonstration<Lab>[]])[]
+
+/** All builds in one lab: a network serves them side by side. */
+async function runBuilds(options: PlaybookOptions, data: string): Promise<BuildsRun> {
+  const { log, storeUrl, demonstrations, open = openLab, limitMs = 60_000, onResult = silence } = options
+  const scenes: Scenes =
+    demonstrations === undefined
+      ? [
+          ['brski-wired', wiredScenes],
+          ['dpp-wifi', wifiScenes],
+        ]
+      : [['brski-wired', demonstrations]]
   let lab: Lab
   try {
     lab = await open({ data, log, ...defined({ storeUrl }) })
   } catch (error) {
-    return { results: demonstrations.map(each => skipped(each, `no lab: ${reasonOf(error)}`)), ledgers: [] }
+    const reason = `no lab: ${reasonOf(error)}`
+    return {
+      results: Object.fromEntries(scenes.map(([id, all]) => [id, all.map(each => skipped(each, reason))])),
+      ledgers: [],
+    }
   }
   try {
-    const results: DemonstrationResult[] = []
-    for (const demonstration of demonstrations) {
-      const result = await demonstrate(demonstration, lab, limitMs)
-      onResult(result)
-      results.push(result)
+    const shown: [BuildId, DemonstrationResult[]][] = []
+    for (const [build, all] of scenes) {
+      const results: DemonstrationResult[] = []
+      for (const demonstration of all) {
+        const result = await demonstrate(demonstration, lab, limitMs)
+        onResult(result)
+        results.push(result)
+      }
+      shown.push([build, results])
     }
     const ledgers = await stateLedgers(lab.ledgers)
-    return { results: await confirmEvidence(results, lab.ledgers, ledgers), ledgers }
+    const confirmed: Partial<Record<BuildId, readonly DemonstrationResult[]>> = {}
+    for (const [build, results] of shown) confirmed[build] = await confirmEvidence(results, lab.ledgers, ledgers)
+    return { results: confirmed, ledgers }
   } finally {
     await lab.close()
   }
 }
 
-function judgeAll(results: readonly DemonstrationResult[]): CapabilityVerdict[] {
+/** A build that did not run claims nothing. */
+function judgeAll(results: Results): CapabilityVerdict[] {
   return builds.flatMap(build => {
-    const claims = build.status === 'runs' ? wiredClaims : claimNothing(build)
-    const verdicts = capabilities.map(capability => judgeOn(build.id, capability, claims, results))
-    return settleImplicit(verdicts, claims)
+    const claimed = results[build.id] === undefined ? claimNothing(build) : (claims[build.id] ?? claimNothing(build))
+    const verdicts = capabilities.map(capability =>
+      judge(capability, build.id, claimed[capability.id], results[build.id] ?? []),
+    )
+    return settleImplicit(verdicts, claimed)
   })
 }
 
-function judgeOn(
-  build: BuildId,
-  capability: Capability & { readonly id: CapabilityId },
-  claims: Readonly<Record<CapabilityId, Claim>>,
-  results: readonly DemonstrationResult[],
-): CapabilityVerdict {
-  // The demonstrations are those of the wired build; they say nothing about another one.
-  return judge(capability, build, claims[capability.id], build === 'brski-wired' ? results : [])
-}
-
-function claimNothing({ title }: Build): Readonly<Record<CapabilityId, Claim>> {
-  const claim: Claim = { type: 'not-yet', note: `Nobody has built this yet: ${title}.` }
+function claimNothing({ title, status }: Build): Readonly<Record<CapabilityId, Claim>> {
+  const claim: Claim = {
+    type: 'not-yet',
+    note: status === 'runs' ? 'It did not run.' : `Nobody has built this yet: ${title}.`,
+  }
   return Object.fromEntries(capabilities.map(({ id }) => [id, claim])) as Record<CapabilityId, Claim>
 }
