@@ -51,7 +51,11 @@ export const wifiFactoryScene: Scene = [
     async run(lab) {
       const ledger = await follow(lab.home)
       const device = await lab.buy(lab.makers[0], lab.home, { radio: true })
-      const signed = onDevice(device, 'bootstrapping-key-added', ({ source }) => String(source).startsWith('manifest/'))
+      const signed = onDevice(
+        device,
+        'bootstrapping-key-added',
+        ({ source }) => typeof source === 'string' && source.startsWith('manifest/'),
+      )
       return {
         seen: 'Imported with the maker’s signature.',
         events: await ledger.find('the key came by manifest', signed),
