@@ -51,10 +51,15 @@ class SqlTable<T extends object> {
 
   async insert(value: T): Promise<void> {
     const { spec, insert } = this.#sql
-    if (!(await this.#claim(value))) throw this.#gate.exists(spec.table, spec.claim!.value)
     const values = rowValues(spec, value)
     this.#gate.known?.changed(spec.table)
-    if ((await this.#gate.run(insert, values)) === 0) {
+    const [claimed, inserted] = await Promise.all([this.#claim(value), this.#gate.run(insert, values)])
+    if (!claimed) {
+      // Rare enough to take it back: so both went one way.
+      if (inserted > 0) await this.#gate.run(this.#sql.remove, [values[0]!])
+      throw this.#gate.exists(spec.table, spec.claim!.value)
+    }
+    if (inserted === 0) {
       throw this.#gate.exists(spec.table, await this.#taken(value))
     }
     this.#know(values, value)

@@ -44,17 +44,17 @@ export function createAdmission(
         const { manufacturer, serial } = request.identity
         const id = deviceId(manufacturer, serial)
         // The device first: of two processes the later one then finds what the other wrote.
-        const [known, trusted, inForce] = await Promise.all([
+        const [known, trusted, inForce, policies] = await Promise.all([
           tx.device.get(id),
           tx.manufacturer.get(manufacturer),
           recallsInForce(tx, manufacturer),
+          point.active(tx),
         ])
         // Who identified the device may not have heard yet what was decided at another process.
         // What a person scanned has no manufacturer, and stands under a name that none can have.
         if (trusted === undefined && manufacturer !== scannedManufacturer)
           throw new OnboardingError('idevid-untrusted', { manufacturer })
         const recalls = await recallsAmong(tx, { manufacturer, serial, model: known?.model ?? '' }, inForce)
-        const policies = await point.active(tx)
         const events = proceedings(known, request, clock(), { policy, policies, recalls })
         if (events.list.length === 0) return events.decision
         const device = events.list.reduce<Device | undefined>(evolveDevice, known)

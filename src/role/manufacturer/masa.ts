@@ -105,9 +105,9 @@ async function requestVoucher(
   if (checked.nonce === undefined) checkNonceless(options, inquiry, request)
   // Asked and logged in one: a unit that is sold or withdrawn meanwhile is refused.
   const { record, pin } = await options.store.transaction(async tx => {
-    const unit = await inquiredUnit(tx, inquiry)
+    const [unit, ...before] = await Promise.all([inquiredUnit(tx, inquiry), ...loggedBefore(tx, inquiry)])
     const pin = pinned(inquiry, unit)
-    return { pin, record: await logVoucher(tx, inquiry, { pin, unit, at: options.clock() }) }
+    return { pin, record: await logVoucher(tx, inquiry, { pin, unit, at: options.clock(), before }) }
   })
   const body = await signVoucher(options, inquiry, pin, record)
   const { serial, assertion, domain } = record
@@ -147,17 +147,32 @@ function checkNonceless(options: MasaOptions, inquiry: Inquiry, request: Endpoin
     throw new OnboardingError('nonceless-not-allowed', { serial: inquiry.checked.serialNumber })
 }
 
+type LoggedBefore = readonly [IssuedVoucherRecord | undefined, readonly IssuedVoucherRecord[]]
+
+interface Logging {
+  readonly pin: Certificate
+  readonly unit: UnitRecord
+  readonly at: number
+  readonly before: LoggedBefore
+}
+
+/** The entry of this very request, and one with its nonce. */
+function loggedBefore(tx: Tx, { id, checked }: Inquiry) {
+  const { serialNumber: serial, nonce } = checked
+  const used =
+    nonce === undefined
+      ? []
+      : tx.issuedVoucher.find({ serial, nonce: Buffer.from(nonce).toString('base64') }, { limit: 1 })
+  return [tx.issuedVoucher.get(id), used] as const
+}
+
 /**
  * RFC 8995 section 5.6: logged before it is signed. The same request finds its own entry again, and so does another request
  * of the same domain about the same request of the pledge: its registrar never got our answer.
  */
-async function logVoucher(
-  tx: Tx,
-  inquiry: Inquiry,
-  { pin, unit, at }: { readonly pin: Certificate; readonly unit: UnitRecord; readonly at: number },
-): Promise<IssuedVoucherRecord> {
+async function logVoucher(tx: Tx, inquiry: Inquiry, { pin, unit, at, before }: Logging): Promise<IssuedVoucherRecord> {
   const { id, checked } = inquiry
-  const known = await tx.issuedVoucher.get(id)
+  const [known, [seen]] = before
   if (known !== undefined) return known
   const record: IssuedVoucherRecord = {
     id,
@@ -171,7 +186,6 @@ async function logVoucher(
     declarationVersion: unit.declarationVersion,
   }
   const { serial, nonce } = record
-  const [seen] = nonce === null ? [] : await tx.issuedVoucher.find({ serial, nonce }, { limit: 1 })
   if (seen !== undefined) {
     const same = record.pledgeRequest !== null && record.pledgeRequest === seen.pledgeRequest
     if (same && record.domainKey === seen.domainKey) return seen

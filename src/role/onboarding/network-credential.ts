@@ -79,10 +79,8 @@ async function planned(
     const at = clock()
     let known: CredentialRecord | undefined
     let record: CredentialRecord | undefined
-    await recordOnDevice(tx, request.device, async device => {
+    const decide = async (device: Device, ofKey: readonly CredentialRecord[]): Promise<DeviceEvent[]> => {
       await checkRight(tx, device, request)
-      // One look finds all that this key ever got, the answer to this very request among it.
-      const ofKey = await tx.credential.find({ keyHash }, { limit: 1000 })
       checkKey(device, keyHash, ofKey)
       const answer = previousAnswer(ofKey, request, { at, issuer: issuing.name })
       known = answer.known
@@ -93,7 +91,9 @@ async function planned(
       const { id: credential, serialHex, notAfter } = record
       const granted = place === undefined ? [] : [accessGranted(credential, place.network, place.access)]
       return [{ kind: 'credential-planned', body: { credential, serialHex, notAfter } }, ...granted]
-    })
+    }
+    // One look finds all that this key ever got, the answer to this very request among it.
+    await recordOnDevice(tx, request.device, decide, () => tx.credential.find({ keyHash }, { limit: 1000 }))
     if (record === undefined) throw new OnboardingError('internal')
     if (known === undefined) await insertPlan(tx, record)
     return record
@@ -245,11 +245,12 @@ async function recordIssued(
   request: CredentialRequest,
 ): Promise<Buffer> {
   let current: CredentialRecord | undefined
-  await recordOnDevice(tx, planned.device, async device => {
+  const decide = async (device: Device, found: CredentialRecord | undefined): Promise<DeviceEvent[]> => {
     await checkRight(tx, device, request)
-    current = await tx.credential.get(planned.id)
+    current = found
     return current?.certificate === undefined ? issued(device, planned, certificate) : []
-  })
+  }
+  await recordOnDevice(tx, planned.device, decide, () => tx.credential.get(planned.id))
   if (current === undefined) throw new OnboardingError('internal')
   // Two requests with the same bytes can both have found the plan; the first signature stays.
   if (current.certificate !== undefined) return Buffer.from(current.certificate, 'base64')
