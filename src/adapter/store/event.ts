@@ -21,8 +21,24 @@ export const appendSql =
   'and before.version = cast($4 as bigint) - 1 where first.stream = $3 and first.version = 1 ' +
   'on conflict do nothing returning origin'
 
-/** For the first event of a stream, or one that follows an event known to be there. Touches no row when the version is taken. */
-export const followSql = `insert into event(${columns}, origin) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`
+/** Events that go with one statement. */
+export const mostFollowing = 16
+
+const following = new Map<number, string>()
+
+/**
+ * For the first event of a stream, or one that follows an event known to be there, and so many behind it. Touches fewer rows
+ * when a version is taken.
+ */
+export function followSql(events: number): string {
+  const known = following.get(events)
+  if (known !== undefined) return known
+  const row = (n: number) => `(${Array.from({ length: 10 }, (_, column) => `$${10 * n + column + 1}`).join(', ')})`
+  const rows = Array.from({ length: events }, (_, n) => row(n)).join(', ')
+  const sql = `insert into event(${columns}, origin) values${rows} on conflict do nothing`
+  following.set(events, sql)
+  return sql
+}
 
 const lanesSql =
   'with recursive known(lane) as (select min(lane) from event union all ' +

@@ -5,7 +5,7 @@ import { OnboardingError } from '../../domain/error.ts'
 import type { Json, NewEvent, StoredEvent } from '../../domain/event.ts'
 import { entryHash, type LaneHead } from '../../domain/ledger.ts'
 import type { Clock, Tx } from '../../domain/port.ts'
-import { appendSql, followSql, originSql } from './event.ts'
+import { appendSql, followSql, mostFollowing, originSql } from './event.ts'
 import { KnownRows } from './known-row.ts'
 import { columnText } from './schema.ts'
 import { type Row, type Session, SqlError, type SqlValue, type WriteSession } from './sql.ts'
@@ -137,6 +137,7 @@ export class Unit implements Gate, Session {
       origin ??= found
       if (origin !== undefined) this.places.set(stream, { version: expectedVersion + events.length, origin })
     }
+    const rows: SqlValue[][] = []
     for (const { kind, body } of events) {
       const text = encodeCanonicalJson(body)
       const { lane, sequence, hash: previous } = this.head
@@ -145,21 +146,15 @@ export class Unit implements Gate, Session {
       const values = [lane, entry.sequence, stream, entry.version, at, kind, text, previous, hash]
       // The event before is there when it is one of ours: nobody can take it away.
       const follows = version === 0 || version > expectedVersion || version <= (place?.version ?? 0)
-      if (follows && origin !== undefined) this.#send(followSql, [...values, origin], moved)
+      if (follows && origin !== undefined) rows.push([...values, origin])
       else this.#search(appendSql, values, learn)
       this.head = { lane, sequence: entry.sequence, hash }
-      this.events.push({
-        lane,
-        sequence: entry.sequence,
-        stream,
-        version: entry.version,
-        at,
-        kind,
-        body,
-        previous,
-        hash,
-      })
+      this.events.push({ ...entry, body, hash })
       version++
+    }
+    for (let n = 0; n < rows.length; n += mostFollowing) {
+      const some = rows.slice(n, n + mostFollowing)
+      this.#send(followSql(some.length), some.flat(), moved, some.length)
     }
     if (events.length > 0) learn(undefined)
     return version
@@ -189,10 +184,10 @@ export class Unit implements Gate, Session {
     this.#send(enqueueSql, [outboxId(now), topic, JSON.stringify(body), dueAt ?? now])
   }
 
-  #send(sql: string, args: readonly SqlValue[], untouched?: () => Error): void {
+  #send(sql: string, args: readonly SqlValue[], untouched?: () => Error, least = 1): void {
     this.wrote = true
     const touched = (count: number) => {
-      if (count === 0 && untouched !== undefined) this.#fail(untouched())
+      if (count < least && untouched !== undefined) this.#fail(untouched())
     }
     if (this.#session.execute !== undefined) this.#execute(sql, args, touched)
     else this.#sent.push(this.#await(this.#session.run(sql, args), touched))

@@ -117,7 +117,7 @@ test('enterprise: the CSR is asked for, and answered with a certificate of the i
     assert.equal(trustedEapServerName, 'radius.harbour.example')
     assert.deepEqual(eapMethods, [13])
     assert.deepEqual(decodeCertificate(certBag[1]!).der, gate.authority.issuing.certificate.der)
-    const [record] = await credentialsOf(gate, device.id)
+    const record = (await credentialsOf(gate, device.id)).find(({ id }) => id === credential)
     assert.deepEqual(
       [record?.id, record?.form, record?.network, record?.access?.akm],
       [credential, undefined, 'lamps', 'dot1x'],
