@@ -72,7 +72,7 @@ describe('SCIM for devices', () => {
       const { json } = await ask('/scim/v2/Schemas')
       assert.deepEqual(
         (json['Resources'] as { id: string }[]).map(({ id }) => id),
-        [device, birth],
+        [device, birth, 'urn:ietf:params:scim:schemas:extension:dpp:2.0:Device'],
       )
       refused(await ask('/scim/v2/Schemas?filter=id%20eq%20%22x%22'), 403)
       refused(await ask('/scim/v2/Schemas/urn:nothing'), 404)

@@ -1,19 +1,21 @@
 import { isJsonObject, type Json, type JsonObject } from '../../codec/json.ts'
+import type { BootstrappingKeyRecord } from '../../domain/bootstrapping.ts'
 import type { Device } from '../../domain/device.ts'
+import { dppResource, readDpp, type WantedDpp } from './dpp.ts'
 import { badRequest } from './failure.ts'
-import { birthSchema, deviceSchema, scimMessage } from './schema.ts'
+import { birthSchema, deviceSchema, dppSchema, scimMessage } from './schema.ts'
 
 /** May it come in, as far as people decided? */
 export function isActive({ standing }: Device): boolean {
   return standing === 'expected' || standing === 'approved'
 }
 
-export function deviceResource(device: Device, base: string): JsonObject {
+export function deviceResource(device: Device, base: string, key?: BootstrappingKeyRecord): JsonObject {
   const { id, provisioning = {}, mudUrl, manufacturer, serial: serialNumber, model, lifecycle, rung } = device
   const { displayName, externalId } = provisioning
   const optional = { externalId, displayName, mudUrl }
   return {
-    schemas: [deviceSchema, birthSchema],
+    schemas: [deviceSchema, birthSchema, ...(key === undefined ? [] : [dppSchema])],
     id,
     ...Object.fromEntries(Object.entries(optional).filter((each): each is [string, string] => each[1] !== undefined)),
     active: isActive(device),
@@ -26,6 +28,7 @@ export function deviceResource(device: Device, base: string): JsonObject {
       standing: device.standing,
       owner: device.owner,
     },
+    ...(key === undefined ? {} : { [dppSchema]: dppResource(key) }),
     meta: { resourceType: 'Device', location: `${base}/Devices/${id}` },
   }
 }
@@ -38,6 +41,7 @@ export interface Wanted {
   readonly manufacturer?: string
   readonly serialNumber?: string
   readonly model?: string
+  readonly dpp?: WantedDpp
 }
 
 /** Those that clients may write, by lower-case name. */
@@ -53,13 +57,14 @@ export function readResource(body: JsonObject): Wanted {
   if (!Array.isArray(schemas) || !schemas.some(each => sameUrn(each, deviceSchema))) {
     throw badRequest('invalidSyntax', `schemas must have ${deviceSchema}`)
   }
-  const unknown = schemas.find(each => !sameUrn(each, deviceSchema) && !sameUrn(each, birthSchema))
+  const unknown = schemas.find(each => ![deviceSchema, birthSchema, dppSchema].some(urn => sameUrn(each, urn)))
   if (unknown !== undefined) throw badRequest('invalidSyntax', `no such schema: ${String(unknown).slice(0, 100)}`)
   let wanted: Wanted = {}
   for (const [name, value] of Object.entries(body)) {
     const lower = name.toLowerCase()
     if (lower === 'schemas' || readOnly.has(lower)) continue
-    wanted = { ...wanted, ...(sameUrn(name, birthSchema) ? readBirth(value) : readMember(name, value)) }
+    if (sameUrn(name, dppSchema)) wanted = { ...wanted, dpp: readDpp(value) }
+    else wanted = { ...wanted, ...(sameUrn(name, birthSchema) ? readBirth(value) : readMember(name, value)) }
   }
   return wanted
 }
@@ -153,7 +158,7 @@ function writableAt(path: Json): (typeof writable)[keyof typeof writable] {
   const urn = `${deviceSchema.toLowerCase()}:`
   const name = text.startsWith(urn) ? text.slice(urn.length) : text
   if (Object.hasOwn(writable, name)) return writable[name as keyof typeof writable]
-  const known = readOnly.has(name) || text.startsWith(birthSchema.toLowerCase())
+  const known = readOnly.has(name) || [birthSchema, dppSchema].some(urn => text.startsWith(urn.toLowerCase()))
   if (known) throw badRequest('mutability', `${given} cannot be changed`)
   throw badRequest('invalidPath', `no such attribute: ${given}`)
 }

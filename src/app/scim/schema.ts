@@ -4,6 +4,8 @@
  */
 
 export const deviceSchema = 'urn:ietf:params:scim:schemas:core:2.0:Device'
+/** Wi-Fi Easy Connect, of RFC 9944. */
+export const dppSchema = 'urn:ietf:params:scim:schemas:extension:dpp:2.0:Device'
 export const birthSchema = 'urn:mooring:scim:schemas:extension:birth:2.0:Device'
 
 export const scimMessage = {
@@ -18,27 +20,29 @@ export const scimRoot = '/scim/v2'
 export const maxResults = 200
 
 interface Attribute {
-  readonly type?: 'string' | 'boolean' | 'reference'
+  readonly type?: 'string' | 'boolean' | 'reference' | 'integer'
+  readonly multiValued?: boolean
   readonly description: string
   readonly required?: boolean
-  readonly mutability?: 'readOnly' | 'readWrite' | 'immutable'
+  readonly mutability?: 'readOnly' | 'readWrite' | 'immutable' | 'writeOnly'
+  readonly returned?: 'default' | 'never'
   readonly caseExact?: boolean
   readonly uniqueness?: 'none' | 'server'
 }
 
 function attribute(name: string, given: Attribute) {
   const { type = 'string', description, required = false, mutability = 'readWrite' } = given
-  const { caseExact = false, uniqueness = 'none' } = given
+  const { caseExact = false, uniqueness = 'none', multiValued = false, returned = 'default' } = given
   const reference = type === 'reference' ? { referenceTypes: ['external'] } : {}
   return {
     name,
     type,
-    multiValued: false,
+    multiValued,
     description,
     required,
     caseExact,
     mutability,
-    returned: 'default',
+    returned,
     uniqueness,
     ...reference,
   }
@@ -84,6 +88,30 @@ const schemas = [
       attribute('owner', { description: 'Owner that the newest declaration names', ...readOnly }),
     ],
   },
+  {
+    id: dppSchema,
+    name: 'DPP',
+    description: 'Wi-Fi Easy Connect (RFC 9944): by which key the device is expected',
+    attributes: [
+      attribute('dppVersion', {
+        type: 'integer',
+        description: 'Version of the protocol',
+        required: true,
+        mutability: 'immutable',
+      }),
+      attribute('bootstrappingMethod', { description: 'How the key is shown', multiValued: true, ...immutable }),
+      attribute('bootstrapKey', {
+        description: 'SubjectPublicKeyInfo, base64; whoever has it may onboard',
+        required: true,
+        mutability: 'writeOnly',
+        returned: 'never',
+        caseExact: true,
+      }),
+      attribute('deviceMacAddress', { description: '2C:54:91:88:C9:F2', mutability: 'immutable' }),
+      attribute('classChannel', { description: 'Where it announces itself, 81/1', multiValued: true, ...immutable }),
+      attribute('serialNumber', { description: 'As in its bootstrapping information', ...immutable }),
+    ],
+  },
 ] as const
 
 const meta = (resourceType: string, location: string) => ({ meta: { resourceType, location } })
@@ -110,7 +138,10 @@ export function resourceTypes(base: string): readonly Discovered[] {
       endpoint: '/Devices',
       description: 'Device (RFC 9944)',
       schema: deviceSchema,
-      schemaExtensions: [{ schema: birthSchema, required: true }],
+      schemaExtensions: [
+        { schema: birthSchema, required: false },
+        { schema: dppSchema, required: false },
+      ],
       ...meta('ResourceType', `${base}/ResourceTypes/Device`),
     },
   ]

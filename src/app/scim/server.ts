@@ -1,9 +1,12 @@
 import { decodeJsonObject, type JsonObject } from '../../codec/json.ts'
+import { scannedManufacturer } from '../../domain/bootstrapping.ts'
 import { type Device, deviceId } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Log, Store } from '../../domain/port.ts'
+import { keyHash, parseBootstrappingUri } from '../../protocol/dpp/uri.ts'
 import { provision } from '../../role/supply-chain/provision.ts'
 import { defined } from '../defined.ts'
+import type { WantedDpp } from './dpp.ts'
 import { badRequest, ScimError, scimFailure } from './failure.ts'
 import { matches, parseFilter, type Term } from './filter.ts'
 import { deviceResource, isActive, projected, readPatch, readResource, type Wanted } from './resource.ts'
@@ -12,8 +15,16 @@ import { maxResults, resourceTypes, schemaResources, scimMessage, scimRoot, serv
 /** Operations of the API that SCIM is another language for: who may call them may do the same here. */
 export interface ScimOperations {
   /** Each checks the caller, records the reading, and throws OnboardingError. @returns who calls, for the record */
-  permit(operation: 'deviceList' | 'deviceShow' | 'deviceExpect' | 'deviceWithdraw' | 'approvalGrant'): Promise<string>
+  permit(
+    operation: 'deviceList' | 'deviceShow' | 'deviceExpect' | 'dppKeyAdd' | 'deviceWithdraw' | 'approvalGrant',
+  ): Promise<string>
   expect(device: { readonly manufacturer: string; readonly serial: string; readonly model: string }): Promise<unknown>
+  expectKey(device: {
+    readonly uri: string
+    readonly manufacturer?: string
+    readonly serial?: string
+    readonly model: string
+  }): Promise<unknown>
   withdraw(id: string): Promise<unknown>
   grant(id: string): Promise<unknown>
 }
@@ -113,9 +124,15 @@ async function single(visit: Visit, method: string, id: string): Promise<Respons
   throw notAllowed()
 }
 
-function shown({ base, url }: Visit, status: number, device: Device): Response {
-  const location = `${base}/Devices/${device.id}`
-  return json(status, projected(deviceResource(device, base), url.searchParams), { location })
+async function shown(visit: Visit, status: number, device: Device): Promise<Response> {
+  const location = `${visit.base}/Devices/${device.id}`
+  return json(status, projected(await resourceOf(visit, device), visit.url.searchParams), { location })
+}
+
+async function resourceOf({ store, base }: Visit, device: Device): Promise<JsonObject> {
+  const { bootstrappingKey: id } = device
+  const key = id === undefined ? undefined : await store.read(tables => tables.bootstrappingKey.get(id))
+  return deviceResource(device, base, key)
 }
 
 /** What was removed here is not found here, though the record keeps it. */
@@ -139,7 +156,7 @@ async function list(visit: Visit): Promise<Response> {
     total++
     if (total >= startIndex && page.length < count) page.push(device)
   }
-  const resources = page.map(device => projected(deviceResource(device, visit.base), query))
+  const resources = await Promise.all(page.map(async device => projected(await resourceOf(visit, device), query)))
   return json(200, listOf(resources, { total, startIndex }))
 }
 
@@ -181,10 +198,8 @@ async function create(visit: Visit): Promise<Response> {
   const { operations, store } = visit
   const by = await operations.permit('deviceExpect')
   const wanted = readResource(await bodyOf(visit.request))
-  const { manufacturer, serialNumber: serial, model = '', active = true } = wanted
-  if (manufacturer === undefined || serial === undefined) {
-    throw badRequest('invalidValue', 'manufacturer and serialNumber are needed')
-  }
+  const { model = '', active = true } = wanted
+  const { manufacturer, serial } = identityOf(wanted)
   const id = deviceId(manufacturer, serial)
   const known = await store.read(tables => tables.device.get(id))
   if (known !== undefined && (known.provisioning?.removed !== true || known.standing === 'withdrawn')) {
@@ -192,8 +207,34 @@ async function create(visit: Visit): Promise<Response> {
     if (known.standing !== 'waiting') throw new ScimError(409, 'uniqueness', `this device is here already, as ${id}`)
   }
   if (!active) throw badRequest('invalidValue', 'a device that may not come in need not be announced')
-  await operations.expect({ manufacturer, serial, model })
+  if (wanted.dpp === undefined) await operations.expect({ manufacturer, serial, model })
+  else await expectByKey(visit, wanted.dpp, { manufacturer, serial, model })
   return shown(visit, 201, await provision(store, id, namesOf(wanted), by))
+}
+
+/** Which device is meant. By its bootstrapping key alone it is one that nobody vouches for but the asset system. */
+function identityOf({ manufacturer, serialNumber, dpp }: Wanted): {
+  readonly manufacturer: string
+  readonly serial: string
+} {
+  if (dpp === undefined) {
+    if (manufacturer !== undefined && serialNumber !== undefined) return { manufacturer, serial: serialNumber }
+    throw badRequest('invalidValue', 'manufacturer and serialNumber are needed')
+  }
+  if (serialNumber !== undefined && dpp.serialNumber !== undefined && serialNumber !== dpp.serialNumber) {
+    throw badRequest('invalidValue', 'two serial numbers, and they differ')
+  }
+  const serial = serialNumber ?? dpp.serialNumber ?? keyHash(parseBootstrappingUri(dpp.uri)).toString('hex')
+  return { manufacturer: manufacturer ?? scannedManufacturer, serial }
+}
+
+async function expectByKey(
+  { operations }: Visit,
+  { uri }: WantedDpp,
+  { manufacturer, ...device }: { readonly manufacturer: string; readonly serial: string; readonly model: string },
+): Promise<void> {
+  await operations.permit('dppKeyAdd')
+  await operations.expectKey({ uri, ...device, ...(manufacturer === scannedManufacturer ? {} : { manufacturer }) })
 }
 
 type Names = Pick<Wanted, 'displayName' | 'externalId'>
@@ -207,8 +248,10 @@ async function replace(visit: Visit, id: string): Promise<Response> {
   const device = await listedDevice(visit, id)
   const wanted = readResource(await bodyOf(visit.request))
   if (wanted.active === undefined) throw badRequest('invalidValue', 'active is required')
-  const { manufacturer, serialNumber, model } = wanted
+  const { manufacturer, serialNumber, model, dpp } = wanted
+  const key = dpp === undefined ? undefined : keyHash(parseBootstrappingUri(dpp.uri)).toString('hex')
   const changed =
+    (key ?? device.bootstrappingKey) !== device.bootstrappingKey ||
     (manufacturer ?? device.manufacturer) !== device.manufacturer ||
     (serialNumber ?? device.serial) !== device.serial ||
     (model ?? device.model) !== device.model
