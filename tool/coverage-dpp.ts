@@ -70,6 +70,8 @@ const longNames = readCases().flatMap(({ cases }) => cases.filter(name => name.s
 function named(test: string, text: string): string[] {
   const [start = ''] = /^(?:\w|\$\{[^}]*\})+(?=$|[ :,])/.exec(test) ?? []
   if (!start.includes('${')) return longNames.includes(start) ? [start] : []
+  // A name that is nothing but a placeholder would claim whatever stands in its file.
+  if (!/^[a-z]+_[a-z]+_/.test(start)) return []
   const pattern = new RegExp(`^${start.replace(/\$\{[^}]*\}/g, '(\\w+)')}$`)
   const words = new Set(text.match(/\w+/g))
   return longNames.filter(name => {
@@ -81,10 +83,16 @@ function named(test: string, text: string): string[] {
 /** `dpp: 'a'` and `dpp: ['a', 'b']`, wherever they stand; what the test is about stands behind it as `what: '…'`. */
 function claimsOfTables(text: string, file: string): DppClaim[] {
   const rows = text.matchAll(/\bdpp: (?:'(\w+)'|\[([^\]]*)\])(?:,\s*what: (['"`])(.*?)\3)?/g)
-  return [...rows].flatMap(([, one, many, , what]) => {
+  return [...rows].flatMap(({ index, 1: one, 2: many, 4: what }) => {
     const names = one === undefined ? [...(many ?? '').matchAll(/'(\w+)'/g)].map(([, name]) => name!) : [one]
-    return names.map(name => ({ name, file, test: shown(what ?? 'one of a table') }))
+    return names.map(name => ({ name, file, test: shown(what ?? `one of a table${groupBefore(text, index)}`) }))
   })
+}
+
+/** What the group of tests is about in which a row stands. */
+function groupBefore(text: string, index: number): string {
+  const title = [...text.slice(0, index).matchAll(/\bdescribe\(\s*(['"`])(.*?)\1/g)].at(-1)?.[2]
+  return title === undefined ? '' : `: ${title}`
 }
 
 function shown(name: string): string {
