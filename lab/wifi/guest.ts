@@ -73,7 +73,16 @@ async function ending(guest: ChildProcess): Promise<NodeJS.Signals | null> {
 function machine({ image, initrd, modules }: Kernel, out: string): string[] {
   const accelerator = process.env['MOORING_LAB_ACCELERATOR'] ?? 'tcg'
   return [
-    ...['-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : accelerator, '-cpu', 'max,pku=off', '-smp', '2', '-m', '2048'],
+    ...[
+      '-accel',
+      accelerator === 'tcg' ? 'tcg,thread=multi' : accelerator,
+      '-cpu',
+      'max,pku=off',
+      '-smp',
+      '2',
+      '-m',
+      '2048',
+    ],
     ...['-display', 'none', '-monitor', 'none', '-no-reboot', '-nic', 'none'],
     ...['-serial', `file:${join(out, 'console.log')}`],
     ...['-chardev', 'stdio,id=told,signal=off', '-serial', 'chardev:told'],

@@ -39,7 +39,8 @@ case $1 in
     ;;
   # access-point NETWORK: where NETWORK.conf and what it names are kept up to date.
   access-point) echo "$LAB_FOLDER/access-points" ;;
-  reconfigure) api POST "/v1/dpp/keys/$(field key < "$LAB_FOLDER/expected-$2")/reconfiguration" ;;
-  revoke) api POST "/v1/devices/$(field device < "$LAB_FOLDER/expected-$2")/withdrawal" '{}' ;;
+  reconfigure) api POST "/v1/dpp/devices/$(field device < "$LAB_FOLDER/expected-$2")/reconfiguration" ;;
+  # For good: what it has is revoked, and it does not onboard again.
+  revoke) api POST "/v1/devices/$(field device < "$LAB_FOLDER/expected-$2")/withdrawal" '{"reason":"lab"}' ;;
   *) echo "no $1 here"; exit 1 ;;
 esac

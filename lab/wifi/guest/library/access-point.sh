@@ -19,7 +19,7 @@ relay() { RELAY=(dpp_configurator_connectivity=1 "dpp_controller=ipaddr=$LAB_ADD
 # refresh NAME: hostapd reads again what the Controller has changed for it, as its operator's reload command would make it.
 refresh() {
   local try network=${NETWORK_OF[$1]} files=$FILES
-  for try in {1..40}; do files_changed "$1" && break; sleep 0.25; done
+  for try in {1..16}; do files_changed "$1" && break; sleep 0.25; done
   files_changed "$1" || return
   ap "$1" "SET deny_mac_file $files/$network.deny" > /dev/null
   ap "$1" RELOAD_WPA_PSK > /dev/null

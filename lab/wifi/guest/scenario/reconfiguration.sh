@@ -18,6 +18,7 @@ need ap.log 'DPP-RX.*type=14' 30
 need lamp.log DPP-CONF-RECEIVED 30 "$line"
 [ "$(event lamp.log DPP-CONNECTOR)" != "$before" ] || fail 'the Connector is the old one'
 step 'lamp has a new Connector'
+refresh ap
 connected lamp "$line"
 address lamp 2 wlan0 10.9.0
 reaches lamp 10.9.0.1
