@@ -48,15 +48,15 @@ ask_over_tcp() {
   peer=$(ap ap "DPP_QR_CODE $1")
   ap ap "DPP_AUTH_INIT peer=$peer role=enrollee tcp_addr=$LAB_ADDRESS neg_freq=2437 $2" | grep -q OK || fail 'hostapd did not start to authenticate'
 }
-# take_configuration [FIRST_LINE]: what the events of hostapd say goes into the running access point.
+# take_configuration [FIRST_LINE]: what the events of hostapd say goes into the running access point. Behind the key stands when it ends.
 take_configuration() {
   need ap.log DPP-NET-ACCESS-KEY 15 "${1:-1}"
   local field line
   line=$(lines ap.log)
   ap ap DISABLE > /dev/null
   for field in "dpp_connector $(event ap.log DPP-CONNECTOR)" "dpp_csign $(event ap.log DPP-C-SIGN-KEY)" \
-    "dpp_netaccesskey $(event ap.log DPP-NET-ACCESS-KEY)"
-  do ap ap "SET $field" > /dev/null; done
+    "dpp_netaccesskey $(event ap.log DPP-NET-ACCESS-KEY | cut -d' ' -f1)"
+  do ap ap "SET $field" | grep -q OK || fail "hostapd does not take its ${field%% *}"; done
   ap ap ENABLE > /dev/null
   need ap.log AP-ENABLED 10 "$line"
 }
