@@ -78,6 +78,8 @@ run_scenario() {
     *) verdict=fail reason=$(cat "$WORK/reason" 2>/dev/null || tail -1 "$WORK/script.log") ;;
   esac
   kill $air; wait $air 2>/dev/null
+  # It does not go with the radio that it listens on.
+  iw dev | grep -q 'Interface mon0' && iw dev mon0 del
   ip netns del lab
   for try in {1..25}; do left=$(leftovers); [ -z "$left" ] && break; sleep 0.2; done
   [ -z "$left" ] || { verdict=fail reason="left behind: $(echo $left)"; }

@@ -20,7 +20,17 @@ power_on() {
 chirp() { step "$1 announces itself (chirp)"; ws "$1" "DPP_CHIRP own=${OWN[$1]} iter=${2:-5}" | grep -q OK || fail "$1 does not chirp"; }
 # configured NAME [FIRST_LINE], connected NAME [FIRST_LINE]
 configured() {
-  need "$1.log" DPP-CONF-RECEIVED 45 "${2:-1}"
+  local try from=${2:-1}
+  # A station listens for its configuration for one second, of real time, which is little on an emulated machine: it asks again.
+  for try in 1 2 3; do
+    wait_for "$1.log" 'DPP-CONF-\(RECEIVED\|FAILED\)' 45 "$from" || break
+    tail -n "+$from" "$1.log" | grep -a -q DPP-CONF-RECEIVED && break
+    step "$1 did not hear its configuration in time"
+    from=$(( $(lines "$1.log") + 1 ))
+    ws "$1" DPP_STOP_CHIRP > /dev/null
+    chirp "$1"
+  done
+  need "$1.log" DPP-CONF-RECEIVED 1 "$from"
   step "$1 configured: akm $(event "$1.log" DPP-CONFOBJ-AKM), network $(event "$1.log" DPP-CONFOBJ-SSID)"
 }
 connected() {

@@ -30,3 +30,4 @@ need pkex.log '^RESULT 0' 15
 connected lamp
 address lamp 2 wlan0 10.40.0
 reaches lamp 10.40.0.1
+iw dev mon0 del
