@@ -11,7 +11,7 @@ import { encodeConfigurationObject } from '../../../src/protocol/dpp/configurati
 import * as configurator from '../../../src/protocol/dpp/configurator.ts'
 import { signConnector } from '../../../src/protocol/dpp/connector.ts'
 import { curveProfile } from '../../../src/protocol/dpp/curve.ts'
-import { decodeFrame, dppFrame } from '../../../src/protocol/dpp/frame.ts'
+import { type DppFrame, decodeFrame, dppFrame } from '../../../src/protocol/dpp/frame.ts'
 import { type DppPublicKey, exportSpki, generateDppKey, keyId } from '../../../src/protocol/dpp/key.ts'
 import { isPkexCodeUsable, newPkexCode, pkexCodeSpent, pkexCodeTried } from '../../../src/protocol/dpp/pkex-code.ts'
 import * as pkex from '../../../src/protocol/dpp/pkex-responder.ts'
@@ -44,20 +44,21 @@ function send(to: Uint8Array, message: Uint8Array): void {
 
 function received(from: Buffer, message: Buffer): void {
   const frame = decodeFrame(message)
-  if (session !== undefined) return take(from, configurator.step(session, { type: 'received', message }))
-  if (frame.kind === 'dpp' && frame.type === dppFrame.authenticationRequest) {
-    if (exchange.type !== 'bootstrapped') return
-    const { nonceSize } = curveProfile('P-256')
-    const options = {
-      own: ownBootstrapping(bootstrapping),
-      protocolKey: generateDppKey('P-256'),
-      nonce: randomBytes(nonceSize),
-      version: 2,
-      initiator: peerOf(exchange.peerKey),
-    }
-    return take(from, configurator.respond(options, frame))
+  if (session !== undefined) take(from, configurator.step(session, { type: 'received', message }))
+  else if (frame.kind !== 'dpp' || frame.type !== dppFrame.authenticationRequest)
+    agree(from, pkex.step(exchange, { type: 'received', frame, mac: from }))
+  else if (exchange.type === 'bootstrapped') take(from, authenticate(frame, exchange.peerKey))
+}
+
+function authenticate(frame: DppFrame, peerKey: DppPublicKey): configurator.Transition {
+  const options = {
+    own: ownBootstrapping(bootstrapping),
+    protocolKey: generateDppKey('P-256'),
+    nonce: randomBytes(curveProfile('P-256').nonceSize),
+    version: 2,
+    initiator: peerOf(peerKey),
   }
-  agree(from, pkex.step(exchange, { type: 'received', frame, mac: from }))
+  return configurator.respond(options, frame)
 }
 
 function agree(from: Buffer, { state, effects }: pkex.Transition): void {
