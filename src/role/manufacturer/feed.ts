@@ -3,6 +3,7 @@ import { encodeCanonicalJson } from '../../codec/json.ts'
 import { extendedKeyUsageOid } from '../../codec/x509/extension.ts'
 import { certificateOf } from '../../crypto/certificate-cache.ts'
 import { PathError, validatePath } from '../../crypto/path.ts'
+import { refusalReply } from '../../domain/endpoint.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
 import type { FeedBuyer } from '../../domain/feed.ts'
@@ -44,11 +45,7 @@ export function createFeed(options: FeedOptions): Endpoint {
       } catch (error) {
         if (!(error instanceof OnboardingError)) throw error
         log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'feed refused')
-        return {
-          status: error.entry.status,
-          headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
-          body: `${error.code}: ${error.message}`,
-        }
+        return refusalReply(error)
       }
     },
   }

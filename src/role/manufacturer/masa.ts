@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Certificate } from '../../codec/x509/certificate.ts'
 import type { Signer } from '../../crypto/signer.ts'
 import type { TrustAnchor } from '../../crypto/trust.ts'
+import { postEndpoint, refusalReply } from '../../domain/endpoint.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
@@ -41,24 +42,10 @@ export function createMasa(options: MasaOptions): Endpoint {
     [brskiPath.requestVoucher]: request => requestVoucher(options, limit, request),
     [brskiPath.requestAuditLog]: request => requestAuditLog(options, limit, request),
   }
-  return {
-    async handle(request) {
-      const operation = Object.hasOwn(operations, request.path) ? operations[request.path] : undefined
-      if (operation === undefined) return undefined
-      if (request.method !== 'POST') return { status: 405, headers: { allow: 'POST' } }
-      try {
-        return await operation(request)
-      } catch (error) {
-        if (!(error instanceof OnboardingError)) throw error
-        log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'voucher refused')
-        return {
-          status: error.entry.status,
-          headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
-          body: `${error.code}: ${error.message}`,
-        }
-      }
-    },
-  }
+  return postEndpoint(operations, (error, { peer }) => {
+    log.info({ code: error.code, ...error.detail, address: peer.address }, 'voucher refused')
+    return refusalReply(error)
+  })
 }
 
 interface Inquiry {

@@ -1,3 +1,4 @@
+import { refusalReply } from '../../domain/endpoint.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { ownershipMediaType, ownershipPath } from '../../domain/ownership-request.ts'
 import type { Endpoint, Log } from '../../domain/port.ts'
@@ -21,11 +22,7 @@ export function createOwnershipEndpoint(service: OwnershipService, log: Log): En
       } catch (error) {
         if (!(error instanceof OnboardingError)) throw error
         log.info({ code: error.code, ...error.detail, address: peer.address }, 'ownership request refused')
-        return {
-          status: error.entry.status,
-          headers: { ...headers, 'content-type': 'text/plain; charset=utf-8' },
-          body: `${error.code}: ${error.message}`,
-        }
+        return refusalReply(error)
       }
     },
     methods: path => (path === ownershipPath ? ['POST'] : undefined),

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Certificate } from '../../codec/x509/certificate.ts'
 import type { Admission, AdmissionDecision, AdmissionRequest, ProvenIdentity } from '../../domain/admission.ts'
 import { deviceId } from '../../domain/device.ts'
+import { postEndpoint, refusalReply } from '../../domain/endpoint.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { requestFailure, withCodes } from '../../domain/failure.ts'
 import { type HistoryEvent, historyFindings } from '../../domain/masa-log.ts'
@@ -57,22 +58,12 @@ export function createRegistrar(options: RegistrarOptions): Endpoint {
     [brskiPath.voucherStatus]: request => voucherStatus(options, request),
     [brskiPath.enrollStatus]: request => enrollStatus(options, request),
   }
-  return {
-    async handle(request) {
-      const operation = Object.hasOwn(operations, request.path) ? operations[request.path] : undefined
-      if (operation === undefined) return undefined
-      if (request.method !== 'POST') return { status: 405, headers: { allow: 'POST' } }
-      try {
-        return await operation(request)
-      } catch (error) {
-        if (!(error instanceof OnboardingError)) throw error
-        log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'onboarding refused')
-        await options.refusals.record(error, request.peer)
-        // RFC 8995 section 5.2: a proximity mismatch closes the connection.
-        return refusalReply(error, error.code === 'proximity-mismatch')
-      }
-    },
-  }
+  return postEndpoint(operations, async (error, { peer }) => {
+    log.info({ code: error.code, ...error.detail, address: peer.address }, 'onboarding refused')
+    await options.refusals.record(error, peer)
+    // RFC 8995 section 5.2: a proximity mismatch closes the connection.
+    return refusalReply(error, error.code === 'proximity-mismatch')
+  })
 }
 
 /** Who talks to whom: the certificates of both ends. */
@@ -80,15 +71,6 @@ function endsOf(peer: Peer): string {
   // The chain is asked for last: to have it from TLS costs a fifth of the handshake.
   const client = peer.certificate ?? peer.certificates[0] ?? new Uint8Array()
   return [client, peer.localCertificate].map(der => Buffer.from(der).toString('latin1')).join(' ')
-}
-
-export function refusalReply(error: OnboardingError, close = false): EndpointReply {
-  return {
-    status: error.entry.status,
-    headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
-    body: `${error.code}: ${error.message}`,
-    ...(close ? { close } : {}),
-  }
 }
 
 function requestFormat(request: EndpointRequest): ArtifactFormat {

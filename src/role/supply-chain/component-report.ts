@@ -6,6 +6,7 @@ import {
   judgeComponents,
 } from '../../domain/component.ts'
 import type { Device, DeviceEvent } from '../../domain/device.ts'
+import { refusalReply } from '../../domain/endpoint.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { withCodes } from '../../domain/failure.ts'
 import { changedTopic } from '../../domain/policy.ts'
@@ -50,8 +51,7 @@ export function createComponentReport(options: {
         if (!(error instanceof OnboardingError)) throw error
         log.info({ code: error.code, ...error.detail, address: request.peer.address }, 'statement refused')
         await refusals.record(error, request.peer)
-        const headers = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }
-        return { status: error.entry.status, headers, body: `${error.code}: ${error.message}` }
+        return refusalReply(error)
       }
     },
   }

@@ -274,6 +274,15 @@ async function checkHistory(world: OwnershipWorld): Promise<void> {
   assert.equal(verdict.integrity, 'pass', JSON.stringify(verdict.firstBad))
 }
 
+const allowed: readonly Step[] = [
+  { do: 'grant', by: 0, device: 0, whom: 1, right: true },
+  { do: 'revoke', by: 0, device: 0, whom: 1, right: true },
+  { do: 'offer', by: 0, devices: [0] },
+  { do: 'accept', by: 1, offer: 0, knows: true },
+  { do: 'offer', by: 1, devices: [0] },
+  { do: 'race', by: 2, and: 3, offer: 1 },
+]
+
 describe('ownership, whatever happens', () => {
   let all: readonly TestParty[]
   before(async () => {
@@ -284,11 +293,13 @@ describe('ownership, whatever happens', () => {
     timeout: 240_000,
   }, async () => {
     const moved = { accept: 0, race: 0, grant: 0, revoke: 0 }
+    let runs = 0
     const property = fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40, size: 'max' }), async steps => {
       const world = await openOwnershipWorld(all[0]!, units)
       try {
         const play = new Play(world, all)
-        for (const each of steps) {
+        // Chance alone leaves out now and then what is allowed to few: every fourth time it happens first.
+        for (const each of runs++ % 4 === 0 ? [...allowed, ...steps] : steps) {
           await play.run(each)
           await play.check()
         }
