@@ -13,6 +13,7 @@ import { deviceRefused } from './check/device-refused.ts'
 import { deviceStuck } from './check/device-stuck.ts'
 import { deviceWaiting } from './check/device-waiting.ts'
 import { diskSpace } from './check/disk-space.ts'
+import { easyConnect } from './check/easy-connect.ts'
 import { feed } from './check/feed.ts'
 import { growth } from './check/growth.ts'
 import { issuerKeys } from './check/issuer-keys.ts'
@@ -52,6 +53,7 @@ export const checks: readonly Check[] = [
   certificates,
   issuerKeys,
   onboardingPort,
+  easyConnect,
   crl,
   ocsp,
   trust,

@@ -1,5 +1,6 @@
 import { lstat, readdir, readFile, stat, statfs } from 'node:fs/promises'
 import { request } from 'node:https'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { probeMasa } from '../../adapter/http/masa-probe.ts'
@@ -42,6 +43,8 @@ export interface Host {
     readonly path: string
     readonly root: Uint8Array
   }): Promise<{ readonly status: number; readonly body: Buffer; readonly certificate: Buffer }>
+  /** Connects to a port, and says nothing. Rejects when nobody is there. */
+  reach(host: string, port: number): Promise<void>
 }
 
 const patience = 5000
@@ -73,6 +76,16 @@ export const thisHost: Host = {
     const answer = await fetch(url, { method: 'POST', body: sent, headers, signal, redirect: 'manual' })
     return { status: answer.status, body: await collect(Readable.from(answer.body ?? [])) }
   },
+  reach: (host, port) =>
+    new Promise((resolve, reject) => {
+      const socket = connect({ host, port, timeout: patience })
+      socket.once('connect', () => {
+        socket.destroy()
+        resolve()
+      })
+      socket.once('timeout', () => socket.destroy(new Error('no answer in time')))
+      socket.once('error', reject)
+    }),
   get: ({ host, port, path, root }) =>
     new Promise((resolve, reject) => {
       const asked = request({

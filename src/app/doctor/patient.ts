@@ -15,6 +15,8 @@ export interface Running {
   /** Where devices reach it. */
   readonly host: string
   readonly port: number
+  /** Where access points reach it, if it has Easy Connect. */
+  readonly dppPort?: number
   readonly registrar: Certificate
   readonly root: Certificate
   /** Issuing authorities whose keys are here: they make revocation lists. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { exportSpki, generateDppKey } from '../../../src/protocol/dpp/key.ts'
+import { formatBootstrappingUri } from '../../../src/protocol/dpp/uri.ts'
+import { createBootstrapping } from '../../../src/role/onboarding/bootstrapping.ts'
 import { certify } from '../../crypto/pki.ts'
 import { breaking, breaks, data, file, put, start } from './patient.ts'
 
@@ -126,6 +129,26 @@ describe('the machine', () => {
         }
       },
       { status: 'fail', finding: /Nobody answers at port 8443/, action: /firewall/ },
+    ))
+
+  test('nobody at the port of Easy Connect', () =>
+    breaks(
+      'easy-connect',
+      ({ machine }) => {
+        machine.reach = () => Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
+      },
+      { status: 'fail', finding: /Nobody answers at port 8908/, action: /firewall/ },
+    ))
+
+  test('codes without a wireless network to give', () =>
+    breaks(
+      'easy-connect',
+      async ({ store }) => {
+        const publicKey = exportSpki(generateDppKey('P-256'))
+        const uri = formatBootstrappingUri({ publicKey, curve: 'P-256' })
+        await createBootstrapping({ store, clock: () => start }).add({ uri }, 'test')
+      },
+      { status: 'warn', finding: /no wireless network.*1 code/, action: /network add/ },
     ))
 
   test('a stranger at the onboarding port', () =>

@@ -34,6 +34,7 @@ export interface Machine {
   lockHolder: number | undefined
   masa: Host['masa']
   get: Host['get']
+  reach: Host['reach']
   post: Host['post']
 }
 
@@ -105,6 +106,7 @@ export async function openWard(): Promise<Ward> {
   const running: Running = {
     host: '127.0.0.1',
     port: 8443,
+    dppPort: 8908,
     root,
     registrar: registrar.certificate,
     issuers: [issuing.name],
@@ -168,6 +170,7 @@ function soundMachine({
     disk: { free: 50e9, total: 100e9 },
     lockHolder: undefined,
     masa: async () => ({ status: 404, date: start }),
+    reach: async () => undefined,
     async post(_, body) {
       const peer = { address: '127.0.0.1', certificates: [], localCertificate: body, connection: '' }
       const asked = {
@@ -200,6 +203,7 @@ function hostOf(machine: Machine): Host {
     lockHolder: async () => machine.lockHolder,
     masa: (...asked) => machine.masa(...asked),
     get: place => machine.get(place),
+    reach: (...place) => machine.reach(...place),
     post: (...asked) => machine.post(...asked),
   }
 }

@@ -1,4 +1,5 @@
 import { OnboardingError } from '../../../domain/error.ts'
+import { defined } from '../../defined.ts'
 import { type Examination, examine } from '../../doctor/examine.ts'
 import { thisHost } from '../../doctor/host.ts'
 import type { Api, Reply } from '../contract.ts'
@@ -6,7 +7,7 @@ import type { ApiServices, Handlers } from '../service.ts'
 
 /** The site examines itself. */
 export function doctorHandlers(services: ApiServices): Pick<Handlers, 'siteExamine'> {
-  const { store, clock, site, place } = services
+  const { store, clock, site, place, dppPort } = services
   let underWay = false
   return {
     async siteExamine({ body: terms }) {
@@ -15,7 +16,9 @@ export function doctorHandlers(services: ApiServices): Pick<Handlers, 'siteExami
       underWay = true
       try {
         const running =
-          place === undefined ? undefined : { ...place, ...site, issuers: place.issuers, port: site.onboardingPort }
+          place === undefined
+            ? undefined
+            : { ...place, ...site, issuers: place.issuers, port: site.onboardingPort, ...defined({ dppPort }) }
         return examinationView(
           await examine({ party: 'site', clock, host: thisHost, terms, record: store, data: place?.data, running }),
         )
