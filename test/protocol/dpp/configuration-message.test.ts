@@ -59,7 +59,7 @@ function replay(session: Session, { data, clear, status }: TranscriptMessage): s
 describe('what Debian sends', () => {
   for (const { name, curve, expected, messages } of transcripts) {
     if (expected['ke'] === undefined) continue
-    test(`${name}: opened, and sealed again octet for octet`, () => {
+    test(`is opened, and sealed again octet for octet: ${name}`, () => {
       const session = { curve, ke: new Secret(octets(expected['ke'])) }
       const found = messages.flatMap(message => replay(session, message) ?? [])
       const failed = name.endsWith('configure_failure')

@@ -47,7 +47,7 @@ const recorded = transcripts.flatMap(({ name, messages }) =>
 describe('what Debian sends', () => {
   test('every object of the recorded exchanges is there', () => assert.equal(recorded.length, 22))
   for (const { name, text } of recorded) {
-    test(`${name} is read, and written again octet for octet`, () => {
+    test(`is read, and written again octet for octet: ${name}`, () => {
       const object = decodeConfigurationObject(Buffer.from(text))
       const spelling = {
         ...(text.includes('506F9A02') && { akm: 'selector' as const }),

@@ -147,6 +147,28 @@ describe('an Enrollee', () => {
     assert.equal(await enrollee.networks(), undefined)
   })
 
+  test('power lost at any write leaves what was there before, or all of the new', async () => {
+    for (let survives = 0; ; survives++) {
+      await fresh()
+      const controller = at(dpp(() => alice))
+      let left = survives
+      const store: typeof device.store = {
+        ...device.store,
+        write: async (name, value) => {
+          if (left-- <= 0) throw new Error('power lost')
+          await device.store.write(name, value)
+        },
+      }
+      const news = await once({ ...device, store }, controller)
+      const kept = await (await open(device, controller)).networks()
+      assert.equal(kept !== undefined, rungs(news).includes('credentialed'))
+      // Whatever was lost, with power again it gets there, or is there.
+      assert.equal(rungs(await once(device, controller)).at(-1), 'credentialed')
+      assert.equal(await readMark(device.store), 2)
+      if (kept !== undefined) return assert.equal(survives, 2, 'the mark, and the networks')
+    }
+  })
+
   test('memory that cannot be read is like none', async () => {
     await fresh()
     for (const bytes of [
