@@ -1,7 +1,7 @@
 import { CryptoError } from '../../crypto/error.ts'
 import { curveProfile } from './curve.ts'
 import { agree, type DppPublicKey, importPoint, importScalar } from './key.ts'
-import { addPoints, negatePoint } from './point.ts'
+import { addPoints, invert, modulo, negatePoint, read, write } from './point.ts'
 
 /**
  * scalar * point with its y, which ECDH keeps to itself: OpenSSL computes the x of k*P and of (k+1)*P, and the two together
@@ -10,17 +10,19 @@ import { addPoints, negatePoint } from './point.ts'
  */
 export function multiplyPoint(point: DppPublicKey, scalar: bigint): DppPublicKey {
   const { curve } = point
-  const { coordinateSize, equation } = curveProfile(curve)
-  const { p, a, b, q } = equation
+  const profile = curveProfile(curve)
+  const { p, a, b, q } = profile.equation
   const k = modulo(scalar, q)
   if (k === 0n) throw new CryptoError('malformed-key', 'a multiple of a point is at infinity')
   if (k === q - 1n) return importPoint(curve, negatePoint(curve, point.point))
-  const multipleX = (factor: bigint) => read(agree(importScalar(curve, write(factor, coordinateSize)), point))
-  const [x, y] = [point.point.subarray(0, coordinateSize), point.point.subarray(coordinateSize)].map(read)
+  const multipleX = (factor: bigint) => read(agree(importScalar(curve, write(profile, factor)), point))
+  const [x, y] = [point.point.subarray(0, profile.coordinateSize), point.point.subarray(profile.coordinateSize)].map(
+    read,
+  )
   const [x1, x2] = [multipleX(k), multipleX(k + 1n)]
   const numerator = (x! + x1) * (x! * x1 + a) + 2n * b - x2 * (x! - x1) ** 2n
-  const y1 = modulo(numerator * inverse(2n * y!, p), p)
-  return importPoint(curve, Buffer.concat([write(x1, coordinateSize), write(y1, coordinateSize)]))
+  const y1 = modulo(numerator * invert(2n * y!, p), p)
+  return importPoint(curve, Buffer.concat([write(profile, x1), write(profile, y1)]))
 }
 
 /** left + right. Throws CryptoError `malformed-key` at infinity. */
@@ -37,28 +39,4 @@ export function subtractPublicKeys(left: DppPublicKey, right: DppPublicKey): Dpp
 function sameCurve(left: DppPublicKey, right: DppPublicKey): DppPublicKey['curve'] {
   if (left.curve === right.curve) return left.curve
   throw new CryptoError('key-mismatch', `a point of ${left.curve} and one of ${right.curve} have no sum`)
-}
-
-function modulo(value: bigint, p: bigint): bigint {
-  const rest = value % p
-  return rest < 0n ? rest + p : rest
-}
-
-/** Fermat: p is a prime, and no point of these curves has y = 0. */
-function inverse(value: bigint, p: bigint): bigint {
-  let result = 1n
-  const base = modulo(value, p)
-  for (const bit of (p - 2n).toString(2)) {
-    result = (result * result) % p
-    if (bit === '1') result = (result * base) % p
-  }
-  return result
-}
-
-function read(bytes: Uint8Array): bigint {
-  return BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
-}
-
-function write(value: bigint, size: number): Buffer {
-  return Buffer.from(value.toString(16).padStart(2 * size, '0'), 'hex')
 }

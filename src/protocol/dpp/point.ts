@@ -47,21 +47,21 @@ function joined(profile: CurveProfile, x: bigint, y: bigint): Buffer {
   return Buffer.concat([write(profile, x), write(profile, y)])
 }
 
-function read(bytes: Uint8Array): bigint {
+export function read(bytes: Uint8Array): bigint {
   return BigInt(`0x0${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`)
 }
 
-function write({ coordinateSize }: CurveProfile, value: bigint): Buffer {
+export function write({ coordinateSize }: CurveProfile, value: bigint): Buffer {
   return Buffer.from(value.toString(16).padStart(2 * coordinateSize, '0'), 'hex')
 }
 
-function modulo(value: bigint, p: bigint): bigint {
+export function modulo(value: bigint, p: bigint): bigint {
   const rest = value % p
   return rest < 0n ? rest + p : rest
 }
 
 /** Extended Euclid. `value` is never a multiple of p here. */
-function invert(value: bigint, p: bigint): bigint {
+export function invert(value: bigint, p: bigint): bigint {
   let [low, high] = [modulo(value, p), p]
   let [factor, other] = [1n, 0n]
   while (low > 1n) {
