@@ -33,6 +33,8 @@ export interface AccessPointPlace {
 }
 
 export interface AccessPointWriting {
+  /** Hash of the key that access points know the Controller by, made at first use; absent: that of the record, if there is one. */
+  readonly controllerKey?: () => Promise<string>
   /** Keys of devices that were there the last time. */
   readonly psks?: PskCache
   readonly store: Store
@@ -71,7 +73,7 @@ export function keepAccessPoints(writing: AccessPointWriting): Worker {
       soon = undefined
       worker.wake()
     }, 200)
-  }, ['device', 'network'])
+  }, ['device', 'network', 'configurator'])
   return {
     wake: () => worker.wake(),
     async close() {
@@ -85,16 +87,19 @@ export function keepAccessPoints(writing: AccessPointWriting): Worker {
 
 /** Writes the files of all networks, or of `only` one, and removes those of networks that are gone. */
 export async function writeAccessPoints(
-  { store, clock, box, place, psks }: AccessPointWriting,
+  { store, clock, box, place, psks, controllerKey }: AccessPointWriting,
   only?: string,
 ): Promise<{ readonly changed: readonly string[]; readonly networks: readonly Written[] }> {
   const at = clock()
-  const { lists, gone, controller } = await store.read(async tables => {
+  const { lists, gone, recorded } = await store.read(async tables => {
     const networks = (await activeNetworks(tables)).filter(({ name }) => only === undefined || name === only)
     const lists = await Promise.all(networks.map(network => accessList({ tables, box, at }, network)))
     const removed = await tables.network.find({ status: 'removed' }, { limit: 1000 })
-    return { lists, gone: removed.map(({ name }) => name), controller: await controllerOf(tables, place.controller) }
+    return { lists, gone: removed.map(({ name }) => name), recorded: await controllerKeyOf(tables) }
   })
+  const address = place.controller
+  const keyHash = address === undefined ? undefined : ((await controllerKey?.()) ?? recorded)
+  const controller = address === undefined || keyHash === undefined ? undefined : { address, keyHash }
   const files: Record<string, Secret> = {}
   for (const list of lists) Object.assign(files, await filesOf(list, place.directory, controller, psks))
   try {
@@ -151,13 +156,10 @@ function summary({ network, devices, denied, left }: AccessList): Written {
 }
 
 /** hostapd finds its Controller by the hash of its bootstrapping key. */
-async function controllerOf(
-  tables: Pick<Tables, 'configuratorKey'>,
-  address: string | undefined,
-): Promise<AccessPointOptions['controller']> {
-  if (address === undefined) return undefined
-  const [key] = await tables.configuratorKey.find({ use: 'bootstrapping', state: 'current' }, { limit: 1 })
-  return key && { address, keyHash: hash('sha256', Buffer.from(key.spki, 'base64')) }
+async function controllerKeyOf(tables: Pick<Tables, 'configuratorKey'>): Promise<string | undefined> {
+  const keys = await tables.configuratorKey.find({ use: 'bootstrapping', state: 'current' })
+  const key = keys.find(({ curve }) => curve === 'P-256')
+  return key && hash('sha256', Buffer.from(key.spki, 'base64'))
 }
 
 const run = promisify(exec)

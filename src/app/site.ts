@@ -275,7 +275,11 @@ async function assemble(
   policies.start()
   const place = options.accessPoints
   const accessPoints =
-    place === undefined ? undefined : keepAccessPoints({ store, clock, log, box: siteSecretBox(sealKey), place })
+    place &&
+    keepAccessPoints({
+      ...{ store, clock, log, place, box: siteSecretBox(sealKey) },
+      controllerKey: async () => (await configurator.identity()).keyHash,
+    })
   const elsewhere = watchElsewhere({
     succession,
     store,

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync, watch } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -117,6 +119,16 @@ describe('access points of a running site', () => {
   })
 })
 
+/** Until the file is there. */
+async function appeared(place: string, file: string): Promise<void> {
+  const watcher = watch(place, { recursive: true })
+  try {
+    while (!existsSync(file)) await once(watcher, 'change')
+  } finally {
+    watcher.close()
+  }
+}
+
 describe('the command for access points', () => {
   test('works at the data directory alone, and while the site runs the site itself does it', async () => {
     const shell = new Shell(directory)
@@ -125,10 +137,13 @@ describe('the command for access points', () => {
       const kept = join(directory, 'by-site')
       const site = ['up', '--data', data, '--listen', '127.0.0.1', '--port', '0', '--api-port', '0']
       const places = ['--access-points', kept, '--controller-address', '192.0.2.1']
-      const service = await shell.start([...site, ...places])
+      const service = await shell.start([...site, ...places, '--dpp-port', '0'])
       await shell.do('network', 'add', 'home', '--ssid', 'Harbour', '--data', data)
       const args = ['network', 'access-point', '--out', join(directory, 'by-hand'), '--data', data]
       assert.equal((await shell.run(args)).code, 1, 'no API shows secrets')
+      await appeared(directory, join(kept, 'home.conf'))
+      const own = await readFile(join(kept, 'home.conf'), 'utf8')
+      assert.match(own, /^dpp_controller=ipaddr=192\.0\.2\.1 pkhash=[0-9a-f]{64}$/m)
       await service.stop()
       const { networks } = (await shell.do(...args, '--offline')) as { networks: unknown[] }
       assert.deepEqual(networks, [{ network: 'home', devices: 0, denied: 0, left: [] }])
