@@ -176,7 +176,8 @@ function securityLines({ akm, pmksaCaching }: NetworkDefinition): string[] {
     `ieee80211w=${older ? 1 : 2}`,
     ...(suites.includes('sae') ? ['sae_pwe=2', ...(older ? ['sae_require_mfp=1'] : [])] : []),
     ...(suites.includes('dot1x') ? ['ieee8021x=1'] : []),
-    ...(pmksaCaching ? [] : ['disable_pmksa_caching=1']),
+    // Network introduction leaves its key in that very cache: without it nobody gets in with a Connector.
+    ...(pmksaCaching || suites.includes('dpp') ? [] : ['disable_pmksa_caching=1']),
   ]
 }
 

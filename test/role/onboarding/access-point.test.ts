@@ -81,6 +81,18 @@ describe('what an access point is told', () => {
     assert.ok(!JSON.stringify(whole).includes(secret!))
   })
 
+  test('leaves the cache on where network introduction puts its key into it', async () => {
+    const listed = await list()
+    const files = async (akm: 'dpp' | 'dpp+sae' | 'sae') => {
+      const network = { ...listed.network, akm }
+      const { 'cameras.conf': conf } = await accessPointFiles({ ...listed, network }, { directory: '/etc/mooring' })
+      return conf!.revealText()
+    }
+    assert.doesNotMatch(await files('dpp'), /disable_pmksa_caching/)
+    assert.doesNotMatch(await files('dpp+sae'), /disable_pmksa_caching/)
+    assert.match(await files('sae'), /disable_pmksa_caching=1/)
+  })
+
   test('derives keys as the standard does', async () => {
     // IEEE 802.11-2020 section J.4.2, test case 1.
     const key = await derivePsk(new Secret('password'), Buffer.from('IEEE'))
