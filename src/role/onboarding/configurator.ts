@@ -237,7 +237,7 @@ async function asked(
         frame,
       ),
   })
-  if (!welcome) open.await(session, initiator)
+  if (!welcome) open.await(session, initiator, key?.device)
   return session
 }
 

@@ -27,7 +27,8 @@ export interface OpenSessions {
   makeRoom(key: string): void
   /** Whether one more stranger from there may wait for a person. */
   mayWait(address: string): boolean
-  await(session: ConfiguratorSession, keyHash: string): void
+  /** @param device of the key, where it is on record and the device waits for a person */
+  await(session: ConfiguratorSession, keyHash: string, device?: string): void
   waiting(): readonly { readonly keyHash: string; readonly address: string }[]
   /** This one has proven its key; what else claimed to be the same device is over. */
   won(session: ConfiguratorSession): void
@@ -49,7 +50,7 @@ export function createOpenSessions(
   onScanned: (awaiting: AwaitingSession) => Promise<void>,
 ): OpenSessions {
   const all = new Set<ConfiguratorSession>()
-  const awaiting = new Map<ConfiguratorSession, string>()
+  const awaiting = new Map<ConfiguratorSession, { readonly keyHash: string; readonly device: string | undefined }>()
   let stopListening: (() => void) | undefined
 
   const ofKey = (key: string) => [...all].filter(session => session.key?.id === key || session.identity === key)
@@ -58,9 +59,18 @@ export function createOpenSessions(
 
   /** What people decide meanwhile: only while somebody waits for it. */
   function listen(): void {
-    stopListening ??= store.onCommit(() => {
-      for (const [session, keyHash] of awaiting) void onScanned({ session, keyHash })
-    }, ['device'])
+    stopListening ??= store.onCommit(
+      events => {
+        // Looked up for those alone whom it concerns: strangers who wait must cost nothing.
+        for (const [session, { keyHash, device }] of awaiting) {
+          const concerned = events.some(({ kind, stream, body }) =>
+            kind === 'bootstrapping-key-added' ? body['key'] === keyHash : stream === `device/${device}`,
+          )
+          if (concerned) void onScanned({ session, keyHash })
+        }
+      },
+      ['device'],
+    )
   }
 
   function unlisten(): void {
@@ -94,14 +104,14 @@ export function createOpenSessions(
       const ofPlace = [...awaiting.keys()].filter(session => placeOf(session.address) === place)
       return awaiting.size < most.waiting && ofPlace.length < most.waitingOfPlace
     },
-    await(session, keyHash) {
+    await(session, keyHash, device) {
       if (!all.has(session)) return
-      awaiting.set(session, keyHash)
+      awaiting.set(session, { keyHash, device })
       listen()
       // It may have been scanned in this very moment.
       void onScanned({ session, keyHash })
     },
-    waiting: () => [...awaiting].map(([{ address }, keyHash]) => ({ keyHash, address })),
+    waiting: () => [...awaiting].map(([{ address }, { keyHash }]) => ({ keyHash, address })),
     won(session) {
       awaiting.delete(session)
       unlisten()

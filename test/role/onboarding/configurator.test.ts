@@ -229,3 +229,54 @@ test('a device that goes away in the middle leaves nothing behind', () =>
     assert.equal((await gate.device(device.id))?.credential, undefined)
     assert.equal((await gate.device(device.id))?.rung, 'expected')
   }))
+
+test('many access points bring many devices at once, while others send what is not ours', () =>
+  withGate(async gate => {
+    const site = dppSite(gate)
+    await defineNetwork(gate, { akm: 'psk+sae' })
+    const lamps = Array.from({ length: 24 }, () => newLamp())
+    for (const { uri } of lamps) await site.bootstrapping.add({ uri }, 'somebody')
+    const noise = Array.from({ length: 100 }, (_, n) =>
+      deviceAt(site.service, { lamp: newLamp(), address: `198.51.100.${n}:1` }, gate.clock),
+    )
+    const devices = lamps.map((lamp, n) =>
+      deviceAt(site.service, { lamp, dialogToken: 5, address: `192.0.2.${n}:1` }, gate.clock),
+    )
+    const [first] = devices
+    await first!.until(() => [...devices, ...noise].every(({ closedBy }) => closedBy[0] === true))
+    await first!.until(() => site.service.sessions() === 0)
+    assert.deepEqual(new Set(devices.map(device => device.state().type)), new Set(['configured']))
+    assert.equal(new Set(devices.map(({ got }) => got[0]?.cred.pass?.revealText())).size, lamps.length)
+    assert.equal(site.service.counters.unknown, noise.length)
+    assert.deepEqual(await strangers(gate), [])
+  }))
+
+test('a device that waits for a person at the Controller is told to, and goes on when it is let in', () =>
+  withGate(async gate => {
+    await gate.activate(profiles.enterprise)
+    const site = dppSite(gate)
+    await defineNetwork(gate, { segments: [{ name: 'guests', group: 'guests' }] })
+    const lamp = newLamp()
+    const { device } = await site.bootstrapping.add({ uri: lamp.uri }, 'somebody')
+    const there = deviceAt(site.service, { lamp, configurator: await site.ownUri() }, gate.clock)
+    await there.until(() => site.service.waiting().length === 1 && there.heard[0]!.length === 1)
+    await gate.approval.grant(device.id, 'somebody')
+    await there.until(() => there.closedBy[0] === true)
+    assert.equal(there.state().type, 'configured')
+  }))
+
+test('strangers who wait are bounded, of one host and in all', () =>
+  withGate(async gate => {
+    const site = dppSite(gate)
+    const configurator = await site.ownUri()
+    const from = (address: string) => deviceAt(site.service, { lamp: newLamp(), configurator, address }, gate.clock)
+    const crowd = Array.from({ length: 20 }, () => from('198.51.100.7:1'))
+    await crowd[0]!.until(() => crowd.filter(({ closedBy }) => closedBy[0] === true).length === 12)
+    assert.equal(site.service.waiting().length, 8)
+    const elsewhere = Array.from({ length: 80 }, (_, n) => from(`203.0.113.${n}:1`))
+    await crowd[0]!.until(() => elsewhere.filter(({ closedBy }) => closedBy[0] === true).length === 80 - 56)
+    assert.equal(site.service.waiting().length, 64)
+    site.passTime()
+    await crowd[0]!.until(() => site.service.sessions() === 0)
+    assert.deepEqual(site.service.waiting(), [])
+  }))
