@@ -43,7 +43,7 @@ export function readCases(): readonly CaseGroup[] {
 
 export function readDppClaims(): readonly DppClaim[] {
   const tests = sources('test', '.test.ts').flatMap(([text, file]) => claimsOfTests(text, file))
-  const scenarios = [...sources('lab', '.ts'), ...sources('interop', '.ts')]
+  const scenarios = [...sources('lab', '.ts'), ...sources('lab', '.sh'), ...sources('interop', '.ts')]
   return [...tests, ...scenarios.flatMap(([text, file]) => claimsOfScenarios(text, file))]
 }
 
@@ -103,7 +103,7 @@ function shown(name: string): string {
 }
 
 export function claimsOfScenarios(text: string, file: string): DppClaim[] {
-  return [...text.matchAll(/^\s*(?:\/\/|\*) \[dpp: ([\w, ]+)\]/gm)].flatMap(([, list]) =>
+  return [...text.matchAll(/^\s*(?:\/\/|\*|#) \[dpp: ([\w, ]+)\]/gm)].flatMap(([, list]) =>
     (list ?? '').split(', ').map(name => ({ name, file })),
   )
 }

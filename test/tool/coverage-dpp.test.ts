@@ -86,10 +86,10 @@ describe('names of tests and comments of scenarios', () => {
       ['c', 'no nonce, no answer'],
     ])
     assert.deepEqual(of(written('both [dpp: a] [WP-R01]')), [['a', 'both']])
-    const comments = '  // [dpp: chirp, gas]\n * [dpp: tcp]\n'
+    const comments = '  // [dpp: chirp, gas]\n * [dpp: tcp]\n# [dpp: enterprise]\n'
     assert.deepEqual(
       claimsOfScenarios(comments, 'lab/x.ts').map(({ name }) => name),
-      ['chirp', 'gas', 'tcp'],
+      ['chirp', 'gas', 'tcp', 'enterprise'],
     )
   })
 

@@ -1,4 +1,5 @@
 # An access point is enrolled over TCP, without any radio: not before the Controller expects it, and mutually authenticated.
+# [dpp: ap_config]
 reach_controller
 controller network dpp-lab dpp
 access_point ap wlan0 dpp-lab "${RELAY[@]}"

@@ -1,5 +1,6 @@
 # Enterprise: a certificate instead of a secret. The station sends a CSR through the relay, the Controller's CA signs it at once, and
 # the station gets on by EAP-TLS, into the segment that RADIUS says.
+# [dpp: enterprise]
 reach_controller
 [ "$CONTROLLER_NAME" != hostap ] || skip 'wpa_supplicant answers a CSR with a GAS comeback, which a hostapd relay keeps to itself'
 controller network dot1x-lab dot1x 30

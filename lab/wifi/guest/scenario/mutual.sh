@@ -1,4 +1,5 @@
 # The station has scanned the Controller's code and begins; the Controller knows the station's code. Each proves its own key.
+# [dpp: qr_code_auth_mutual]
 reach_controller
 controller network dpp-lab dpp
 enrol_access_point

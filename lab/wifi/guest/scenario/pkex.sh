@@ -1,5 +1,6 @@
 # PKEX: a code that two people agree on takes the place of a bootstrapping key. hostapd 2.10 does not relay it, and its
 # wpa_supplicant speaks version 1 on the air alone; so here Mooring's machines get a radio, beside an access point's own.
+# [dpp: pkex]
 [ "$CONTROLLER_NAME" != hostap ] || skip 'hostapd 2.10 does not relay PKEX: a Controller without a radio cannot meet wpa_supplicant'
 printf '%s\n' interface=wlan0 driver=nl80211 hw_mode=g channel=6 ssid=pkex-lab wpa=2 rsn_pairwise=CCMP \
   wpa_key_mgmt=WPA-PSK-SHA256 ieee80211w=1 wpa_passphrase=made-by-the-configurator > base.conf

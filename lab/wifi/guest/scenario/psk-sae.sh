@@ -1,5 +1,6 @@
 # Credentials of the old kinds: every device has a secret and a segment of its own, and no way across. The secrets were made by the
 # Controller, go into files of the access points, and nobody types them.
+# [dpp: auto_connect_legacy, auto_connect_legacy_sae_1]
 reach_controller
 controller network psk-lab psk 10
 controller network sae-lab sae 20

@@ -1,4 +1,5 @@
 # A station that is on the network asks to be reconfigured, through the relay, and gets a new Connector.
+# [dpp: reconfig_connector]
 reach_controller
 controller network dpp-lab dpp
 enrol_access_point

@@ -1,4 +1,5 @@
 # The target topology: a station announces itself (chirp), the access point relays, the Controller has no radio. AKM DPP.
+# [dpp: chirp, controller_relay_chirp, network_introduction, auto_connect_2]
 reach_controller
 controller network dpp-lab dpp
 enrol_access_point
