@@ -354,7 +354,7 @@ async function assemble(
       await timeOuts.close()
       await networkAccess.close()
       await dppListener?.close()
-      configurator.close()
+      await configurator.close()
       await statusListener?.close()
       await listener.close()
       endpoints.close()

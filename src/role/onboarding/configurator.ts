@@ -66,7 +66,8 @@ export interface Configurator extends DppService {
   /** Under way. */
   readonly sessions: () => number
   readonly waiting: () => readonly WaitingEnrollee[]
-  close(): void
+  /** Resolves when what is under way has ended, and is on record. */
+  close(): Promise<void>
 }
 
 interface Parts extends ConfiguratorOptions {

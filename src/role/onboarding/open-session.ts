@@ -32,7 +32,8 @@ export interface OpenSessions {
   waiting(): readonly { readonly keyHash: string; readonly address: string }[]
   /** This one has proven its key; what else claimed to be the same device is over. */
   won(session: ConfiguratorSession): void
-  close(): void
+  /** Resolves when what the sessions have heard is on record. */
+  close(): Promise<void>
 }
 
 const most = {
@@ -52,6 +53,7 @@ export function createOpenSessions(
   const all = new Set<ConfiguratorSession>()
   const awaiting = new Map<ConfiguratorSession, { readonly keyHash: string; readonly device: string | undefined }>()
   let stopListening: (() => void) | undefined
+  let onEmpty: (() => void) | undefined
 
   const ofKey = (key: string) => [...all].filter(session => session.key?.id === key || session.identity === key)
   // In the order in which they began.
@@ -83,6 +85,7 @@ export function createOpenSessions(
     all.delete(session)
     awaiting.delete(session)
     unlisten()
+    if (all.size === 0) onEmpty?.()
   }
 
   return {
@@ -119,10 +122,14 @@ export function createOpenSessions(
       if (key === undefined) return
       for (const other of ofKey(key)) if (other !== session && other.halfOpen) other.end()
     },
-    close() {
+    async close() {
       awaiting.clear()
       unlisten()
       for (const session of [...all]) session.end()
+      if (all.size === 0) return
+      await new Promise<void>(resolve => {
+        onEmpty = resolve
+      })
     },
   }
 }

@@ -58,7 +58,7 @@ export interface SiteConfigurator {
   readonly access: WirelessAccess
   /** Its key of that curve, made at first use. */
   identity(curve?: DppCurve, host?: DppHost): Promise<ConfiguratorIdentity>
-  close(): void
+  close(): Promise<void>
 }
 
 /** Exchanges of one device. One has two requests at most; a device that was taken over must not fill the record. */
@@ -118,8 +118,8 @@ export function createSiteConfigurator(options: SiteConfiguratorOptions): SiteCo
       const uri = formatBootstrappingUri({ publicKey, curve, version: 3, ...(host === undefined ? {} : { host }) })
       return { uri, keyHash: keyHash({ publicKey }).toString('hex') }
     },
-    close() {
-      service.close()
+    async close() {
+      await service.close()
       keys.close()
     },
   }

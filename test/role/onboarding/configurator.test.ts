@@ -280,3 +280,16 @@ test('strangers who wait are bounded, of one host and in all', () =>
     await crowd[0]!.until(() => site.service.sessions() === 0)
     assert.deepEqual(site.service.waiting(), [])
   }))
+
+test('whoever closes the Configurator finds on record what devices have said', () =>
+  withGate(async gate => {
+    const site = dppSite(gate)
+    await defineNetwork(gate)
+    const lamp = newLamp()
+    const { device } = await site.bootstrapping.add({ uri: lamp.uri }, 'somebody')
+    const there = deviceAt(site.service, { lamp, dialogToken: 5 }, gate.clock)
+    await there.until(() => there.state().type === 'configured')
+    await site.service.close()
+    assert.equal(site.service.sessions(), 0)
+    assert.equal((await gate.events(device.id, 'enroll-status-reported')).length, 1)
+  }))
