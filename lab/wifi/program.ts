@@ -12,7 +12,9 @@ export function buildProgram(project: string): string {
   rmSync(dist, { recursive: true, force: true })
   mkdirSync(dist, { recursive: true })
   const compiler = join(project, 'node_modules', '.bin', 'tsc')
-  execFileSync(compiler, ['-p', join(project, 'tsconfig.build.json'), '--outDir', dist], { stdio: 'inherit' })
+  // Standard output is for the report.
+  const stdio = ['ignore', process.stderr, process.stderr] as const
+  execFileSync(compiler, ['-p', join(project, 'tsconfig.build.json'), '--outDir', dist], { stdio: [...stdio] })
   copyFileSync(join(project, 'package.json'), join(place, 'package.json'))
   return join(dist, 'app', 'cli', 'main.js')
 }
