@@ -22,9 +22,14 @@ export function heldUp(
   const transaction: Store['transaction'] = work =>
     store.transaction(tx => {
       let wrote = false
-      const before = async (writes: boolean) => {
-        if (!wrote) await step()
-        if (writes) wrote = true
+      // What is asked together goes one way to the database: behind one that is held up, the others wait.
+      let turn: Promise<void> = Promise.resolve()
+      const before = (writes: boolean) => {
+        turn = turn.then(async () => {
+          if (!wrote) await step()
+          if (writes) wrote = true
+        })
+        return turn
       }
       return work(stepping(tx, before))
     })
