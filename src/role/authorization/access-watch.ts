@@ -69,6 +69,10 @@ class Watch {
   /** Devices to look at; `*` for all. */
   readonly #due = new Set<string>()
   #running: Promise<void> | undefined
+  /** Nobody was in at the last look, and nobody was heard of since. */
+  #nobody = false
+  /** Events of sessions. */
+  #heard = 0
   #identifier = 0
 
   constructor(options: Options) {
@@ -78,8 +82,11 @@ class Watch {
   noticed(events: readonly StoredEvent[]): void {
     for (const { stream, kind } of events) {
       const device = stream.startsWith('device/')
-      // What this room writes itself is no cause.
-      if (device && kind.startsWith('access-')) continue
+      // What this room writes itself is no cause, but for somebody who came in while nobody was looked for.
+      const own = device && kind.startsWith('access-')
+      if (own) this.#heard++
+      if (this.#nobody ? device && !own : own) continue
+      if (own) this.#nobody = false
       this.#due.add(device ? stream.slice('device/'.length) : '*')
     }
     if (this.#due.size > 0) this.#running ??= this.#run()
@@ -146,11 +153,14 @@ class Watch {
     return ended
   }
 
-  /** With one look for all of them, and while nobody is in, with no more than that: devices onboard by the hundred. */
+  /** With one look for all of them, and while nobody is in, not again: devices onboard by the hundred. */
   async #sessionsOf(devices: readonly string[]): Promise<AccessSession[]> {
+    const heard = this.#heard
     return this.#options.store.read(async tables => {
       const anybody = await Promise.all(states.map(state => tables.accessSession.find({ state }, { limit: 1 })))
-      if (anybody.every(found => found.length === 0)) return []
+      // Who came in meanwhile may not have been seen.
+      this.#nobody = anybody.every(found => found.length === 0) && heard === this.#heard
+      if (this.#nobody) return []
       const sessions: AccessSession[] = []
       for (const device of devices) {
         const found = await Promise.all(states.map(state => tables.accessSession.find({ device, state })))
