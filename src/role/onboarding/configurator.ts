@@ -178,7 +178,7 @@ async function chirped(
     meanwhile.attach(connection)
     return meanwhile
   }
-  open.makeRoom(key.id)
+  open.makeRoom(key.id, connection.address)
   return start(parts, {
     connection,
     key,
@@ -215,7 +215,7 @@ async function asked(
     throw new OnboardingError(decision.code, { device: decision.device })
   }
   const welcome = key !== undefined && decision?.verdict === 'admit'
-  if (welcome) open.makeRoom(key.id)
+  if (welcome) open.makeRoom(key.id, connection.address)
   else if (!open.mayWait(connection.address)) return undefined
   const { curve } = own.pair
   const session = start(parts, {
@@ -264,7 +264,7 @@ async function returned(
     already.attach(connection)
     return already
   }
-  open.makeRoom(identity)
+  open.makeRoom(identity, connection.address)
   counters.sessions++
   const session = openReconfiguration(
     { ...sessionParts(parts), identify: (connector, address) => reconfiguration.identify(connector, address) },

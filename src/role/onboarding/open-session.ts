@@ -22,9 +22,9 @@ export interface OpenSessions {
   returning(identity: string): ConfiguratorSession | undefined
   /**
    * Ends the oldest that has proven nothing where there are too many, of this device or of all: an exchange takes a second, and
-   * what is older is not going on.
+   * what is older is not going on. Whoever comes from one host makes room there first.
    */
-  makeRoom(key: string): void
+  makeRoom(key: string, address: string): void
   /** Whether one more stranger from there may wait for a person. */
   mayWait(address: string): boolean
   /** @param device of the key, where it is on record and the device waits for a person */
@@ -40,7 +40,7 @@ const most = {
   /** Before authentication: each costs its beginner a connection and us two multiplications. */
   halfOpen: 512,
   /** Of one device: copies of its chirp may come from elsewhere, and must not keep it out. */
-  ofDevice: 4,
+  ofDevice: 16,
   /** Of strangers, who wait for a person. */
   waiting: 64,
   waitingOfPlace: 8,
@@ -96,11 +96,14 @@ export function createOpenSessions(
     remove,
     asking: key => ofKey(key).find(session => session.asking),
     returning: identity => [...all].find(session => session.asking && session.identity === identity),
-    makeRoom(key) {
+    makeRoom(key, address) {
+      const place = placeOf(address)
+      const oldest = (open: readonly ConfiguratorSession[]) =>
+        open.find(session => placeOf(session.address) === place) ?? open[0]
       const ofDevice = ofKey(key).filter(session => session.halfOpen)
-      if (ofDevice.length >= most.ofDevice) ofDevice[0]?.end()
+      if (ofDevice.length >= most.ofDevice) oldest(ofDevice)?.end()
       const open = halfOpen()
-      if (open.length >= most.halfOpen) open[0]?.end()
+      if (open.length >= most.halfOpen) oldest(open)?.end()
     },
     mayWait(address) {
       const place = placeOf(address)

@@ -48,6 +48,8 @@ export interface DeviceTerms {
   readonly address?: string
   /** Leaves the Configuration Request out, and whatever follows. */
   readonly stopAt?: 'authenticated'
+  /** Says nothing to what it hears, until it is told to. */
+  readonly silent?: true
 }
 
 export function deviceAt(service: Configurator, terms: DeviceTerms, at: () => number): TestDevice {
@@ -80,7 +82,7 @@ export function deviceAt(service: Configurator, terms: DeviceTerms, at: () => nu
       send(message) {
         messages.push(Buffer.from(message))
         // As over TCP: what is sent arrives after this has returned.
-        queueMicrotask(() => run({ type: 'received', frame: decodeFrame(message) }))
+        if (terms.silent !== true) queueMicrotask(() => run({ type: 'received', frame: decodeFrame(message) }))
       },
       close() {
         closedBy[number] = true
