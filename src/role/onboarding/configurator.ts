@@ -315,12 +315,15 @@ function sessionParts(parts: Parts): SessionParts {
       open.won(authenticated)
     },
     onEnd(ended, error) {
-      open.remove(ended)
-      if (error === undefined) return
+      if (error === undefined) {
+        open.remove(ended)
+        return
+      }
       counters.failed++
-      void refusals.record(error, stranger(ended.address)).catch((failure: unknown) => {
-        log.error({ err: failure }, 'a refusal could not be recorded')
-      })
+      void refusals
+        .record(error, stranger(ended.address))
+        .catch((failure: unknown) => log.error({ err: failure }, 'a refusal could not be recorded'))
+        .finally(() => open.remove(ended))
     },
   }
 }
