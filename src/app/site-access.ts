@@ -72,6 +72,7 @@ export async function openSiteAccess(options: {
   })
   const watch = watchAccess({ store, clock, random, log, access, clients, ask: requestRadius })
   const expiry = startWorker({ name: 'access-sessions', work: () => expire(watch, log), every: 60_000, log })
+  const owed = startWorker({ name: 'access-watch', work: () => watch.retry(), every: 5000, log })
   const tls = createEapTlsServer(credential)
   const service = createAccessServer({
     tls,
@@ -91,7 +92,7 @@ export async function openSiteAccess(options: {
     accounting: await listenRadius({
       ...{ host: radius.host, port: radius.accountingPort, client, log },
       codes: [radiusCode.accountingRequest],
-      service: createAccounting({ store, clock, log }),
+      service: createAccounting({ store, clock, log, survived: session => watch.survived(session) }),
     }),
   }
   return {
@@ -103,7 +104,7 @@ export async function openSiteAccess(options: {
       await listening?.authentication.close()
       await listening?.accounting.close()
       await expiry.close()
-      await watch.close()
+      await Promise.all([owed.close(), watch.close()])
       clients.close()
     },
   }

@@ -33,6 +33,8 @@ export function createAccounting(options: {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  /** An access point still has a session that is over here. */
+  readonly survived?: (session: AccessSession) => void
 }): RadiusService {
   return async request => {
     const { packet, client } = request
@@ -43,7 +45,7 @@ export function createAccounting(options: {
     )
     if (packet.code === radiusCode.statusServer) return answer
     const kind = number(packet, radiusAttribute.acctStatusType)
-    if (kind === status.on || kind === status.off) await restart(options, client.id)
+    if (kind === status.on || kind === status.off) await restart(options, client.id, eventTime(packet))
     else if (kind !== undefined) await report(options, request, kind)
     return answer
   }
@@ -69,23 +71,27 @@ interface Options {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  readonly survived?: (session: AccessSession) => void
 }
 
-async function report({ store, clock, log }: Options, { packet, client }: RadiusRequest, kind: number): Promise<void> {
-  await store.transaction(async tx => {
+async function report(options: Options, { packet, client }: RadiusRequest, kind: number): Promise<void> {
+  const { store, clock, log, survived } = options
+  const over = await store.transaction(async tx => {
     const session = await reported(tx, packet, client.id)
     if (session === undefined) {
       log.info({ client: client.id }, 'accounting of a session that this site did not grant')
-      return
+      return undefined
     }
     const at = clock()
     const counted = { ...session, ...octets(packet), seenAt: at }
     const cause = causes[number(packet, radiusAttribute.acctTerminateCause) ?? 0]
     if (kind === status.stop) await endSession(tx, counted, cause ?? 'the access point said so', at)
-    else if (session.state === 'ended') return
+    else if (session.state === 'ended') return (await hasSuccessor(tx, session)) ? undefined : session
     else if (session.state === 'granted') await open(tx, { ...counted, ...accountingId(packet) }, at)
     else await tx.accessSession.put(counted)
+    return undefined
   })
+  if (over !== undefined) survived?.(over)
 }
 
 /** By what we gave it; an access point that does not return Class is believed by its own session id, of its own sessions. */
@@ -135,6 +141,24 @@ function octets(packet: RadiusPacket): Pick<AccessSession, 'received' | 'sent'> 
 async function open(tx: Tx, session: AccessSession, at: number): Promise<void> {
   await recordOnDevice(tx, session.device, device => connected(device, session, at))
   await tx.accessSession.put({ ...session, state: 'open', startedAt: at })
+  // An access point has one of them at a time, and its next report would otherwise be about either.
+  for (const other of await neighbours(tx, session))
+    if (other.grantedAt <= session.grantedAt) await endSession(tx, other, 'another authentication took its place', at)
+}
+
+/** Those in force at the same client and port, for the same MAC address. */
+async function neighbours(tx: Pick<Tx, 'accessSession'>, session: AccessSession): Promise<readonly AccessSession[]> {
+  const { id, client, station, port } = session
+  if (station === undefined) return []
+  const found: AccessSession[] = []
+  for (const state of ['open', 'granted'] as const)
+    found.push(...(await tx.accessSession.find({ client, state }, { limit: 1000 })))
+  return found.filter(other => other.id !== id && other.station === station && other.port === port)
+}
+
+/** Whether somebody is in where that session was: what is done to the one would meet the other. */
+export async function hasSuccessor(tx: Pick<Tx, 'accessSession'>, session: AccessSession): Promise<boolean> {
+  return (await neighbours(tx, session)).some(({ seenAt }) => seenAt >= session.grantedAt)
 }
 
 function connected(device: Device, { credential }: AccessSession, at: number): readonly DeviceEvent[] {
@@ -150,15 +174,30 @@ export async function endSession(tx: Tx, session: AccessSession, reason: string,
   await tx.accessSession.put({ ...session, state: 'ended', endedAt: at, endReason: reason })
 }
 
-/** RFC 2866 section 5.1, Accounting-On and -Off: every session of before is over. */
-async function restart({ store, clock }: Options, client: string): Promise<void> {
-  for (;;) {
-    const ended = await store.transaction(async tx => {
-      const open = await tx.accessSession.find({ client, state: 'open' }, { limit: 100 })
-      const granted = open.length > 0 ? open : await tx.accessSession.find({ client, state: 'granted' }, { limit: 100 })
-      for (const session of granted) await endSession(tx, session, 'the access point restarted', clock())
-      return granted.length
-    })
-    if (ended === 0) return
+/** Event-Timestamp, RFC 2869 section 5.3, milliseconds; undefined where the access point has no clock. */
+function eventTime(packet: RadiusPacket): number | undefined {
+  const seconds = number(packet, radiusAttribute.eventTimestamp)
+  return seconds === undefined ? undefined : 1000 * (seconds + 1)
+}
+
+/**
+ * RFC 2866 section 5.1, Accounting-On and -Off: every session of before is over. A report says when that was: one that is
+ * sent again by somebody who recorded it must not make the site forget who has come in since.
+ */
+async function restart({ store, clock }: Options, client: string, when = Number.POSITIVE_INFINITY): Promise<void> {
+  for (const state of ['open', 'granted'] as const) {
+    for (let after = ''; ; ) {
+      const page = await store.read(tables => tables.accessSession.find({ client, state }, { after }))
+      for (const { id } of page) {
+        await store.transaction(async tx => {
+          const current = await tx.accessSession.get(id)
+          if (current !== undefined && current.seenAt < when)
+            await endSession(tx, current, 'the access point restarted', clock())
+        })
+      }
+      const last = page.at(-1)
+      if (last === undefined || page.length < 100) break
+      after = last.id
+    }
   }
 }

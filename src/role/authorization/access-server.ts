@@ -1,3 +1,4 @@
+import { eapCode, encodeEap } from '../../codec/eap.ts'
 import { CodecError } from '../../codec/error.ts'
 import {
   attributeValue,
@@ -37,6 +38,8 @@ export type AccessAnswer =
       readonly verdict: 'accept'
       /** VLAN, lifetime, Class and the like. */
       readonly attributes: readonly RadiusAttribute[]
+      /** Asked when the answer is about to leave: between the two the peer has time, and the record may have changed. */
+      readonly stands?: () => Promise<boolean>
     }
   | { readonly verdict: 'reject'; readonly code: string }
 
@@ -80,7 +83,7 @@ interface Conversation {
   /** Why it failed, as TLS or the decision point says. */
   detail: string | undefined
   /** What an accept will carry, from the decision to the peer's last acknowledgement. */
-  granted: { readonly attributes: readonly RadiusAttribute[]; readonly msk: Buffer } | undefined
+  granted: (Extract<AccessAnswer, { readonly verdict: 'accept' }> & { readonly msk: Buffer }) | undefined
   /** A message is being worked on; others wait for their repetition. */
   busy: boolean
 }
@@ -124,11 +127,11 @@ class AccessServer {
 
   #begin(request: RadiusRequest, eap: Buffer): Promise<Buffer | undefined> | Buffer | undefined {
     const { client } = request
-    const mine = this.#perClient.get(client.id) ?? 0
-    if (mine >= this.#limits.perClient || this.#conversations.size >= this.#limits.total) {
+    if (!this.#hasRoom(client.id)) {
       this.#options.log.warn({ client: client.id, code: 'radius-crowded' }, 'too many conversations under way')
       return undefined
     }
+    const mine = this.#perClient.get(client.id) ?? 0
     try {
       const { random, clock } = this.#options
       const first = begin(eap, random(1)[0]!)
@@ -153,6 +156,22 @@ class AccessServer {
     }
   }
 
+  /**
+   * Whoever can reach an access point can begin conversations: the oldest one in which nothing but a name was said, at the
+   * client that has too many or at any, makes room.
+   */
+  #hasRoom(client: string): boolean {
+    const isFull = () => (this.#perClient.get(client) ?? 0) >= this.#limits.perClient
+    if (!isFull() && this.#conversations.size < this.#limits.total) return true
+    for (const conversation of this.#conversations.values()) {
+      if (conversation.busy || conversation.tls !== undefined || conversation.state.at === 'collecting') continue
+      if (isFull() && conversation.client.id !== client) continue
+      this.#close(conversation)
+      return true
+    }
+    return false
+  }
+
   async #advance(conversation: Conversation, received: Input, request: RadiusRequest): Promise<Buffer | undefined> {
     conversation.busy = true
     try {
@@ -162,6 +181,8 @@ class AccessServer {
         conversation.state = state
         const [effect] = effects
         if (effect === undefined) return undefined
+        if (effect.kind === 'succeeded' && !(await stillStands(conversation)))
+          return this.#withdraw(conversation, effect.eap, request)
         if (effect.kind !== 'feed-tls') return this.#finish(conversation, effect, request)
         input = await this.#work(conversation, effect.message, request)
       }
@@ -189,7 +210,7 @@ class AccessServer {
       conversation.detail = confirmed.failed
       return { kind: 'tls-produced', flight: Buffer.alloc(0), next: 'fail' }
     }
-    conversation.granted = { attributes: answer.attributes, msk: confirmed.keys.msk }
+    conversation.granted = { ...answer, msk: confirmed.keys.msk }
     return { kind: 'tls-produced', flight: confirmed.flight, next: 'succeed' }
   }
 
@@ -209,6 +230,13 @@ class AccessServer {
     const keys = mppeKeyAttributes(halves, { requestAuthenticator, secret, random })
     msk.fill(0)
     return reply(radiusCode.accessAccept, [...eap, ...attributes, ...keys], request)
+  }
+
+  /** What was granted a moment ago is granted no more: EAP-Failure in the success's place (RFC 3579 section 2.6.3). */
+  #withdraw(conversation: Conversation, [, identifier = 0]: Buffer, request: RadiusRequest): Buffer {
+    conversation.granted!.msk.fill(0)
+    this.#close(conversation)
+    return this.#reject(request, encodeEap({ code: eapCode.failure, identifier, data: Buffer.alloc(0) }))
   }
 
   #challenge(conversation: Conversation, effects: readonly Effect[], request: RadiusRequest): Buffer {
@@ -250,6 +278,10 @@ class AccessServer {
   }
 }
 
+async function stillStands({ granted }: Conversation): Promise<boolean> {
+  return (await granted?.stands?.()) ?? true
+}
+
 /** Octets of an EAP packet beside the fragment, and those that a RADIUS packet needs beside the EAP message. */
 const eapHead = 10
 const smallestFragment = 512
@@ -284,7 +316,9 @@ function accessRequest(
     text(radiusAttribute.acctSessionId),
   ]
   // RFC 3580 section 3.20: the address of the access point, a colon, the name of the network.
-  const ssid = /^(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}:(.+)$/.exec(text(radiusAttribute.calledStationId) ?? '')?.[1]
+  const called = Buffer.from(attributeValue(packet, radiusAttribute.calledStationId) ?? []).toString('utf8')
+  // The name is compared with that of a network, and may be in any script.
+  const ssid = /^(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}:(\P{Cc}+)$/u.exec(called)?.[1]
   return {
     certificates,
     client: client.id,

@@ -9,7 +9,7 @@ import {
 import type { AccessSession } from '../../domain/access-session.ts'
 import type { StoredEvent } from '../../domain/event.ts'
 import type { Clock, Log, Random, Store } from '../../domain/port.ts'
-import { endSession } from './access-accounting.ts'
+import { endSession, hasSuccessor } from './access-accounting.ts'
 import type { NetworkAccess } from './network-access.ts'
 import type { RadiusClients } from './radius-client.ts'
 
@@ -22,6 +22,10 @@ export type RadiusAsk = (
 export interface AccessWatch {
   /** Ends what should not go on, now. @returns how many sessions were ended */
   review(): Promise<number>
+  /** Looks again at what an earlier look, or the process before this one, did not bring to its end. */
+  retry(): Promise<void>
+  /** Ends at the access point what it should not have any more. Returns at once. */
+  survived(session: AccessSession): void
   /** Ends in the record the sessions whose device should long have authenticated again. @returns how many */
   expire(): Promise<number>
   /** Ends one session for a reason of people's. @returns whether the access point said that it did */
@@ -51,10 +55,12 @@ export function watchAccess(options: {
   return {
     review: () => watch.reviewAll(),
     expire: () => watch.expire(),
+    retry: () => watch.retry(),
+    survived: session => watch.survived(session),
     disconnect: (session, reason) => watch.disconnect(session, reason),
     async close() {
       end()
-      await watch.settled()
+      await watch.close()
     },
   }
 }
@@ -74,6 +80,13 @@ class Watch {
   /** Events of sessions. */
   #heard = 0
   #identifier = 0
+  /** Devices to look at again; at first all, as nobody knows where the process before this one was. */
+  readonly #owed = new Set<string>(['*'])
+  /** What an access point is asked, one after the other: one that does not answer must hold up nobody elsewhere. */
+  readonly #lines = new Map<string, Promise<unknown>>()
+  /** Sessions that wait there. */
+  readonly #leaving = new Set<string>()
+  #closing = false
 
   constructor(options: Options) {
     this.#options = options
@@ -92,37 +105,63 @@ class Watch {
     if (this.#due.size > 0) this.#running ??= this.#run()
   }
 
+  /** What waits is left to the process that comes after this one. */
+  async close(): Promise<void> {
+    this.#closing = true
+    await this.settled()
+  }
+
   async settled(): Promise<void> {
     await this.#running
+    await Promise.all(this.#lines.values())
+  }
+
+  async retry(): Promise<void> {
+    for (const device of this.#owed) this.#due.add(device)
+    this.#owed.clear()
+    if (this.#due.size > 0) this.#running ??= this.#run()
+    await this.settled()
+  }
+
+  survived(session: AccessSession): void {
+    void this.#cut(session, 'it is over')
   }
 
   async #run(): Promise<void> {
+    let due: readonly string[] = []
     try {
       while (this.#due.size > 0) {
-        const due = [...this.#due]
+        due = [...this.#due]
         this.#due.clear()
-        if (due.includes('*')) await this.reviewAll()
+        if (due.includes('*')) await this.#lookAtAll()
         else for (const session of await this.#sessionsOf(due)) await this.#reviewSession(session)
       }
     } catch (error) {
       this.#options.log.error({ error }, 'a review of network access failed')
+      for (const device of due) this.#owed.add(device)
     } finally {
       this.#running = undefined
     }
   }
 
   async reviewAll(): Promise<number> {
-    let ended = 0
+    const cuts = await this.#lookAtAll()
+    return (await Promise.all(cuts)).length
+  }
+
+  /** @returns what is under way to end who may not stay */
+  async #lookAtAll(): Promise<readonly Promise<void>[]> {
+    const cuts: Promise<void>[] = []
     for (const state of states) {
       for (let after = ''; ; ) {
         const page = await this.#options.store.read(tables => tables.accessSession.find({ state }, { after }))
-        for (const session of page) ended += (await this.#reviewSession(session)) ? 1 : 0
+        for (const session of page) cuts.push(...(await this.#reviewSession(session)))
         const last = page.at(-1)
         if (last === undefined || page.length < 100) break
         after = last.id
       }
     }
-    return ended
+    return cuts
   }
 
   /**
@@ -137,7 +176,9 @@ class Watch {
         const page = await store.read(tables => tables.accessSession.find({ state }, { after }))
         for (const session of page) {
           if (clock() < session.until + late) continue
-          await this.disconnect(session, notHeard)
+          // Of a device that authenticated anew there is nothing to cut off.
+          const replaced = await store.read(tables => hasSuccessor(tables, session))
+          if (!replaced) await this.disconnect(session, notHeard)
           await store.transaction(async tx => {
             const current = await tx.accessSession.get(session.id)
             if (current !== undefined && clock() >= current.until + late)
@@ -170,12 +211,33 @@ class Watch {
     })
   }
 
-  async #reviewSession(session: AccessSession): Promise<boolean> {
+  /** @returns at most one cut that is under way */
+  async #reviewSession(session: AccessSession): Promise<readonly Promise<void>[]> {
     const found = await this.#options.access.review(session)
-    if (found === undefined) return false
+    if (found === undefined) return []
     // A device that belongs elsewhere authenticates again, and is told its new place then.
-    await this.disconnect(session, 'code' in found ? found.code : 'moved to another segment')
-    return true
+    return [this.#cut(session, 'code' in found ? found.code : 'moved to another segment')]
+  }
+
+  #cut(session: AccessSession, reason: string): Promise<void> {
+    const { id, client, device } = session
+    const before = this.#lines.get(client) ?? Promise.resolve()
+    if (this.#leaving.has(id)) return Promise.resolve()
+    this.#leaving.add(id)
+    const cut = before.then(async () => {
+      this.#leaving.delete(id)
+      try {
+        if (!this.#closing) await this.disconnect(session, reason)
+      } catch (error) {
+        this.#options.log.error({ session: id, error }, 'a session could not be ended')
+        this.#owed.add(device)
+      }
+    })
+    this.#lines.set(client, cut)
+    void cut.then(() => {
+      if (this.#lines.get(client) === cut) this.#lines.delete(client)
+    })
+    return cut
   }
 
   async disconnect(session: AccessSession, reason: string): Promise<boolean> {
@@ -190,8 +252,10 @@ class Watch {
       : undefined
     const done = answer?.code === radiusCode.disconnectAck
     const facts = { device: session.device, client: session.client, session: session.id, reason }
-    // RFC 5176 section 3.5, 503: it knows of no such session, so there is nothing to cut off.
-    if (done || isGone(answer)) {
+    // RFC 5176 section 3.5, 503: it knows of no such session, so there is nothing to cut off - yet, where our own answer that
+    // lets the device in may still be on its way.
+    const early = session.state === 'granted' && Math.abs(clock() - session.seenAt) < onItsWay
+    if (done || (isGone(answer) && !early)) {
       await store.transaction(async tx => {
         const current = await tx.accessSession.get(session.id)
         if (current !== undefined) await endSession(tx, current, reason, clock())
@@ -200,6 +264,7 @@ class Watch {
       return done
     }
     log.error({ ...facts, answer: answer?.code ?? 'none' }, 'an access point did not end a session')
+    if (reachable) this.#owed.add(session.device)
     return false
   }
 
@@ -213,6 +278,8 @@ const sessionNotFound = 503
 
 /** After the moment when it had to authenticate again: who did was late by less. Milliseconds. */
 const late = 300_000
+/** Between an answer and what the access point makes of it. Milliseconds. */
+const onItsWay = 5000
 const notHeard = 'it was not heard of again'
 
 function isGone(answer: RadiusPacket | undefined): boolean {

@@ -8,7 +8,7 @@ import {
 } from '../../codec/radius.ts'
 import type { AccessEvent, AccessSession } from '../../domain/access-session.ts'
 import { type ErrorCode, OnboardingError } from '../../domain/error.ts'
-import type { Log, Peer, Random, Store, Tx } from '../../domain/port.ts'
+import type { Log, Peer, Random, Store, Tables, Tx } from '../../domain/port.ts'
 import { recordOnDevice } from '../onboarding/device-record.ts'
 import type { RefusalRecord } from '../onboarding/refusal-record.ts'
 import { type AccessPass, type AccessPlace, type PassOptions, passOf, placeOfSession } from './access-pass.ts'
@@ -25,10 +25,13 @@ export interface NetworkAccess {
   /** Decides about who has proven a key, writes that down, and says on what terms. */
   decide(request: AccessRequest): Promise<AccessAnswer>
   /** Whether a device that is in may stay where it is; the code of the reason when it may not. */
-  review(session: AccessSession): Promise<{ readonly code: ErrorCode } | { readonly move: true } | undefined>
+  review(session: AccessSession): Promise<Review>
   /** Keeps what ended before there was anybody to decide about. */
   failed(failure: AccessFailure): void
 }
+
+type Review = { readonly code: ErrorCode } | { readonly move: true } | undefined
+type Accepted = Extract<AccessAnswer, { readonly verdict: 'accept' }>
 
 /** Class begins with it, so that what is not ours is seen. */
 const classMark = 'mooring-'
@@ -40,7 +43,8 @@ export function createNetworkAccess(options: NetworkAccessOptions): NetworkAcces
     async decide(request) {
       const peer = peerOf(request)
       try {
-        return await letIn(options, request, await passOf(options, peer, request.ssid))
+        const { answer, session } = await letIn(options, request, await passOf(options, peer, request.ssid))
+        return { ...answer, stands: () => store.read(tables => stands(options, tables, session)) }
       } catch (error) {
         if (!(error instanceof OnboardingError)) throw error
         const { client, station = '', port = '' } = request
@@ -49,16 +53,7 @@ export function createNetworkAccess(options: NetworkAccessOptions): NetworkAcces
         return { verdict: 'reject', code: error.code }
       }
     },
-    review: session =>
-      store.read(async tables => {
-        try {
-          const place = await placeOfSession(options, tables, session)
-          return place.vlan === session.vlan && place.segment === session.segment ? undefined : { move: true }
-        } catch (error) {
-          if (error instanceof OnboardingError) return { code: error.code }
-          throw error
-        }
-      }),
+    review: session => store.read(tables => reviewed(options, tables, session)),
     failed(failure) {
       const code = failureCodes[failure.reason] ?? 'eap-malformed'
       const { client, address, station = '', detail = '' } = failure
@@ -77,7 +72,28 @@ const failureCodes: Partial<Record<AccessFailure['reason'], ErrorCode>> = {
   'tls-failed': 'eap-tls-failed',
 }
 
-async function letIn(options: NetworkAccessOptions, request: AccessRequest, pass: AccessPass): Promise<AccessAnswer> {
+async function reviewed(options: NetworkAccessOptions, tables: Tables, session: AccessSession): Promise<Review> {
+  try {
+    const place = await placeOfSession(options, tables, session)
+    return place.vlan === session.vlan && place.segment === session.segment ? undefined : { move: true }
+  } catch (error) {
+    if (error instanceof OnboardingError) return { code: error.code }
+    throw error
+  }
+}
+
+/** Whoever ended the session meanwhile found nobody to cut off: the access point had not let the device in yet. */
+async function stands(options: NetworkAccessOptions, tables: Tables, { id }: AccessSession): Promise<boolean> {
+  const current = await tables.accessSession.get(id)
+  if (current === undefined || current.state === 'ended') return false
+  return (await reviewed(options, tables, current)) === undefined
+}
+
+async function letIn(
+  options: NetworkAccessOptions,
+  request: AccessRequest,
+  pass: AccessPass,
+): Promise<{ readonly answer: Accepted; readonly session: AccessSession }> {
   const { store, clock, random } = options
   const { device, credential } = pass
   const fresh = Buffer.from(random(16)).toString('hex')
@@ -92,17 +108,20 @@ async function letIn(options: NetworkAccessOptions, request: AccessRequest, pass
       const same = before !== undefined && before.segment === place.segment && before.vlan === place.vlan
       const times = { seenAt: at, until }
       granted = same
-        ? { ...before, ...times, credential }
+        ? { ...before, ...times, credential, ...(request.session === undefined ? {} : { accounting: request.session }) }
         : { ...newSession(request, place), ...times, id: fresh, device, credential, grantedAt: at }
       return same ? [] : [grantedEvent(granted)]
     })
     await tx.accessSession.put(granted!)
     return granted!
   })
-  return { verdict: 'accept', attributes: attributesOf(session, clock()) }
+  return { answer: { verdict: 'accept', attributes: attributesOf(session, clock()) }, session }
 }
 
-/** An authentication again of the same stay: same client, same port, same station. */
+/**
+ * An authentication again of the same stay: same client, same port, same station. Many access points name their session in
+ * accounting alone, so only two names that differ are two sessions.
+ */
 async function openAt(tx: Tx, device: string, request: AccessRequest): Promise<AccessSession | undefined> {
   for (const state of ['open', 'granted'] as const) {
     const found = await tx.accessSession.find({ device, state })
@@ -112,7 +131,7 @@ async function openAt(tx: Tx, device: string, request: AccessRequest): Promise<A
         session.station === request.station &&
         session.port === request.port &&
         session.ssid === request.ssid &&
-        session.accounting === request.session,
+        (session.accounting === request.session || session.accounting === undefined || request.session === undefined),
     )
     if (same !== undefined) return same
   }
