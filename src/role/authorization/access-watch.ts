@@ -133,8 +133,9 @@ class Watch {
       while (this.#due.size > 0) {
         due = [...this.#due]
         this.#due.clear()
-        if (due.includes('*')) await this.#lookAtAll()
-        else for (const session of await this.#sessionsOf(due)) await this.#reviewSession(session)
+        // The cuts go on by themselves.
+        if (due.includes('*')) void (await this.#lookAtAll())
+        else for (const session of await this.#sessionsOf(due)) void (await this.#reviewSession(session))
       }
     } catch (error) {
       this.#options.log.error({ error }, 'a review of network access failed')
