@@ -1,4 +1,5 @@
 import { setInterval as every } from 'node:timers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Fence, type FenceOptions, openFence } from '../adapter/network/fence.ts'
 import { type Hostapd, openHostapd } from '../adapter/network/hostapd.ts'
 import { OnboardingError } from '../domain/error.ts'
@@ -27,12 +28,18 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+const usualInterval = 10_000
+
+/** Milliseconds after the moment when a device had to authenticate again: it is doing so. */
+const authenticating = 30_000
+
 /**
  * Stands at the ports of devices: puts into a segment whom hostapd has let in and the site has granted, and out again when
  * either says so. Throws OnboardingError `hostapd-unreachable`, `fence-failed`.
  */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const fence = await openFence(options.fence)
+  const { interval = usualInterval } = options
+  const fence = await openFence({ lifetime: Math.ceil((6 * interval) / 1000), ...options.fence })
   const gateway = new RunningGateway(options, fence)
   try {
     await gateway.start()
@@ -53,6 +60,8 @@ class RunningGateway implements Gateway {
   #work: Promise<void> = Promise.resolve()
   #asking: Promise<void> | undefined
   #askAgain = false
+  /** Stations that may still be inside the fence, or have connections through it. */
+  readonly #lingering = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #loseHostapd: () => void = () => {}
 
@@ -65,7 +74,7 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    const { hostapd, log, interval = 10_000 } = this.#options
+    const { hostapd, log, interval = usualInterval } = this.#options
     this.#hostapd = await openHostapd({
       ...hostapd,
       log,
@@ -79,11 +88,32 @@ class RunningGateway implements Gateway {
     // Who was let in before the gateway was started.
     for (const station of await this.#hostapd.stations()) this.#take({ kind: 'station-authorized', station })
     this.#ask()
-    this.#timer = every(() => {
-      this.#take({ kind: 'time-passed' })
-      this.#ask()
-    }, interval)
+    this.#timer = every(() => this.#tick(), interval)
     void this.#follow()
+  }
+
+  #tick(): void {
+    // What was known of a device that has authenticated again is out of date; so the site is asked first, if it answers.
+    if (this.#asking !== undefined) this.#take({ kind: 'time-passed' })
+    this.#ask()
+    this.#work = this.#work.then(() => this.#hold())
+  }
+
+  /** The fence as it should be, whatever failed before. */
+  async #hold(): Promise<void> {
+    const { inside } = this.#state
+    try {
+      await this.#fence.hold(inside)
+      for (const station of [...this.#lingering]) {
+        if (!inside.has(station)) await this.#fence.expel(station)
+        this.#lingering.delete(station)
+      }
+    } catch (error) {
+      this.#options.log.error(
+        { error: messageOf(error) },
+        'the fence could not be held; who is inside will soon be out',
+      )
+    }
   }
 
   async close(): Promise<void> {
@@ -97,16 +127,19 @@ class RunningGateway implements Gateway {
 
   /** What happens at the site and may bear on somebody here: heard at once, not with the next interval. */
   async #follow(): Promise<void> {
-    const { client, log } = this.#options
+    const { client, log, interval = usualInterval } = this.#options
     const { signal } = this.#ending
-    try {
-      // Only what is new counts; the list that is asked for has the rest.
-      for await (const { event } of client.follow({ signal, ...(await this.#newest()) })) {
-        if (event.kind === 'access-granted' || event.kind === 'access-ended') this.#ask()
-      }
-    } catch (error) {
-      if (!signal.aborted)
+    while (!signal.aborted) {
+      try {
+        // Only what is new counts; the list that is asked for has the rest.
+        for await (const { event } of client.follow({ signal, ...(await this.#newest()) })) {
+          if (event.kind === 'access-granted' || event.kind === 'access-ended') this.#ask()
+        }
+      } catch (error) {
+        if (signal.aborted) return
         log.warn({ error: String(error) }, 'the events of the site are not heard; it is asked in intervals')
+      }
+      await delay(interval, undefined, { signal }).catch(() => undefined)
     }
   }
 
@@ -152,6 +185,7 @@ class RunningGateway implements Gateway {
       if (!(error instanceof OnboardingError)) throw error
       // Who is in stays for as long as the site said; nobody new comes in.
       log.warn({ code: error.code }, 'the site cannot be asked')
+      this.#take({ kind: 'time-passed' })
     }
   }
 
@@ -174,15 +208,18 @@ class RunningGateway implements Gateway {
       log.info({ ...effect }, 'gateway')
       onEffect?.(effect)
     } catch (error) {
-      log.error(
-        { ...effect, error: error instanceof Error ? error.message : String(error) },
-        'the gateway could not do it',
-      )
+      log.error({ ...effect, error: messageOf(error) }, 'the gateway could not do it')
+      if (effect.kind === 'expel') this.#lingering.add(effect.station)
     }
   }
 }
 
-function granted({ id, station, device, segment, until }: AccessSessionView): readonly GrantedSession[] {
+function granted({ id, station, device, segment, seenAt, until }: AccessSessionView): readonly GrantedSession[] {
   if (station === undefined) return []
-  return [{ id, station, device, until: Date.parse(until), ...(segment === undefined ? {} : { segment }) }]
+  const times = { seenAt: Date.parse(seenAt), until: Date.parse(until) + authenticating }
+  return [{ id, station, device, ...times, ...(segment === undefined ? {} : { segment }) }]
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

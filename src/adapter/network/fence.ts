@@ -16,11 +16,18 @@ export interface FenceOptions {
   readonly onboarding: readonly { readonly address: string; readonly port: number }[]
   /** Name of the nftables table. */
   readonly table?: string
+  /** How long somebody stays inside without `hold`, seconds; 60 when absent. */
+  readonly lifetime?: number
 }
 
 /** The packet filter between devices and the rest: who is not in a segment reaches onboarding and nothing else. */
 export interface Fence {
   admit(station: string, segment: string): Promise<void>
+  /**
+   * These are inside, and nobody else, for another lifetime. Who watches over the fence may be killed at any moment: without
+   * it everybody is soon outside.
+   */
+  hold(inside: ReadonlyMap<string, string>): Promise<void>
   /** Out of all segments; its connections end, too. */
   expel(station: string): Promise<void>
   /** Leaves the fence shut: the table stays, with nobody inside. */
@@ -28,6 +35,7 @@ export interface Fence {
 }
 
 const stationPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/
+const tablePattern = /^[A-Za-z][A-Za-z0-9_]{0,31}$/
 const interfacePattern = /^[A-Za-z0-9_.-]{1,15}$/
 const networkPattern = /^(\d{1,3}\.){3}\d{1,3}(\/\d{1,2})?$/
 const networkPattern6 = /^[0-9a-f:]{2,39}(\/\d{1,3})?$/i
@@ -36,7 +44,10 @@ const networkPattern6 = /^[0-9a-f:]{2,39}(\/\d{1,3})?$/i
  * Puts the table up, with nobody inside. Needs CAP_NET_ADMIN. Throws OnboardingError `fence-failed`, `input-invalid`.
  */
 export async function openFence(options: FenceOptions): Promise<Fence> {
-  const table = options.table ?? 'mooring'
+  const { table = 'mooring', lifetime = 60 } = options
+  requirePattern(tablePattern, table, 'table')
+  if (!Number.isSafeInteger(lifetime) || lifetime < 1)
+    throw new OnboardingError('input-invalid', { field: 'lifetime', rule: 'whole seconds' })
   const index = new Map(options.segments.map(({ name }, n) => [name, n]))
   await nft(ruleset(table, options))
   const outOfAll = (station: string) =>
@@ -51,7 +62,16 @@ export async function openFence(options: FenceOptions): Promise<Fence> {
       checkStation(station)
       const n = index.get(segment)
       if (n === undefined) throw new OnboardingError('fence-failed', { reason: `no segment ${segment} here` })
-      await nft(`${outOfAll(station)}\nadd element inet ${table} inside${n} { ${station} }`)
+      await nft(`${outOfAll(station)}\nadd element inet ${table} inside${n} { ${station} timeout ${lifetime}s }`)
+    },
+    async hold(inside) {
+      const lines = options.segments.map((_, n) => `flush set inet ${table} inside${n}`)
+      for (const [station, segment] of inside) {
+        checkStation(station)
+        const n = index.get(segment)
+        if (n !== undefined) lines.push(`add element inet ${table} inside${n} { ${station} timeout ${lifetime}s }`)
+      }
+      if (lines.length > 0) await nft(lines.join('\n'))
     },
     async expel(station) {
       checkStation(station)
@@ -74,7 +94,7 @@ function checkStation(station: string): void {
 function ruleset(table: string, { ports, segments, onboarding }: FenceOptions): string {
   for (const port of ports) requirePattern(interfacePattern, port, 'port')
   const port = `{ ${ports.map(each => `"${each}"`).join(', ')} }`
-  const sets = segments.map((_, n) => `  set inside${n} { type ether_addr; }`)
+  const sets = segments.map((_, n) => `  set inside${n} { type ether_addr; flags timeout; }`)
   const accepts = segments.flatMap(({ reach }, n) =>
     reach.map(each => `    ether saddr @inside${n} ${destination(each)} accept`),
   )
@@ -107,7 +127,7 @@ function destination(text: string): string {
 
 function requirePattern(pattern: RegExp, text: string, field: string): void {
   // Everything here becomes a line of a ruleset.
-  if (!pattern.test(text)) throw new OnboardingError('input-invalid', { field, rule: 'no such interface or address' })
+  if (!pattern.test(text)) throw new OnboardingError('input-invalid', { field, rule: 'other characters' })
 }
 
 async function nft(script: string): Promise<void> {

@@ -10,6 +10,8 @@ export interface GrantedSession {
   readonly station: string
   readonly device: string
   readonly segment?: string
+  /** When it was last heard of, milliseconds: of two under one MAC address the later one counts. */
+  readonly seenAt: number
   /** Until when the site's word counts when it cannot be asked, milliseconds. */
   readonly until: number
 }
@@ -65,7 +67,12 @@ export function step(
       return settle({ ...state, stations }, now)
     }
     case 'sessions-listed': {
-      const sessions = new Map(input.sessions.map(session => [session.station, session]))
+      const sessions = new Map<string, GrantedSession>()
+      for (const session of input.sessions) {
+        // A MAC address proves nobody: what another device was granted under it must not open its segment.
+        const other = sessions.get(session.station)
+        if (other === undefined || other.seenAt < session.seenAt) sessions.set(session.station, session)
+      }
       return settle({ ...state, sessions }, now)
     }
     case 'time-passed':

@@ -17,6 +17,7 @@ const session = (station: string, more: Partial<GrantedSession> = {}): GrantedSe
   station,
   device: 'd1',
   segment: 'devices',
+  seenAt: 0,
   until: 1000,
   ...more,
 })
@@ -71,6 +72,16 @@ suite('A gateway', () => {
       { kind: 'expel', station: lamp, reason: 'moved' },
       { kind: 'admit', station: lamp, segment: 'quarantine' },
     ])
+  })
+
+  test('goes by the later of two sessions under one MAC address, in whatever order they are listed', () => {
+    const before = session(lamp, { device: 'd2', segment: 'machines', seenAt: 5 })
+    const later = session(lamp, { id: 'b'.repeat(32), seenAt: 6 })
+    for (const sessions of [
+      [before, later],
+      [later, before],
+    ])
+      assert.deepEqual([...run([came(lamp), listed(...sessions)]).state.inside], [[lamp, 'devices']])
   })
 
   test('keeps who is in while the site is away, as long as its word counts, and no longer', () => {
