@@ -56,7 +56,7 @@ leftovers() {
     [ "$name" = /run/netns/ctl ] || rm "$name" 2>/dev/null || echo "$name"
   done
   ls /sys/class/net | grep -v -x -e lo -e hwsim0 -e sit0 -e tunl0 -e 'wlan[0-9]'
-  pgrep -l -x 'hostapd|wpa_supplicant' | grep -v -x -F "$(pgrep -l -s "$CONTROLLER_SESSION")"
+  { pgrep -l -x hostapd; pgrep -l -x wpa_supplicant; } | grep -v -x -F "$(pgrep -l -s "$CONTROLLER_SESSION")"
   [ "$(ls -d /sys/class/net/wlan* 2>/dev/null | wc -l)" -eq "$RADIOS" ] || echo 'a radio'
 }
 
