@@ -367,7 +367,9 @@ function outboxContract(withStore: WithStore): void {
       await tx.enqueue('other', null)
     })
     const bodies = (items: readonly OutboxItem[]) => items.map(item => (item.body as { n: unknown }).n)
-    const [first, second] = await Promise.all([store.claim('mail', 3), store.claim('mail', 3)])
+    const claims = await Promise.all([store.claim('mail', 3), store.claim('mail', 3)])
+    // Which of two workers comes first is chance.
+    const [first, second] = claims[0].length === 3 ? claims : ([claims[1], claims[0]] as const)
     assert.deepEqual([...bodies(first), ...bodies(second)], [0, 1, 2, 3, 4])
     assert.deepEqual(await store.claim('mail', 3), [])
     now += 500
