@@ -45,6 +45,10 @@ class DirectConnection {
   /** Since when an answer is being made, by performance.now(). */
   #since: number | undefined
   #served = false
+  /** The peer does not read: nothing more is taken from it until it has. */
+  #blocked = false
+  /** The last answer of the connection is written. */
+  #over = false
   /** What came before the answer to what was before it. */
   #early: Buffer | undefined
 
@@ -62,7 +66,9 @@ class DirectConnection {
   }
 
   close(): void {
-    this.#socket.destroy()
+    // An answer may still be on its way out.
+    if (this.#socket.writableLength > 0) this.#socket.destroySoon()
+    else this.#socket.destroy()
   }
 
   readonly #failed = (): void => {
@@ -80,10 +86,12 @@ class DirectConnection {
 
   readonly #arrived = (octets: Buffer): void => {
     const { door } = this.#with
-    const ours = this.#since === undefined && !door.isCrowded()
-    const request = ours ? readWholeRequest(octets, door.limits) : undefined
-    if (request !== undefined) this.#ask(request)
-    else if (this.#since !== undefined) this.#wait(octets)
+    // RFC 9112 section 9.6: nothing is asked after `Connection: close`.
+    if (this.#over) return
+    const mustWait = this.#since !== undefined || this.#blocked
+    const request = mustWait || door.isCrowded() ? undefined : readWholeRequest(octets, door.limits)
+    if (mustWait) this.#wait(octets)
+    else if (request !== undefined) this.#ask(request)
     else this.#handOver(octets)
   }
 
@@ -122,8 +130,9 @@ class DirectConnection {
     if (answer === undefined) socket.destroy()
     if (socket.destroyed) return
     const { octets, last } = replyOctets(door, answer!, this.#connection)
-    socket.write(octets)
+    this.#blocked = !socket.write(octets)
     if (last) {
+      this.#over = true
       socket.destroySoon()
       return
     }
@@ -131,10 +140,21 @@ class DirectConnection {
     this.#served = true
     // Each call costs as much as a header does.
     if (socket.timeout !== door.limits.idleTime) socket.setTimeout(door.limits.idleTime)
-    const early = this.#early
-    if (early === undefined) return
+    if (this.#blocked) {
+      socket.pause()
+      socket.once('drain', this.#drained)
+    } else if (this.#early !== undefined) this.#goOn(this.#early)
+  }
+
+  readonly #drained = (): void => {
+    this.#blocked = false
+    if (this.#early !== undefined) this.#goOn(this.#early)
+    else this.#socket.resume()
+  }
+
+  #goOn(early: Buffer): void {
     this.#early = undefined
-    socket.resume()
+    this.#socket.resume()
     this.#arrived(early)
   }
 
