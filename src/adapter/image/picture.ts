@@ -7,6 +7,8 @@ export const pictureLimits = {
   bytes: 8 << 20,
   /** Twice what a phone's camera gives by default. */
   pixels: 25_000_000,
+  /** Octets of unpacked pixels: that many of 8 bits in four channels. */
+  unpacked: 0x680_0000,
 } as const
 
 export interface Picture {
@@ -16,8 +18,7 @@ export interface Picture {
 }
 
 /**
- * Format and size of a picture, from its own words. A PNG that unpacks to more than its size says is refused here.
- * Throws OnboardingError `picture-unreadable` (detail `reason`).
+ * Format and size of a picture, from its own words; that takes no time, whatever they are. Throws OnboardingError `picture-unreadable` (detail `reason`).
  */
 export function inspectPicture(bytes: Buffer): Picture {
   if (bytes.length > pictureLimits.bytes) refuse(`it has more than ${pictureLimits.bytes >> 20} MiB`)
@@ -28,7 +29,6 @@ export function inspectPicture(bytes: Buffer): Picture {
   if (width * height > pictureLimits.pixels) {
     refuse(`it has ${width} x ${height} pixels: make it smaller than ${pictureLimits.pixels / 1e6} million`)
   }
-  if (picture.format === 'png') requireUnpackable(bytes, picture)
   return picture
 }
 
@@ -51,11 +51,16 @@ function pngOf(bytes: Buffer): Picture | undefined {
   return { format: 'png', width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) }
 }
 
-/** A few kilobytes can unpack to gigabytes; a decoder would begin to. */
-function requireUnpackable(bytes: Buffer, { width, height }: Picture): void {
+/**
+ * A few kilobytes can unpack to gigabytes; a decoder would begin to. Finding out may take a second: not in a thread that others
+ * wait for. Throws OnboardingError `picture-unreadable` (detail `reason`).
+ */
+export function requireUnpackable(bytes: Buffer, { format, width, height }: Picture): void {
+  if (format !== 'png') return
   const bits = (bytes[24] ?? 0) * ({ 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }[bytes[25] ?? 0] ?? 4)
   // Each row has a filter octet; interlacing splits rows, by at most eight for each.
   const most = height * (Math.ceil((width * bits) / 8) + 1) + 64 * (width + height) + 1024
+  if (most > pictureLimits.unpacked) refuse('its pixels have more than 8 bits: make it smaller')
   const parts: Buffer[] = []
   for (let at = 8; at + 12 <= bytes.length; ) {
     const length = bytes.readUInt32BE(at)

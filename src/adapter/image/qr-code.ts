@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { OnboardingError } from '../../domain/error.ts'
 import { inspectPicture } from './picture.ts'
+import type { QrCodeAnswer } from './qr-code-worker.ts'
 
 export interface QrCodeReader {
   /**
@@ -22,8 +23,8 @@ export function createQrCodeReader(): QrCodeReader {
   return {
     async read(picture) {
       const copy = Buffer.from(picture)
-      inspectPicture(copy)
       if (waiting >= limits.waiting) throw new OnboardingError('too-many-pictures', { waiting })
+      inspectPicture(copy)
       waiting++
       const turn = last.then(() => readNow(copy))
       last = turn.catch(() => {})
@@ -44,7 +45,7 @@ async function readNow(picture: Buffer): Promise<readonly string[]> {
     return await new Promise<readonly string[]>((resolve, reject) => {
       const fail = (reason: string, cause?: unknown) =>
         reject(new OnboardingError('picture-unreadable', { reason }, { cause }))
-      thread.once('message', (texts: readonly string[]) => resolve(texts))
+      thread.once('message', ({ texts, reason }: QrCodeAnswer) => (texts ? resolve(texts) : fail(reason ?? 'unknown')))
       thread.once('error', cause => fail('it cannot be decoded', cause))
       thread.once('exit', () => fail('it cannot be decoded'))
       timer = setTimeout(() => fail('it takes too long to decode'), limits.time)

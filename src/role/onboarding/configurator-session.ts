@@ -11,6 +11,7 @@ import { parseBootstrappingUri } from '../../protocol/dpp/uri.ts'
 import type { DppConnection, Schedule } from './configurator-port.ts'
 import type { AdmittedEnrollee, EnrolleeAnswer, EnrolleeAttempt, EnrolleeDecisions } from './enrollee-decision.ts'
 import type { EnrolleeOutcomes } from './enrollee-outcome.ts'
+import { SessionConnections } from './session-connection.ts'
 
 /** How long we wait for what comes next, milliseconds. A relay lets go of a connection after 20 s. */
 export interface SessionTimes {
@@ -67,6 +68,8 @@ export interface ConfiguratorSession {
 export interface SessionStart {
   readonly connection: DppConnection
   readonly key?: BootstrappingKeyRecord
+  /** Id of the credential that a device comes back by. */
+  readonly connector?: string
   /** Names the attempt, hex; what began it is in the transcript. */
   readonly attempt: string
   readonly first: readonly Uint8Array[]
@@ -74,9 +77,6 @@ export interface SessionStart {
   readonly relayed: boolean
   readonly begin: () => Transition
 }
-
-/** A device on the air may be heard by several access points; each has its connection. */
-const maxConnections = 3
 
 export function openSession(parts: SessionParts, start: SessionStart): ConfiguratorSession {
   const session = new Session(parts, start)
@@ -89,9 +89,9 @@ class Session implements ConfiguratorSession {
   key: BootstrappingKeyRecord | undefined
   readonly #parts: SessionParts
   readonly #attempt: string
+  readonly #connector: string | undefined
   readonly #transcript = createHash('sha256')
-  /** The newest last: that is where the device is heard now. */
-  #connections: DppConnection[]
+  readonly #connections: SessionConnections
   #state: State = { type: 'failed', reason: 'closed' }
   #relayed: boolean
   #admitted: AdmittedEnrollee | undefined
@@ -101,12 +101,13 @@ class Session implements ConfiguratorSession {
   /** Records that have yet to be written, in order. */
   #records: Promise<void> = Promise.resolve()
 
-  constructor(parts: SessionParts, { connection, key, attempt, relayed, first }: SessionStart) {
+  constructor(parts: SessionParts, { connection, key, connector, attempt, relayed, first }: SessionStart) {
     this.#parts = parts
-    this.#connections = [connection]
+    this.#connections = new SessionConnections(connection)
     this.address = connection.address
     this.key = key
     this.#attempt = attempt
+    this.#connector = connector
     this.#relayed = relayed
     for (const message of first) this.#transcript.update(message)
   }
@@ -128,26 +129,30 @@ class Session implements ConfiguratorSession {
   }
 
   attach(connection: DppConnection): void {
-    const gone = this.#connections.length >= maxConnections ? this.#connections.shift() : undefined
-    gone?.close()
-    this.#connections.push(connection)
+    this.#connections.add(connection)
     this.#run({ type: 'request-lost' })
   }
 
   received(connection: DppConnection, message: Uint8Array): void {
-    if (this.#ended) return
+    if (this.#ended || !this.#connections.has(connection)) return
     const before = this.#state
-    this.#prefer(connection)
+    const next = step(before, { type: 'received', message })
+    // Several claim to be the device; whichever knows no key of it ends its own connection, and the device goes on.
+    if (before.type === 'authenticating' && this.#connections.size > 1 && isUnproven(next)) {
+      this.#connections.drop(connection)
+      return
+    }
+    this.#connections.prefer(connection)
     this.#transcript.update(message)
     // GAS over TCP has dialog token 0; a relay passes on what came over the air.
     if (message[0] === gasInitialRequest && message[1] !== 0) this.#relayed = true
-    this.#run({ type: 'received', message })
-    if (before.type === 'authenticating' && !this.halfOpen) this.#leaveOthers(connection)
+    this.#apply(next)
+    if (before.type === 'authenticating' && !this.halfOpen && !this.#ended) this.#connections.keep(connection)
   }
 
   closed(connection: DppConnection): void {
-    this.#connections = this.#connections.filter(each => each !== connection)
-    if (this.#connections.length === 0) this.#run({ type: 'closed' })
+    this.#connections.forget(connection)
+    if (this.#connections.size === 0) this.#run({ type: 'closed' })
   }
 
   scanned(key: BootstrappingKeyRecord): void {
@@ -157,16 +162,6 @@ class Session implements ConfiguratorSession {
 
   end(): void {
     this.#run({ type: 'closed' })
-  }
-
-  #prefer(connection: DppConnection): void {
-    if (this.#connections.at(-1) === connection) return
-    this.#connections = [...this.#connections.filter(each => each !== connection), connection]
-  }
-
-  #leaveOthers(connection: DppConnection): void {
-    for (const other of this.#connections) if (other !== connection) other.close()
-    this.#connections = [connection]
   }
 
   #run(input: Input): void {
@@ -194,7 +189,7 @@ class Session implements ConfiguratorSession {
     switch (effect.type) {
       case 'send':
         this.#transcript.update(effect.message)
-        this.#connections.at(-1)?.send(effect.message)
+        this.#connections.newest?.send(effect.message)
         return
       case 'peer-pending':
         return
@@ -214,10 +209,9 @@ class Session implements ConfiguratorSession {
 
   async #decide({ session, request, netAccessKey }: Requested): Promise<void> {
     const attempt = this.#attemptNow()
-    let answer: EnrolleeAnswer
     try {
       if (attempt === undefined) throw new OnboardingError('bootstrapping-key-unknown')
-      answer = await this.#parts.decisions.configure(
+      const answer = await this.#parts.decisions.configure(
         attempt,
         {
           mutual: session.mutual,
@@ -228,13 +222,13 @@ class Session implements ConfiguratorSession {
         },
         this.#admitted,
       )
+      const stationOnItsOwn = !this.#relayed && request.netRole === 'sta'
+      this.#run(this.#inputOf(answer, stationOnItsOwn))
     } catch (error) {
       // No answer at all: the device tries again, while a refusal would be the last word for it.
       this.#parts.log.error({ err: error, address: this.address }, 'a configuration could not be made')
-      return this.end()
+      this.end()
     }
-    const stationOnItsOwn = !this.#relayed && request.netRole === 'sta'
-    this.#run(this.#inputOf(answer, stationOnItsOwn))
   }
 
   #inputOf(answer: EnrolleeAnswer, connectionStatus: boolean): Input {
@@ -257,7 +251,8 @@ class Session implements ConfiguratorSession {
   #attemptNow(): EnrolleeAttempt | undefined {
     const { key, address } = this
     const transcript = this.#transcript.copy().digest('hex')
-    return key && { key, id: this.#attempt, transcript, address }
+    const connector = this.#connector
+    return key && { key, id: this.#attempt, transcript, address, ...(connector === undefined ? {} : { connector }) }
   }
 
   #record(write: (key: BootstrappingKeyRecord, credentials: readonly string[]) => Promise<void>): void {
@@ -273,8 +268,7 @@ class Session implements ConfiguratorSession {
 
   #finish(state: Extract<State, { type: 'finished' | 'failed' }>): void {
     this.#ended = true
-    for (const connection of this.#connections) connection.close()
-    this.#connections = []
+    this.#connections.close()
     const error = state.type === 'failed' ? errorOf(state, this.key) : undefined
     if (error !== undefined) {
       const { reason, detail } = state as Extract<State, { type: 'failed' }>
@@ -283,6 +277,11 @@ class Session implements ConfiguratorSession {
     // What is known of the end has to be on record before anybody is told that this is over.
     void this.#records.then(() => this.#parts.onEnd(this, error))
   }
+}
+
+/** Whoever has a key of the exchange is told, or has said so under it. */
+function isUnproven({ state, effects }: Transition): boolean {
+  return state.type === 'failed' && effects.length === 0 && !['refused', 'not-compatible'].includes(state.reason)
 }
 
 type Requested = Extract<Effect, { type: 'configuration-requested' }>

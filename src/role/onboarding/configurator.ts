@@ -328,13 +328,24 @@ function sessionParts(parts: Parts): SessionParts {
   }
 }
 
-/** A person scanned the code of somebody who waits, or let the device in. */
+/**
+ * A person scanned the code of somebody who waits, or let the device in. Asked again after each change, by nobody who could be
+ * told that it failed: who waits goes on waiting.
+ */
 async function admitScanned(parts: Parts, { session, keyHash }: { session: ConfiguratorSession; keyHash: string }) {
-  const key = await parts.store.read(tables => activeKey(tables, keyHash))
-  if (key === undefined) return
   const { address } = session
-  const decision = await parts.decisions.knock({ key, id: keyHash, transcript: keyHash, address })
-  if (decision.verdict === 'admit') session.scanned(key)
+  try {
+    const key = await parts.store.read(tables => activeKey(tables, keyHash))
+    if (key === undefined) return
+    const decision = await parts.decisions.knock({ key, id: keyHash, transcript: keyHash, address })
+    if (decision.verdict === 'admit') session.scanned(key)
+  } catch (error) {
+    if (error instanceof OnboardingError) {
+      parts.log.info({ code: error.code, ...error.detail, address }, 'onboarding refused')
+      return
+    }
+    parts.log.error({ err: error, address }, 'who waits could not be looked up')
+  }
 }
 
 /** What a stranger sends is an observation; what failed here is ours. */

@@ -3,7 +3,7 @@ import type { Secret } from '../../crypto/secret.ts'
 import { type CredentialRecord, issueCredential } from '../../domain/credential.ts'
 import type { Device, DeviceEvent } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
-import type { Clock, Random, Store, Tx } from '../../domain/port.ts'
+import type { Clock, Random, Store, Tables, Tx } from '../../domain/port.ts'
 import { type ConnectorFields, connectorSigningInput, encodeConnector } from '../../protocol/dpp/connector.ts'
 import { type DppPublicKey, exportUncompressedSpki, signRaw } from '../../protocol/dpp/key.ts'
 import { checkRecall } from '../supply-chain/recall-check.ts'
@@ -25,7 +25,7 @@ export interface ConnectorRequest {
   /** Beside a certificate, which stands for the device in its network. */
   readonly beside?: true
   /** What must hold of the device at the moment of issue; throws OnboardingError. */
-  readonly authorize: (device: Device) => void
+  readonly authorize: (device: Device, tables: Pick<Tables, 'credential'>) => void | Promise<void>
 }
 
 export interface IssuedConnector {
@@ -84,7 +84,7 @@ async function plan(
   const planned = recordOf(request, granted, { keyHash, at: clock() })
   await store.transaction(async tx => {
     await recordOnDevice(tx, id, async device => {
-      request.authorize(device)
+      await request.authorize(device, tx)
       await checkRecall(tx, device)
       await checkKey(tx, id, keyHash)
       const { id: credential, serialHex, notAfter } = planned
@@ -158,7 +158,7 @@ async function recordIssued(
   const credential = issueCredential(planned, Buffer.from(connector).toString('base64'))
   await recordOnDevice(tx, planned.device, async device => {
     // Rights end in between, too.
-    authorize(device)
+    await authorize(device, tx)
     await checkRecall(tx, device)
     return issued(credential, connector, attempt)
   })

@@ -4,7 +4,6 @@ import { decodeCertificate } from '../../codec/x509/certificate.ts'
 import type { VerifiedCsr } from '../../crypto/csr.ts'
 import type { BootstrappingKeyRecord } from '../../domain/bootstrapping.ts'
 import type { CredentialPlan } from '../../domain/credential.ts'
-import type { Device } from '../../domain/device.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Store } from '../../domain/port.ts'
 import { type ConfigurationObject, encodeConfigurationObject } from '../../protocol/dpp/configuration-object.ts'
@@ -15,7 +14,7 @@ import { encodeOwnershipProof, signNetworkStatement } from '../../protocol/dpp/n
 import type { SiteAuthority } from './authority.ts'
 import { declarationOf } from './bootstrapping.ts'
 import type { ConfiguratorKey, ConfiguratorKeys } from './configurator-key.ts'
-import type { ConnectorIssuer } from './connector-credential.ts'
+import type { ConnectorIssuer, ConnectorRequest } from './connector-credential.ts'
 import type { CredentialIssuer } from './network-credential.ts'
 import {
   activeNetworks,
@@ -37,7 +36,7 @@ export interface ConfigurationRequestOfDevice {
   /** What it is on record by, for what its manufacturer declared. */
   readonly bootstrapping?: BootstrappingKeyRecord
   /** What must hold of the device at the moment of issue; throws OnboardingError. */
-  readonly authorize: (device: Device) => void
+  readonly authorize: ConnectorRequest['authorize']
 }
 
 export interface MadeConfiguration {

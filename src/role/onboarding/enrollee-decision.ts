@@ -15,6 +15,7 @@ import { keyHash, parseBootstrappingUri } from '../../protocol/dpp/uri.ts'
 import type { DeviceConfiguration, MadeConfiguration } from './device-configuration.ts'
 import { recordOnDevice } from './device-record.ts'
 import type { NetworkConfiguration } from './network-definition.ts'
+import { requireReturning } from './returning-credential.ts'
 import { checkOwner, checkStanding, checkStay } from './standing.ts'
 
 /** One attempt of a device that is known by its bootstrapping key. */
@@ -25,6 +26,8 @@ export interface EnrolleeAttempt {
   /** SHA-256 of all messages so far, hex. */
   readonly transcript: string
   readonly address: string
+  /** Id of the credential that it comes back by, and that has to allow that until the end. */
+  readonly connector?: string
 }
 
 /** What a device asks for once both have proven who they are. */
@@ -140,7 +143,11 @@ async function configure(
     version: wish.version,
     bootstrapping: key,
     ...csrOf(configuration, wish),
-    authorize: device => checkEnrollee(device, key, options.owners),
+    async authorize(device, tables) {
+      checkEnrollee(device, key, options.owners)
+      if (attempt.connector !== undefined)
+        await requireReturning(tables, await tables.credential.get(attempt.connector))
+    },
   })
   return { type: 'configured', ...made }
 }

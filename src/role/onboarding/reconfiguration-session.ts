@@ -1,4 +1,3 @@
-import type { BootstrappingKeyRecord } from '../../domain/bootstrapping.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { dppStatus } from '../../protocol/dpp/attribute.ts'
 import type { AuthenticationFailed } from '../../protocol/dpp/authentication.ts'
@@ -16,6 +15,8 @@ import {
 import { reconfigurationFailure } from '../../protocol/dpp/reconfiguration-session.ts'
 import type { DppConnection } from './configurator-port.ts'
 import { type ConfiguratorSession, openSession, type SessionParts } from './configurator-session.ts'
+import type { ReturningHolder } from './reconfiguration.ts'
+import { SessionConnections } from './session-connection.ts'
 
 export interface ReconfigurationStart {
   readonly connection: DppConnection
@@ -29,7 +30,7 @@ export interface ReconfigurationStart {
 
 export interface ReconfigurationParts extends SessionParts {
   /** Whose Connector it is, and whether it may have another. Throws OnboardingError for who may not. */
-  readonly identify: (connector: Connector, address: string) => Promise<BootstrappingKeyRecord>
+  readonly identify: (connector: Connector, address: string) => Promise<ReturningHolder>
 }
 
 /** A device with a Connector that asks for another configuration (Easy Connect section 6.5). */
@@ -49,23 +50,23 @@ class Reconfiguration implements ReconfigurationSession {
   readonly address: string
   readonly #parts: ReconfigurationParts
   readonly #start: ReconfigurationStart
-  #connection: DppConnection
+  readonly #connections: SessionConnections
   #state: State = { type: 'failed', reason: 'timed-out' }
   #onboarding: ConfiguratorSession | undefined
   #cancel: () => void = () => {}
   #ended = false
-  #found: BootstrappingKeyRecord | undefined
+  #found: ReturningHolder | undefined
   #refusal: OnboardingError | undefined
 
   constructor(parts: ReconfigurationParts, start: ReconfigurationStart) {
     this.#parts = parts
     this.#start = start
-    this.#connection = start.connection
+    this.#connections = new SessionConnections(start.connection)
     this.identity = start.identity
     this.address = start.connection.address
   }
 
-  get key(): BootstrappingKeyRecord | undefined {
+  get key(): ConfiguratorSession['key'] {
     return this.#onboarding?.key
   }
 
@@ -86,8 +87,7 @@ class Reconfiguration implements ReconfigurationSession {
   }
 
   attach(connection: DppConnection): void {
-    this.#connection.close()
-    this.#connection = connection
+    this.#connections.add(connection)
     this.#run({ type: 'request-lost' })
   }
 
@@ -96,13 +96,24 @@ class Reconfiguration implements ReconfigurationSession {
       this.#onboarding.received(connection, message)
       return
     }
-    const frame = this.#read(message)
-    if (frame !== undefined) this.#run({ type: 'received', frame })
+    if (this.#ended || !this.#connections.has(connection)) return
+    const next = this.#answered(message)
+    // An announcement can be repeated by who has heard it: what follows shows who of them holds the Connector.
+    if (next.state.type === 'failed' && this.#connections.size > 1) {
+      this.#connections.drop(connection)
+      return
+    }
+    if (next.state === this.#state) return
+    this.#connections.prefer(connection)
+    this.#apply(next)
   }
 
   closed(connection: DppConnection): void {
     if (this.#onboarding !== undefined) this.#onboarding.closed(connection)
-    else if (connection === this.#connection) this.end()
+    else {
+      this.#connections.forget(connection)
+      if (this.#connections.size === 0) this.end()
+    }
   }
 
   scanned(): void {}
@@ -112,13 +123,14 @@ class Reconfiguration implements ReconfigurationSession {
     else this.#finish()
   }
 
-  #read(message: Uint8Array): Frame | undefined {
+  #answered(message: Uint8Array): Transition {
+    let frame: Frame
     try {
-      return decodeFrame(message)
+      frame = decodeFrame(message)
     } catch (error) {
-      this.#fail(reconfigurationFailure(error))
+      return { state: reconfigurationFailure(error), effects: [] }
     }
-    return undefined
+    return step(this.#state, { type: 'received', frame })
   }
 
   #run(input: Input): void {
@@ -128,7 +140,7 @@ class Reconfiguration implements ReconfigurationSession {
   #apply({ state, effects }: Transition): void {
     this.#state = state
     for (const effect of effects) {
-      if (effect.type === 'send') this.#connection.send(effect.message)
+      if (effect.type === 'send') this.#connections.newest?.send(effect.message)
       else void this.#identify(effect.connector)
     }
     this.#cancel()
@@ -156,6 +168,13 @@ class Reconfiguration implements ReconfigurationSession {
 
   #onboard(session: Extract<State, { type: 'authenticated' }>['session']): void {
     const { attempt, first, relayed } = this.#start
+    const connection = this.#connections.newest
+    // Whoever was being looked up has hung up.
+    if (connection === undefined) {
+      this.#finish()
+      return
+    }
+    this.#connections.keep(connection)
     this.#onboarding = openSession(
       {
         ...this.#parts,
@@ -163,8 +182,8 @@ class Reconfiguration implements ReconfigurationSession {
         onEnd: (_, error) => this.#parts.onEnd(this, error),
       },
       {
-        connection: this.#connection,
-        ...(this.#found === undefined ? {} : { key: this.#found }),
+        connection,
+        ...this.#found,
         attempt,
         first: [first],
         relayed,
@@ -188,7 +207,7 @@ class Reconfiguration implements ReconfigurationSession {
     if (this.#ended) return
     this.#ended = true
     this.#cancel()
-    this.#connection.close()
+    this.#connections.close()
     queueMicrotask(() => this.#parts.onEnd(this, error))
   }
 }

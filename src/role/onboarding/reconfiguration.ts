@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import type { BootstrappingKeyRecord } from '../../domain/bootstrapping.ts'
-import type { CredentialRecord } from '../../domain/credential.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Clock, Random, Store, Tables } from '../../domain/port.ts'
 import { protocolVersion } from '../../protocol/dpp/authentication.ts'
@@ -14,13 +13,20 @@ import { decodeReconfigurationAnnouncement } from '../../protocol/dpp/reconfigur
 import { activeKey } from './bootstrapping.ts'
 import type { ConfiguratorKey, ConfiguratorKeys } from './configurator-key.ts'
 import type { EnrolleeDecisions } from './enrollee-decision.ts'
-import { isWireless } from './wireless-access.ts'
+import { requireReturning } from './returning-credential.ts'
 
 /** What an announcement asks for. */
 export interface Announced {
   /** E-id, hex. */
   readonly identity: string
   readonly options: ConfiguratorOptions
+}
+
+/** Who comes back, and by which Connector. */
+export interface ReturningHolder {
+  readonly key: BootstrappingKeyRecord
+  /** Id of its credential. */
+  readonly connector: string
 }
 
 export interface Reconfiguration {
@@ -30,7 +36,7 @@ export interface Reconfiguration {
    * The device of a Connector that was verified and is held by who shows it. Throws OnboardingError `connector-not-in-force` or
    * what admission says.
    */
-  identify(connector: Connector, address: string): Promise<BootstrappingKeyRecord>
+  identify(connector: Connector, address: string): Promise<ReturningHolder>
 }
 
 interface Options {
@@ -65,11 +71,12 @@ export function createReconfiguration(options: Options): Reconfiguration {
       }
     },
     async identify(connector, address) {
-      const key = await store.read(tables => holderOf(tables, connector))
+      const holder = await store.read(tables => holderOf(tables, connector))
+      const { key } = holder
       const attempt = hash('sha256', connector.text)
       const decision = await decisions.knock({ key, id: attempt, transcript: attempt, address })
       if (decision.verdict !== 'admit') throw new OnboardingError(decision.code, { device: decision.device })
-      return key
+      return holder
     },
   }
 }
@@ -82,28 +89,16 @@ function hashOf(pair: DppKeyPair): Buffer {
 async function holderOf(
   tables: Pick<Tables, 'credential' | 'device' | 'bootstrappingKey'>,
   { netAccessKey, text }: Connector,
-): Promise<BootstrappingKeyRecord> {
+): Promise<ReturningHolder> {
   const keyHash = hash('sha256', exportUncompressedSpki(netAccessKey))
   const ofKey = await tables.credential.find({ keyHash }, { limit: 1000 })
   const shown = Buffer.from(text).toString('base64')
-  const record = ofKey.find(({ form, certificate }) => form === 'connector' && certificate === shown)
-  const all = record === undefined ? [] : await tables.credential.find({ device: record.device }, { limit: 1000 })
-  // Of a device whose newest was taken away, an older one is worth nothing either.
-  const newest = all
-    .filter(isWireless)
-    .reduce((a, b) => (b.notBefore > a.notBefore ? b : a), record as CredentialRecord)
-  if (record === undefined || !mayComeBack(record) || !mayComeBack(newest)) {
-    throw new OnboardingError('connector-not-in-force', { status: record?.status ?? 'unknown' })
-  }
+  const found = ofKey.find(({ form, certificate }) => form === 'connector' && certificate === shown)
+  const record = await requireReturning(tables, found)
   const device = await tables.device.get(record.device)
   const key = device?.bootstrappingKey && (await activeKey(tables, device.bootstrappingKey))
   if (!key) throw new OnboardingError('bootstrapping-key-unknown', { device: record.device })
-  return key
-}
-
-/** One that ran out, or that a newer one was to replace, still says who its holder is; one that was taken away does not. */
-function mayComeBack({ status, revocationReason }: CredentialRecord): boolean {
-  return status === 'issued' || (status === 'revoked' && revocationReason === 'superseded')
+  return { key, connector: record.id }
 }
 
 const day = 86_400_000

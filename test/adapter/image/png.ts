@@ -11,11 +11,16 @@ export function greyPng(width: number, height: number, pixel: (x: number, y: num
 }
 
 /** With whatever stands in for its pixels. */
-export function pngOf(width: number, height: number, data: Uint8Array): Buffer {
+export function pngOf(
+  width: number,
+  height: number,
+  data: Uint8Array,
+  { depth, color }: { readonly depth: number; readonly color: number } = { depth: 8, color: 0 },
+): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
   header.writeUInt32BE(height, 4)
-  header.set([8, 0, 0, 0, 0], 8)
+  header.set([depth, color, 0, 0, 0], 8)
   const signature = Buffer.from('89504e470d0a1a0a', 'hex')
   return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))])
 }

@@ -73,6 +73,17 @@ describe('codes in pictures', () => {
     }
   })
 
+  test('are unpacked where nobody waits for it, and not at all when they are more than a camera makes', async () => {
+    const side = 5000
+    const rows = (octets: number) => deflateSync(Buffer.alloc(side * (side * octets + 1)))
+    // Its header alone is looked at before it is handed over: what unpacks to nothing passes.
+    assert.deepEqual(inspectPicture(pngOf(side, side, Buffer.alloc(9))), { format: 'png', width: side, height: side })
+    assert.deepEqual(await reader.read(pngOf(side, side, rows(1))), [])
+    const deep = pngOf(side, side, rows(8), { depth: 16, color: 6 })
+    assert.ok(deep.length < 0x4_0000)
+    await assert.rejects(reader.read(deep), unreadable)
+  })
+
   test('unpack to no more than the picture says', async () => {
     // 64 KiB that unpack to 64 MiB, behind a header of 100 pixels.
     const bomb = pngOf(10, 10, deflateSync(Buffer.alloc(64 << 20)))

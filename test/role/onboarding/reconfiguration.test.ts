@@ -3,18 +3,9 @@ import { test } from 'node:test'
 import { changeNetwork, termsOf } from '../../../src/role/onboarding/network-directory.ts'
 import { createWirelessAccess } from '../../../src/role/onboarding/wireless-access.ts'
 import { type Gate, withGate } from '../authorization/gate.ts'
-import { deviceAt } from './dpp-device.ts'
+import { configuredLamp } from './configured-lamp.ts'
 import { returning } from './dpp-return.ts'
-import { type DppSite, defineNetwork, dppSite, newLamp } from './dpp-site.ts'
-
-async function configuredLamp(gate: Gate, site: DppSite) {
-  const lamp = newLamp()
-  const { key, device } = await site.bootstrapping.add({ uri: lamp.uri }, 'somebody')
-  const there = deviceAt(site.service, { lamp, dialogToken: 7 }, gate.clock)
-  await there.until(() => there.closedBy[0] === true && site.service.sessions() === 0)
-  assert.equal(there.state().type, 'configured')
-  return { key, device, there, lamp }
-}
+import { defineNetwork, dppSite } from './dpp-site.ts'
 
 const statuses = async (gate: Gate, device: string) => {
   const all = await gate.store.read(tables => tables.credential.find({ device }))
