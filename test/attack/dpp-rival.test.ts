@@ -276,7 +276,7 @@ test('a record that cannot be read while somebody waits ends nothing: neither th
       return Promise.reject(new Error('the database is gone'))
     }
     try {
-      await site.bootstrapping.add({ uri: newLamp().uri }, 'somebody')
+      await site.bootstrapping.add({ uri: lamp.uri }, 'somebody')
       await until(() => failed > 0)
       for (let n = 0; n < 5; n++) await turn()
     } finally {
@@ -284,6 +284,10 @@ test('a record that cannot be read while somebody waits ends nothing: neither th
       process.off('unhandledRejection', note)
     }
     assert.deepEqual(unhandled, [])
+    assert.equal(site.service.waiting().length, 1)
+    // Once more, when the record is there again.
+    const [key] = await site.bootstrapping.list()
+    await site.bootstrapping.remove(key!.id, 'somebody')
     await site.bootstrapping.add({ uri: lamp.uri }, 'somebody')
     await there.until(() => there.closedBy[0] === true)
     assert.equal(there.state().type, 'configured')
