@@ -269,7 +269,7 @@ test('a record that cannot be read while somebody waits ends nothing: neither th
     const unhandled: unknown[] = []
     const note = (error: unknown) => void unhandled.push(error)
     process.on('unhandledRejection', note)
-    const { read } = gate.store
+    const read = gate.store.read.bind(gate.store)
     let failed = 0
     gate.store.read = () => {
       failed++
