@@ -159,7 +159,11 @@ function vlans({ akm, segments, pmksaCaching }: NetworkTerms): readonly NetworkF
     const why = 'an access point takes no VLAN from a Connector, so that all devices would be in one'
     found.push(error('dpp-vlan', `${why}: give each segment a network of its own, with its own SSID`))
   }
-  if (usesAkm(akm, 'sae') && tagged) {
+  if (usesAkm(akm, 'dpp') && needsSecret(akm) && tagged && places.size === 1) {
+    const why = 'an access point takes no VLAN from a Connector'
+    found.push(warning('dpp-vlan-bridge', `${why}: put the bridge of its access points into it, whoever runs them`))
+  }
+  if (usesAkm(akm, 'sae') && tagged && !usesAkm(akm, 'dpp')) {
     const why = 'hostapd up to 2.11 forgets the VLAN of an SAE device when it comes back (PMKSA caching)'
     if (pmksaCaching)
       found.push(error('sae-pmksa-vlan', `${why}: it would be outside its segment. Turn the caching off`))

@@ -38,6 +38,7 @@ describe('a network definition', () => {
   test('with Connectors and several VLANs is refused: an access point takes none from a Connector', () => {
     assert.deepEqual(rulesOf({ akm: 'dpp', segments: tagged }), ['error dpp-vlan'])
     assert.deepEqual(rulesOf({ akm: 'dpp', segments: tagged.slice(0, 1) }), [])
+    assert.deepEqual(rulesOf({ akm: 'dpp+sae', segments: tagged.slice(0, 1) }), ['warning dpp-vlan-bridge'])
     const [first, second] = tagged
     const any = [first!, { ...second!, vlan: 10, group: '*' }]
     assert.deepEqual(rulesOf({ akm: 'dpp', segments: any }), ['error group-of-all'])

@@ -133,7 +133,8 @@ export interface AccessPointOptions {
 
 /** What hostapd has to be started with (hostapd.conf, wpa_psk_file, vlan_file, deny_mac_file). */
 export async function accessPointFiles(list: AccessList, options: AccessPointOptions): Promise<AccessPointFiles> {
-  const { network, devices, denied } = list
+  const { network, denied } = list
+  const devices = list.devices.map(device => placed(network, device))
   const { name } = network
   const path = (suffix: string) => `${options.directory}/${name}.${suffix}`
   const tagged = network.segments.some(({ vlan }) => vlan !== undefined) && !usesAkm(network.akm, 'dpp')
@@ -156,6 +157,11 @@ export async function accessPointFiles(list: AccessList, options: AccessPointOpt
       : {}),
     ...(tagged ? { [`${name}.vlan`]: textOf([`* ${name.slice(0, 9).replaceAll(/[^A-Za-z0-9]/g, '-')}.#`]) } : {}),
   }
+}
+
+/** hostapd turns away whom a line puts into a VLAN where there are none: with AKM DPP all are where its bridge is. */
+function placed({ akm }: NetworkDefinition, { vlan, ...device }: AccessEntry): AccessEntry {
+  return vlan === undefined || usesAkm(akm, 'dpp') ? device : { ...device, vlan }
 }
 
 const keyManagement = {

@@ -106,7 +106,7 @@ function accessOf(network: NetworkDefinition, segment: NetworkSegment, need: Con
     if (!usesAkm(network.akm, 'dpp')) throw new OnboardingError('network-no-dpp', { network: network.name })
     return { segment: segment.name, akm: 'dpp' }
   }
-  const mac = need.mac === undefined ? undefined : macText(need.mac)
+  const mac = need.mac === undefined || !isOfStation(need.mac) ? undefined : macText(need.mac)
   const akm = usableAkm(network, need, mac)
   return { segment: segment.name, akm, ...(mac === undefined ? {} : { mac }) }
 }
@@ -143,6 +143,15 @@ function needsNewKey(network: NetworkDefinition, akm: NetworkAkm, need: Configur
   if (need.version >= 3) return true
   const { name, netAccessKeyCurve } = network
   throw new OnboardingError('network-curve-differs', { network: name, curve: netAccessKeyCurve, device: need.curve })
+}
+
+/**
+ * Whether it can be the address of one station. hostapd takes a secret for the broadcast address as one for everybody, and before
+ * those of others: one code with it would keep all of them out.
+ */
+function isOfStation(mac: string): boolean {
+  const digits = mac.replaceAll(':', '')
+  return !/^.[13579bdf]/i.test(digits) && !/^0{12}$/.test(digits)
 }
 
 /** `02:00:00:00:01:00`, as access points write it. */

@@ -93,6 +93,35 @@ describe('what an access point is told', () => {
     assert.match(await files('sae'), /disable_pmksa_caching=1/)
   })
 
+  test('puts nobody into a VLAN where a Connector puts all into one', async () => {
+    const { secret } = await configured(place(), 'V', { mac: mac(40) })
+    const listed = await list()
+    const network = { ...listed.network, akm: 'dpp+psk+sae' as const }
+    const files = await accessPointFiles({ ...listed, network }, { directory: '/etc/mooring' })
+    const text = Object.values(files)
+      .map(each => each.revealText())
+      .join('')
+    assert.ok(text.includes(`sae_password=${secret}|mac=02:00:00:00:01:40\n`))
+    assert.doesNotMatch(text, /vlan/)
+  })
+
+  test('has no line for a group address, which would be one for everybody', async () => {
+    const only = {
+      ...terms('sae'),
+      ssid64: Buffer.from('only').toString('base64url'),
+      segments: [{ name: 'only', group: 'only' }],
+    }
+    await addNetwork({ store, clock: () => now }, 'only', only, 'test')
+    for (const address of ['ffffffffffff', '01:00:5e:00:00:01', '000000000000']) {
+      await assert.rejects(
+        configured(place(), `G${address}`, { mac: address, plan: { segment: 'only', lifetimeDays: 1 } }),
+        {
+          code: 'network-address-missing',
+        },
+      )
+    }
+  })
+
   test('derives keys as the standard does', async () => {
     // IEEE 802.11-2020 section J.4.2, test case 1.
     const key = await derivePsk(new Secret('password'), Buffer.from('IEEE'))
