@@ -1,4 +1,4 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { OnboardingError } from '../../domain/error.ts'
 import type { Log } from '../../domain/port.ts'
@@ -39,15 +39,7 @@ export async function openHostapd(options: HostapdOptions): Promise<Hostapd> {
   const child = spawn('stdbuf', ['-oL', program, '-p', directory, '-i', name], { stdio: ['pipe', 'pipe', 'pipe'] })
   const dialogue = new Dialogue(child, options)
   const hostapd: Hostapd = {
-    async stations() {
-      const found: string[] = []
-      let current: string | undefined
-      for (const line of await dialogue.ask('all_sta')) {
-        if (address.test(line)) current = line
-        else if (current !== undefined && /^flags=.*\[AUTHORIZED\]/.test(line)) found.push(current)
-      }
-      return found
-    },
+    stations: () => authorizedStations(options),
     async deauthenticate(station) {
       await dialogue.ask(`deauthenticate ${checked(station)}`)
     },
@@ -66,6 +58,34 @@ export async function openHostapd(options: HostapdOptions): Promise<Hostapd> {
     await hostapd.close()
     throw error
   }
+}
+
+/**
+ * Each answer from a hostapd_cli of its own. hostapd writes the name that a device says, whatever octets it has, into what it
+ * tells of it: in the dialogue that could be the end of an answer, an event, or another station.
+ */
+async function authorizedStations(options: HostapdOptions): Promise<readonly string[]> {
+  const named = (await once(options, 'all_sta')).filter(line => address.test(line))
+  const found: string[] = []
+  for (const station of new Set(named)) {
+    // Both lines stand before that name.
+    const [who, flags = ''] = await once(options, 'sta', station)
+    if (who === station && /^flags=(\[[A-Z0-9_-]+\])*\[AUTHORIZED\]/.test(flags)) found.push(station)
+  }
+  return found
+}
+
+function once(options: HostapdOptions, ...command: readonly string[]): Promise<readonly string[]> {
+  const { directory, interface: name, program = 'hostapd_cli' } = options
+  return new Promise((resolve, reject) => {
+    const limits = { timeout: patience, maxBuffer: 1 << 26 }
+    execFile(program, ['-p', directory, '-i', name, ...command], limits, (error, out) => {
+      // For a station that it does not know it says FAIL, and ends with it.
+      if (error !== null && typeof error.code !== 'number')
+        reject(new OnboardingError('hostapd-unreachable', { directory, interface: name }))
+      else resolve(out.split('\n'))
+    })
+  })
 }
 
 /** Commands are lines: what stands in one must not be able to begin another. */
