@@ -40,7 +40,8 @@ export type BootstrappingEvent =
       readonly body: {
         readonly key: string
         readonly chirpHash: string
-        readonly uri: string
+        /** SHA-256, hex. Many may read events; whoever has the code itself can be the network of the device. */
+        readonly uriHash: string
         readonly netRole: 'sta' | 'ap'
         readonly source: string
         readonly by: string

@@ -232,6 +232,7 @@ export function statedView(noun: StatedNoun, record: Members): Members {
     const crlHashes = Array.isArray(crls) ? crls.map(sha256) : undefined
     return { ...record, crlHashes, removed: removedAt !== undefined }
   }
+  if (noun === 'bootstrappingKey') return { ...record, uriHash: hash('sha256', String(record['uri'])) }
   if (noun === 'radiusClient') return { ...record, secretHash: hash('sha256', String(record['box'])) }
   if (noun !== 'unit') return record
   // A sealed one says what it is sealed as.

@@ -119,7 +119,8 @@ export async function bindBootstrappingKey(
     }
     const { id: added, chirpHash } = key
     const declared = key.declaration === undefined ? {} : { declaration: key.declaration }
-    return [{ kind: 'bootstrapping-key-added', body: { key: added, chirpHash, uri, netRole, source, by, ...declared } }]
+    const body = { key: added, chirpHash, uriHash: hash('sha256', uri), netRole, source, by, ...declared }
+    return [{ kind: 'bootstrapping-key-added', body }]
   })
   if (known !== undefined && says(known, key)) return { key: known, device }
   if (key.declaration !== undefined) await keepDeclaration(tx, key.declaration, declaration ?? '')
