@@ -7,7 +7,7 @@ export type ConfiguratorKeyUse = (typeof configuratorKeyUses)[number]
 
 /** A key of the Configurator. The private half is in the key store, under the id as its label. */
 export interface ConfiguratorKeyRecord {
-  /** `dpp-c-sign-1` and so on. */
+  /** `dpp-c-sign-p-256-1` and so on. */
   readonly id: string
   readonly use: ConfiguratorKeyUse
   readonly curve: string
@@ -18,6 +18,6 @@ export interface ConfiguratorKeyRecord {
   readonly source: 'made' | 'imported'
   readonly establishedAt: number
   readonly establishedBy: string
-  /** Of its stream. */
+  /** Of the stream of its use and curve, when it was last written to for this key. */
   readonly version: number
 }

@@ -177,10 +177,10 @@ const rules: Readonly<Record<string, Rule>> = {
     ...[terms['declaration'] ?? []].flat().map(id => set('document', id, { sha256: id })),
   ],
   'bootstrapping-key-removed': ({ key }) => [merge('bootstrappingKey', key, { state: 'removed' })],
-  'configurator-key-established': ({ use, curve, spki, source }, id) => [
-    set('configuratorKey', id, { use, curve, spki, source, state: 'current' }),
+  'configurator-key-established': ({ key, use, curve, spki, source }) => [
+    set('configuratorKey', key, { use, curve, spki, source, state: 'current' }),
   ],
-  'configurator-key-retired': (_body, id) => [merge('configuratorKey', id, { state: 'former' })],
+  'configurator-key-retired': ({ key }) => [merge('configuratorKey', key, { state: 'former' })],
   'radius-client-added': ({ address, disconnectPort, secretHash }, name) => [
     set('radiusClient', name, { status: 'active', address, disconnectPort, secretHash }),
   ],

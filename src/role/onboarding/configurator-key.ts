@@ -2,7 +2,7 @@ import type { KeyStore } from '../../crypto/signer.ts'
 import type { ConfiguratorKeyRecord, ConfiguratorKeyUse } from '../../domain/configurator-key.ts'
 import { OnboardingError } from '../../domain/error.ts'
 import { streamName } from '../../domain/event.ts'
-import type { Clock, Store, Tx } from '../../domain/port.ts'
+import type { Clock, Store } from '../../domain/port.ts'
 import type { DppCurve } from '../../protocol/dpp/curve.ts'
 import { type DppKeyPair, dppKeyPair, exportSpki, generateDppKey } from '../../protocol/dpp/key.ts'
 
@@ -98,7 +98,10 @@ interface Establishment {
   readonly replaces?: boolean
 }
 
-/** The private key is kept before the record says that there is one; a key that a crash left behind is in nobody's way. */
+/**
+ * The private key is kept before the record says that there is one; a key that a crash left behind is in nobody's way. All keys of
+ * a use and curve share a stream: of two processes that establish one at once, the later finds what the earlier did.
+ */
 async function establish(
   { store, keys, clock }: Options,
   use: ConfiguratorKeyUse,
@@ -106,47 +109,40 @@ async function establish(
   { source, by, replaces = false }: Establishment,
 ): Promise<ConfiguratorKeyRecord> {
   const { curve } = pair
-  if (keys.adopt === undefined) throw new OnboardingError('internal', { reason: 'no key can be brought in there' })
-  const id = await freeLabel(keys, `dpp-${use}-${curve.toLowerCase()}`)
-  await keys.adopt(id, pair.privateKey)
+  const name = `dpp-${use}-${curve.toLowerCase()}`
+  const id = await keep(keys, name, pair)
   return store.transaction(async tx => {
-    const records = await tx.configuratorKey.find({ use, state: 'current' })
-    const known = records.find(record => record.curve === curve)
-    if (known !== undefined && !replaces) return known
-    if (known !== undefined) await retire(tx, known, by)
+    const all = await tx.configuratorKey.find({ use }, { limit: 1000 })
+    const ofCurve = all.filter(record => record.curve === curve)
+    const current = ofCurve.filter(({ state }) => state === 'current')
+    if (current[0] !== undefined && !replaces) return current[0]
     const spki = exportSpki(pair).toString('base64')
-    const version = await tx.append(streamName('configurator', id), 0, [
-      { kind: 'configurator-key-established', body: { use, curve, spki, source, by } },
+    const before = Math.max(0, ...ofCurve.map(({ version }) => version))
+    const version = await tx.append(streamName('configurator', name), before, [
+      ...current.map(({ id: key }) => ({ kind: 'configurator-key-retired' as const, body: { key, by } })),
+      { kind: 'configurator-key-established', body: { key: id, use, curve, spki, source, by } },
     ])
-    const establishedAt = clock()
-    const record = {
-      id,
-      use,
-      curve,
-      spki,
-      state: 'current',
-      source,
-      establishedAt,
-      establishedBy: by,
-      version,
-    } as const
+    for (const known of current) await tx.configuratorKey.put({ ...known, state: 'former', version })
+    const made = { id, use, curve, spki, state: 'current', source, establishedAt: clock(), establishedBy: by } as const
+    const record = { ...made, version }
     await tx.configuratorKey.insert(record)
     return record
   })
 }
 
-async function retire(tx: Tx, known: ConfiguratorKeyRecord, by: string): Promise<void> {
-  const version = await tx.append(streamName('configurator', known.id), known.version, [
-    { kind: 'configurator-key-retired', body: { by } },
-  ])
-  await tx.configuratorKey.put({ ...known, state: 'former', version })
-}
-
-async function freeLabel(keys: KeyStore, name: string): Promise<string> {
+/** Under the next free label, which another process may want, too. */
+async function keep(keys: KeyStore, name: string, { privateKey }: DppKeyPair): Promise<string> {
+  if (keys.adopt === undefined) throw new OnboardingError('internal', { reason: 'no key can be brought in there' })
   const taken = new Set(await keys.list())
   for (let generation = 1; ; generation++) {
     const label = `${name}-${generation}`
-    if (!taken.has(label)) return label
+    if (taken.has(label)) continue
+    try {
+      await keys.adopt(label, privateKey)
+      return label
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== 'label-taken') throw error
+    }
   }
 }
 
