@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, suite, test } from 'node:test'
+import { createSecretBox } from '../../src/adapter/key/secret-box.ts'
 import { encodeEap, encodeEapTls } from '../../src/codec/eap.ts'
 import {
   attributeValue,
@@ -14,13 +15,14 @@ import {
 } from '../../src/codec/radius.ts'
 import { Secret } from '../../src/crypto/secret.ts'
 import type { AccessSession } from '../../src/domain/access-session.ts'
-import type { Log } from '../../src/domain/port.ts'
+import type { Log, Store, Tables } from '../../src/domain/port.ts'
 import { createAccounting } from '../../src/role/authorization/access-accounting.ts'
 import type { AccessRequest } from '../../src/role/authorization/access-server.ts'
 import { createAccessServer } from '../../src/role/authorization/access-server.ts'
 import { type RadiusAsk, watchAccess } from '../../src/role/authorization/access-watch.ts'
 import type { EapTlsServer } from '../../src/role/authorization/eap-tls-port.ts'
 import { createNetworkAccess } from '../../src/role/authorization/network-access.ts'
+import { createRadiusClients } from '../../src/role/authorization/radius-client.ts'
 import type { BirthIdentity } from '../../src/role/onboarding/device-identity.ts'
 import { recordOnDevice } from '../../src/role/onboarding/device-record.ts'
 import { recordStranger } from '../role/authorization/device.ts'
@@ -359,4 +361,35 @@ test('The name of a network is compared as it is, in any script', async () => {
     await say(13, hello, called)
   }
   assert.deepEqual(ssids, ['Café', undefined])
+})
+
+test('An access point that was removed is not brought back by a look that began before', async () => {
+  const { store } = opened
+  let hold: Promise<void> | undefined
+  const slow: Store = Object.assign(Object.create(store) as Store, {
+    read: async <T>(work: (tables: Tables) => Promise<T>): Promise<T> => {
+      const held = hold
+      hold = undefined
+      const found = await store.read(work)
+      await held
+      return found
+    },
+  })
+  const box = createSecretBox(Secret.random(32), 'test')
+  const clients = createRadiusClients({ store: slow, clock, random: randomBytes, log: silentLog, box })
+  await clients.add({ name: 'gone', address: '192.0.2.9' }, 'test')
+  assert.equal(clients.at('192.0.2.9')?.id, 'gone')
+  let release = () => {}
+  hold = new Promise(resolve => {
+    release = resolve
+  })
+  const before = clients.refresh()
+  const removed = clients.remove('gone', 'test')
+  const status = () => store.read(async tables => (await tables.radiusClient.get('gone'))?.status)
+  while ((await status()) !== 'removed') await new Promise(resolve => setImmediate(resolve))
+  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
+  release()
+  await Promise.all([before, removed])
+  assert.equal(clients.at('192.0.2.9'), undefined)
+  clients.close()
 })

@@ -49,13 +49,19 @@ export function createRadiusClients(options: {
 }): RadiusClients {
   const { store, clock, random, box, log } = options
   let known: readonly (RadiusClientRecord & { readonly secret: Secret })[] = []
-  const refresh = async () => {
+  const read = async () => {
     const records = await store.read(allActive)
     known = records.flatMap(record => {
       const secret = box.open(record.box, contextOf(record.name))
       if (secret === undefined) log.error({ client: record.name }, 'the secret of a RADIUS client does not open')
       return secret === undefined ? [] : [{ ...record, secret }]
     })
+  }
+  // One after the other: what was read before a client was removed must not come last.
+  let reading: Promise<void> = Promise.resolve()
+  const refresh = () => {
+    reading = reading.catch(() => {}).then(read)
+    return reading
   }
   const end = store.onCommit(
     () => void refresh().catch((error: unknown) => log.error({ error }, 'RADIUS clients could not be read')),
