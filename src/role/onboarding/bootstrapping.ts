@@ -18,7 +18,7 @@ export interface ScannedKey {
   /** As on its label; the key itself names a device that has none. */
   readonly serial?: string
   readonly model?: string
-  /** `ap`: an access point, which devices shall take for one of this site; `sta` when absent. */
+  /** `ap`: an access point, which devices shall take for one of this site; absent: what it was, or `sta`. */
   readonly netRole?: 'sta' | 'ap'
 }
 
@@ -84,7 +84,7 @@ export interface KeyBinding {
   readonly at: number
   /** What its manufacturer signed about it, for the device to verify: JWS in General JSON Serialization. */
   readonly declaration?: string
-  /** `sta` when absent. */
+  /** Absent: what it was, or `sta`. */
   readonly netRole?: 'sta' | 'ap'
 }
 
@@ -94,48 +94,60 @@ export interface KeyBinding {
  */
 export async function bindBootstrappingKey(
   tx: Tx,
-  { device: id, uri, source, by, at, declaration, netRole = 'sta' }: KeyBinding,
+  { device: id, uri, source, by, at, declaration, netRole }: KeyBinding,
 ): Promise<BootstrappingAnswer> {
   const decoded = openBootstrappingUri(uri)
-  const key: BootstrappingKeyRecord = {
+  const told = {
     id: keyHash(decoded).toString('hex'),
     chirpHash: chirpHash(decoded).toString('hex'),
     uri,
     device: id,
-    netRole,
+    ...(netRole === undefined ? {} : { netRole }),
     ...(declaration === undefined ? {} : { declaration: hash('sha256', declaration) }),
-    source,
-    addedBy: by,
-    addedAt: at,
-    state: 'active',
+    ...{ source, addedBy: by, addedAt: at, state: 'active' as const },
   }
   let known: BootstrappingKeyRecord | undefined
   const device = await recordOnDevice(tx, id, async ({ bootstrappingKey }) => {
-    known = await tx.bootstrappingKey.get(key.id)
+    known = await tx.bootstrappingKey.get(told.id)
     if (known !== undefined && known.device !== id) throw taken(known)
-    if (known !== undefined && says(known, key)) return []
-    if (bootstrappingKey !== undefined && bootstrappingKey !== key.id) {
+    if (known !== undefined && says(known, told)) return []
+    if (bootstrappingKey !== undefined && bootstrappingKey !== told.id) {
       throw new OnboardingError('device-has-bootstrapping-key', { device: id, key: bootstrappingKey })
     }
-    const { id: added, chirpHash } = key
-    const declared = key.declaration === undefined ? {} : { declaration: key.declaration }
-    const body = { key: added, chirpHash, uriHash: hash('sha256', uri), netRole, source, by, ...declared }
+    const { id: key, chirpHash, netRole, source, declaration } = kept(known, told)
+    const declared = declaration === undefined ? {} : { declaration }
+    const body = { key, chirpHash, uriHash: hash('sha256', uri), netRole, source, by, ...declared }
     return [{ kind: 'bootstrapping-key-added', body }]
   })
-  if (known !== undefined && says(known, key)) return { key: known, device }
-  if (key.declaration !== undefined) await keepDeclaration(tx, key.declaration, declaration ?? '')
+  if (known !== undefined && says(known, told)) return { key: known, device }
+  const key = kept(known, told)
+  if (told.declaration !== undefined) await keepDeclaration(tx, told.declaration, declaration ?? '')
   if (known !== undefined) await tx.bootstrappingKey.put(key)
   else await insertKey(tx, key)
   return { key, device }
 }
 
+/** What somebody says of a key: of what it is in the network, and of what its manufacturer declared, only where they know. */
+type ToldKey = Omit<BootstrappingKeyRecord, 'netRole'> & Partial<Pick<BootstrappingKeyRecord, 'netRole'>>
+
 /** What is on record already says the same, or more: a person who scans the code of a device takes no declaration away. */
-function says(known: BootstrappingKeyRecord, { declaration, netRole }: BootstrappingKeyRecord): boolean {
+function says(known: BootstrappingKeyRecord, { declaration, netRole }: ToldKey): boolean {
   return (
     known.state === 'active' &&
-    known.netRole === netRole &&
+    (netRole === undefined || known.netRole === netRole) &&
     (declaration === undefined || known.declaration === declaration)
   )
+}
+
+/**
+ * With what was known before and nobody has said otherwise: an access point stays one when its code comes again, in whatever
+ * way, and keeps what its manufacturer declared when it is named as one.
+ */
+function kept(known: BootstrappingKeyRecord | undefined, told: ToldKey): BootstrappingKeyRecord {
+  if (known?.state !== 'active') return { netRole: 'sta', ...told }
+  const { netRole, declaration, source } = known
+  const vouched = declaration === undefined || told.declaration !== undefined ? {} : { declaration, source }
+  return { netRole, ...told, ...vouched }
 }
 
 async function keepDeclaration(tx: Tx, id: string, text: string): Promise<void> {

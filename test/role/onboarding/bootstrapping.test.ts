@@ -124,6 +124,30 @@ test('a manifest binds a key with the declaration of the device, and a newer one
     assert.equal(scanned.key.declaration, second.key.declaration, 'a person who scans it takes nothing away')
   }))
 
+test('an access point stays one however its code comes again, and no declaration is lost when a person names it', () =>
+  withGate(async gate => {
+    const id = await expected(gate.store, 'A7')
+    const uri = newUri()
+    const bootstrapping = createBootstrapping(gate)
+    const manifest = { device: id, uri, source: 'manifest/1', by: 'somebody', at: gate.clock() }
+    const bind = (declaration: string) =>
+      gate.store.transaction(tx => bindBootstrappingKey(tx, { ...manifest, declaration }))
+    const who = { uri, manufacturer: 'fjord', serial: 'A7' }
+    const first = await bind('{"first":1}')
+    const named = await bootstrapping.add({ ...who, netRole: 'ap' }, 'administrator')
+    assert.deepEqual([named.key.netRole, named.key.declaration], ['ap', first.key.declaration])
+    assert.equal(named.key.source, 'manifest/1', 'its manufacturer still vouches for the key')
+    // Who may expect devices may not decide what an access point is, and neither may a manifest.
+    assert.equal((await bootstrapping.add(who, 'onboarder')).key.netRole, 'ap')
+    const newer = await bind('{"second":2}')
+    assert.deepEqual([newer.key.netRole, newer.key.declaration === first.key.declaration], ['ap', false])
+    assert.equal((await gate.store.verify()).integrity, 'pass')
+    // It takes somebody who forgets it first.
+    await bootstrapping.remove(newer.key.id, 'somebody')
+    const again = await bootstrapping.add(who, 'onboarder')
+    assert.deepEqual([again.key.netRole, again.key.declaration], ['sta', undefined])
+  }))
+
 test('a device that only named its key is told to go on, and leaves no trace', () =>
   withGate(async gate => {
     const { key, device } = await createBootstrapping(gate).add({ uri: newUri() }, 'somebody')
