@@ -72,12 +72,13 @@ export async function runWiredLab(args: readonly string[]): Promise<number> {
   return values.inside ? inside(rounds, values.json) : outside(args)
 }
 
-/** Everything happens in namespaces of its own, mounts included, so that nothing of it is left. */
+/** Everything happens in namespaces of its own, processes and mounts included, so that nothing of it is left however it ends. */
 function outside(args: readonly string[]): number {
   const self = fileURLToPath(new URL('../main.ts', import.meta.url))
   const script = 'mkdir -p /run/netns && mount -t tmpfs lab /run/netns && exec "$@"'
   const command = [process.execPath, self, 'wired', ...args, '--inside']
-  const { status, error } = spawnSync('unshare', ['--net', '--mount', '--', 'sh', '-c', script, 'sh', ...command], {
+  const own = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
+  const { status, error } = spawnSync('unshare', [...own, '--', 'sh', '-c', script, 'sh', ...command], {
     stdio: 'inherit',
   })
   if (error === undefined) return status ?? 1
