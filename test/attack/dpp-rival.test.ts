@@ -10,6 +10,7 @@ import { chirpHash, parseBootstrappingUri } from '../../src/protocol/dpp/uri.ts'
 import type { Configurator } from '../../src/role/onboarding/configurator.ts'
 import type { DppReceiver, DppService } from '../../src/role/onboarding/configurator-port.ts'
 import { recordOnDevice } from '../../src/role/onboarding/device-record.ts'
+import { removeNetwork } from '../../src/role/onboarding/network-directory.ts'
 import { createWirelessAccess } from '../../src/role/onboarding/wireless-access.ts'
 import { distrustManufacturer } from '../../src/role/supply-chain/trust.ts'
 import { initiatorOptions } from '../protocol/dpp/party.ts'
@@ -228,6 +229,27 @@ test('a Connector that is revoked while its device comes back by it gets no othe
     assert.deepEqual(back.got, [])
     assert.equal((await gate.events(device.id, 'credential-issued')).length, 1)
     assert.equal((await gate.device(device.id))?.refusal?.code, 'connector-not-in-force')
+  }))
+
+test('a network that is removed while a device is being configured for it gets no device', () =>
+  withGate(async gate => {
+    const site = dppSite(gate)
+    await defineNetwork(gate)
+    const lamp = newLamp()
+    const { device } = await site.bootstrapping.add({ uri: lamp.uri }, 'somebody')
+    const { find } = site.configuration
+    Object.assign(site.configuration, {
+      find: async (need: Parameters<typeof find>[0]) => {
+        const found = await find(need)
+        await removeNetwork(gate, 'lamps', 'somebody')
+        return found
+      },
+    })
+    const there = deviceAt(site.service, { lamp }, gate.clock)
+    await there.until(() => there.closedBy[0] === true)
+    assert.deepEqual(there.got, [])
+    assert.equal((await gate.device(device.id))?.refusal?.code, 'network-undefined')
+    assert.equal(await gate.store.read(tables => tables.credential.count({ network: 'lamps' })), 0)
   }))
 
 test('a configuration that was planned and never sent does not close the way back', () =>

@@ -25,7 +25,7 @@ export interface ConnectorRequest {
   /** Beside a certificate, which stands for the device in its network. */
   readonly beside?: true
   /** What must hold of the device at the moment of issue; throws OnboardingError. */
-  readonly authorize: (device: Device, tables: Pick<Tables, 'credential'>) => void | Promise<void>
+  readonly authorize: (device: Device, tables: Pick<Tables, 'credential' | 'network'>) => void | Promise<void>
 }
 
 export interface IssuedConnector {

@@ -145,6 +145,10 @@ async function configure(
     ...csrOf(configuration, wish),
     async authorize(device, tables) {
       checkEnrollee(device, key, options.owners)
+      const { network } = configuration
+      // Nobody was to be on it any more when it was removed.
+      if ((await tables.network.get(network))?.status !== 'active')
+        throw new OnboardingError('network-undefined', { network })
       if (attempt.connector !== undefined)
         await requireReturning(tables, await tables.credential.get(attempt.connector))
     },
