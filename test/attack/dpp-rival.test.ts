@@ -237,7 +237,7 @@ test('a network that is removed while a device is being configured for it gets n
     await defineNetwork(gate)
     const lamp = newLamp()
     const { device } = await site.bootstrapping.add({ uri: lamp.uri }, 'somebody')
-    const { find } = site.configuration
+    const find = site.configuration.find.bind(site.configuration)
     Object.assign(site.configuration, {
       find: async (need: Parameters<typeof find>[0]) => {
         const found = await find(need)
