@@ -35,15 +35,22 @@ export async function* eapSuite(): AsyncGenerator<Line, void, void> {
   const house = await openHouse({ data: join(folder, 'data') }, { site: { hosts: ['127.0.0.1', serverName], radius } })
   let peer: FreeRadius | undefined
   try {
-    const { masaRoot, units } = await furnish(house, 'b1', 1)
-    const attempt: Attempt = { unit: units[0]! }
-    await onboard(attempt, { port: house.site.port, masaRoot }, honest)
+    const { masaRoot, units } = await furnish(house, 'b1', supplicants)
+    // A device each: one credential at several stations would be taken for a copied one.
+    const devices: Holder[] = []
+    for (const unit of units) {
+      const attempt: Attempt = { unit }
+      await onboard(attempt, { port: house.site.port, masaRoot }, honest)
+      const certificate = write(folder, `${unit.serial}.pem`, encodePem('CERTIFICATE', attempt.certificate!))
+      devices.push({ certificate, key: write(folder, `${unit.serial}.key`, pkcs8(attempt.key!)) })
+    }
     const client = { name: 'gw1', address: '127.0.0.1', disconnectPort: 0, secret: new Secret(secret) }
     await house.site.networkAccess.clients.add(client, 'bench')
     const { credential, authority } = house.site
     const pem = (label: string, der: Uint8Array) => encodePem(label, der)
     const root = write(folder, 'root.pem', pem('CERTIFICATE', authority.root.der))
     const files = {
+      devices,
       root,
       cas: write(
         folder,
@@ -56,8 +63,6 @@ export async function* eapSuite(): AsyncGenerator<Line, void, void> {
         'server.key',
         typeof credential.key === 'string' ? credential.key : pkcs8(credential.key),
       ),
-      device: write(folder, 'device.pem', pem('CERTIFICATE', attempt.certificate!)),
-      deviceKey: write(folder, 'device.key', pkcs8(attempt.key!)),
     }
     const ours: Contender = { port: house.site.networkAccess.listening!.authentication.port, cpu: ownCpu }
     peer = findProgram('freeradius') === undefined ? undefined : await startFreeRadius(folder, files)
@@ -74,8 +79,13 @@ interface Files {
   readonly cas: string
   readonly server: string
   readonly serverKey: string
-  readonly device: string
-  readonly deviceKey: string
+  readonly devices: readonly Holder[]
+}
+
+/** Files of a device: its network credential and key. */
+interface Holder {
+  readonly certificate: string
+  readonly key: string
 }
 
 interface Terms {
@@ -86,11 +96,13 @@ interface Terms {
 }
 
 async function* compare(version: string, { folder, files, ours, peer }: Terms): AsyncGenerator<Line, void, void> {
-  const configuration = write(folder, `supplicant-${version}.conf`, supplicantConfiguration(version, files))
+  const configurations = files.devices.map((device, n) =>
+    write(folder, `supplicant-${version}-${n}.conf`, supplicantConfiguration(version, files.root, device)),
+  )
   const taken = { ours: [] as number[], peer: [] as number[], rate: [] as number[], peerRate: [] as number[] }
   for (let round = -1; round < rounds; round++) {
-    const mine = await load(ours, configuration)
-    const theirs = peer && (await load(peer, configuration))
+    const mine = await load(ours, configurations)
+    const theirs = peer && (await load(peer, configurations))
     if (round < 0) continue
     taken.ours.push(mine.cpu)
     taken.rate.push(mine.perSecond)
@@ -124,10 +136,10 @@ async function* compare(version: string, { folder, files, ours, peer }: Terms): 
 }
 
 /** All supplicants at once, each authenticating again and again. Throws when one of them is not let in. */
-async function load(server: Contender, configuration: string): Promise<{ cpu: number; perSecond: number }> {
+async function load(server: Contender, configurations: readonly string[]): Promise<{ cpu: number; perSecond: number }> {
   const began = performance.now()
   const before = server.cpu()
-  await Promise.all(Array.from({ length: supplicants }, (_, n) => supplicant(server.port, configuration, n)))
+  await Promise.all(configurations.map((configuration, n) => supplicant(server.port, configuration, n)))
   const count = supplicants * (again + 1)
   return { cpu: (server.cpu() - before) / 1000 / count, perSecond: count / ((performance.now() - began) / 1000) }
 }
@@ -255,15 +267,15 @@ eap {
 `
 }
 
-function supplicantConfiguration(version: string, { root, device, deviceKey }: Files): string {
+function supplicantConfiguration(version: string, root: string, { certificate, key }: Holder): string {
   return [
     'network={',
     'key_mgmt=IEEE8021X',
     'eap=TLS',
     'identity="device"',
     `ca_cert="${root}"`,
-    `client_cert="${device}"`,
-    `private_key="${deviceKey}"`,
+    `client_cert="${certificate}"`,
+    `private_key="${key}"`,
     `domain_suffix_match="${serverName}"`,
     `phase1="tls_disable_tlsv1_3=${version === 'TLSv1.3' ? 0 : 1}"`,
     '}',
