@@ -44,7 +44,7 @@ export function withController(
       await work({ gate, site, listener })
     } finally {
       await listener.close()
-      site.service.close()
+      await site.service.close()
     }
   })
 }
