@@ -6,6 +6,7 @@ import {
   radiusCode,
   textAttribute,
 } from '../../codec/radius.ts'
+import type { Secret } from '../../crypto/secret.ts'
 import type { AccessSession } from '../../domain/access-session.ts'
 import type { StoredEvent } from '../../domain/event.ts'
 import type { Clock, Log, Random, Store } from '../../domain/port.ts'
@@ -15,7 +16,7 @@ import type { RadiusClients } from './radius-client.ts'
 
 /** The way to an access point; undefined when it does not answer. */
 export type RadiusAsk = (
-  to: { readonly address: string; readonly port: number; readonly secret: import('../../crypto/secret.ts').Secret },
+  to: { readonly address: string; readonly port: number; readonly secret: Secret },
   request: { readonly code: number; readonly identifier: number; readonly attributes: readonly RadiusAttribute[] },
 ) => Promise<RadiusPacket | undefined>
 
